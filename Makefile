@@ -1,0 +1,97 @@
+# Two ways in:  make run  starts Landfall;  make test  is everything that must pass.
+#
+# Both need Rust (cargo) and a C compiler; where the compiler is missing they install it with
+# apt-get, by name, and say so. Nothing else is installed, and nothing outside target/ and
+# .landfall/ is written.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test tools fmt-check clippy unit sim replay
+# One step after the other, also under `make -j`: cargo uses all cores by itself.
+.NOTPARALLEL:
+
+# Where rustup puts cargo, for shells that do not have it on their path yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# Arguments for `landfall dev`:  make run ARGS="--help"
+ARGS ?=
+# The simulated worlds that `make test` runs, from seed 0 on. More:  make sim SEEDS=10000
+SEEDS ?= 200
+# The profile of `cargo test`: our code is checked (overflow, debug assertions), dependencies are
+# optimised. See [profile.dev] in Cargo.toml.
+TEST_PROFILE ?= dev
+# A few hundred order lines, made for this repository.
+RETAIL_SAMPLE ?= examples/shop/retail-sample.csv
+
+# On a terminal cargo shows its progress; in a log it would be hundreds of lines.
+QUIET := $(shell test -t 2 || echo --quiet)
+LANDFALL := cargo run --release --locked $(QUIET) -p landfall --
+
+# A Rust without these two still builds and tests; what was skipped is said at the end.
+HAS_FMT = cargo fmt --version >/dev/null 2>&1
+HAS_CLIPPY = cargo clippy --version >/dev/null 2>&1
+
+define step
+@printf '\n==> %s  %s\n' "$$(date +%H:%M:%S)" "$(1)"
+endef
+
+help:
+	@echo 'make run     build Landfall (release) and start it:  landfall dev'
+	@echo 'make test    everything that must pass: format, lints, tests, simulator, replay'
+	@echo
+	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay'
+
+run: tools
+	$(call step,building the release binary (the first build takes a few minutes))
+	@cargo build --release --locked $(QUIET) -p landfall
+	$(call step,landfall dev $(ARGS))
+	@$(LANDFALL) dev $(ARGS)
+
+test: tools fmt-check clippy unit sim replay
+	$(call step,all passed)
+	@$(HAS_FMT) || echo 'but the formatting was not checked: this Rust has no rustfmt'
+	@$(HAS_CLIPPY) || echo 'but the lints were not checked: this Rust has no clippy'
+
+fmt-check: tools
+	$(call step,formatting: cargo fmt --check)
+	@if $(HAS_FMT); then cargo fmt --all --check; else echo 'SKIPPED: this Rust has no rustfmt'; fi
+
+clippy: tools
+	$(call step,lints: cargo clippy)
+	@if $(HAS_CLIPPY); \
+	then cargo clippy --workspace --all-targets --locked $(QUIET) -- -D warnings; \
+	else echo 'SKIPPED: this Rust has no clippy'; fi
+
+unit: tools
+	$(call step,building the tests)
+	@cargo test --workspace --profile $(TEST_PROFILE) --locked --no-run $(QUIET)
+	$(call step,tests: cargo test)
+	@cargo test --workspace --profile $(TEST_PROFILE) --locked --no-fail-fast --quiet
+
+sim: tools
+	$(call step,building the release binary)
+	@cargo build --release --locked $(QUIET) -p landfall
+	$(call step,simulator: landfall sim --seeds $(SEEDS))
+	@$(LANDFALL) sim --seeds $(SEEDS)
+
+replay: tools
+	$(call step,replay: landfall replay retail $(RETAIL_SAMPLE))
+	@$(LANDFALL) replay retail $(RETAIL_SAMPLE)
+
+# Debian's names: gcc compiles SQLite and zstd and links the binary, libc6-dev has the C headers.
+C_PACKAGES := gcc libc6-dev
+APT_INSTALL := apt-get install -y -qq --no-install-recommends $(C_PACKAGES)
+HAS_C = echo '\#include <stdio.h>' | cc -x c -fsyntax-only - >/dev/null 2>&1
+
+tools:
+	$(call step,prerequisites: Rust and a C compiler)
+	@cargo --version || { echo 'cargo does not run: install Rust 1.89 or newer'; exit 1; }
+	@if $(HAS_C); then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo 'cc or the C headers are missing: install a C compiler with your package manager'; exit 1; fi; \
+	if [ "$$(id -u)" -eq 0 ]; then as_root=''; \
+	elif command -v sudo >/dev/null; then as_root='sudo'; \
+	else echo 'A C compiler is missing. As root, run:  apt-get update && $(APT_INSTALL)'; exit 1; fi; \
+	echo 'installing $(C_PACKAGES) with apt-get (SQLite and zstd are compiled from C)'; \
+	$$as_root apt-get update -qq && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive $(APT_INSTALL) >/dev/null

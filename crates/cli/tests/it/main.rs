@@ -1,0 +1,4 @@
+//! Tests of the whole: the house rules, and the binary as a user runs it. One test program, so
+//! that everything links once.
+
+mod house;

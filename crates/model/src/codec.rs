@@ -1,0 +1,112 @@
+//! Canonical bytes: deterministic CBOR (RFC 8949, section 4.2) of the types of this crate.
+//!
+//! Structs are arrays in order of their field numbers, enums are `[variant, fields...]`, maps
+//! ascend by key. A reader skips array items that it does not know.
+
+use crate::op::DecodeError;
+use minicbor::{Decode, Encode};
+
+/// Encode to a fresh buffer.
+pub fn to_bytes<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("encoding to memory does not fail")
+}
+
+/// Decode the whole of `bytes`.
+pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
+    check_shape(bytes)?;
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode().map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    match bytes.len() - decoder.position() {
+        0 => Ok(value),
+        left => Err(DecodeError::TrailingBytes(left)),
+    }
+}
+
+/// How deep arrays may nest in anything that we decode. An op needs 7, a value object in a list 4.
+pub const NESTING_MAX: usize = 24;
+
+/// Refuse indefinite lengths, tags and deep nesting before anything recursive looks at the bytes.
+fn check_shape(bytes: &[u8]) -> Result<(), DecodeError> {
+    let malformed = |what: &str| DecodeError::Malformed(what.to_owned());
+    let mut at = 0;
+    let mut open: Vec<u64> = Vec::new();
+    while at < bytes.len() {
+        let (major, length, next) = header(bytes, at).ok_or_else(|| malformed("bad header"))?;
+        at = next;
+        match major {
+            2 | 3 => {
+                let length = usize::try_from(length).map_err(|_| malformed("too long"))?;
+                at = at.checked_add(length).ok_or_else(|| malformed("too long"))?;
+                if at > bytes.len() {
+                    return Err(malformed("ends early"));
+                }
+            }
+            4 => open.push(length),
+            5 => open.push(length.checked_mul(2).ok_or_else(|| malformed("too long"))?),
+            6 => return Err(malformed("tags are not used")),
+            _ => {}
+        }
+        if open.len() > NESTING_MAX {
+            return Err(malformed("nested too deep"));
+        }
+        // An item is complete unless it opened an array or map; completing may close its parents.
+        let mut complete = !matches!(major, 4 | 5);
+        while let Some(left) = open.last_mut() {
+            if complete {
+                *left -= 1;
+            }
+            if *left > 0 {
+                break;
+            }
+            open.pop();
+            complete = true;
+        }
+    }
+    Ok(())
+}
+
+/// Major type, argument and the offset behind the header at `at`.
+fn header(bytes: &[u8], at: usize) -> Option<(u8, u64, usize)> {
+    let first = *bytes.get(at)?;
+    let (major, info) = (first >> 5, first & 0x1f);
+    let width = match info {
+        0..=23 => return Some((major, u64::from(info), at + 1)),
+        24..=27 => 1usize << (info - 24),
+        _ => return None,
+    };
+    let end = at + 1 + width;
+    let argument =
+        bytes.get(at + 1..end)?.iter().fold(0u64, |n, &b| (n << 8) | u64::from(b));
+    Some((major, argument, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    #[test]
+    fn deep_nesting_is_refused_before_it_recurses() {
+        let mut bytes = Vec::new();
+        for _ in 0..500_000 {
+            bytes.extend([0x82, 0x07, 0x81, 0x81]);
+        }
+        assert!(matches!(from_bytes::<Value>(&bytes), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn lengths_beyond_the_end_are_refused() {
+        let huge_text = [0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert!(from_bytes::<Value>(&huge_text).is_err());
+        let huge_map = [0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert!(from_bytes::<Value>(&huge_map).is_err());
+    }
+
+    #[test]
+    fn what_follows_the_end_is_refused() {
+        let mut bytes = to_bytes(&Value::Int(7));
+        assert_eq!(from_bytes::<Value>(&bytes), Ok(Value::Int(7)));
+        bytes.push(0);
+        assert_eq!(from_bytes::<Value>(&bytes), Err(DecodeError::TrailingBytes(1)));
+    }
+}

@@ -1,0 +1,233 @@
+//! The compiled schema: what the app declared, checked, with every name resolved to its number.
+//!
+//! [`parse`](self) turns SDL into this; the device, the region and the CLI read it. The struct is
+//! plain data and immutable.
+
+use crate::id::{EntityKey, FieldId, Scope, TypeId};
+use crate::value::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A whole app, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// Entity types (and `@local` types), by number.
+    pub types: BTreeMap<TypeId, Arc<EntityType>>,
+    /// `@value` types by name.
+    pub values: BTreeMap<String, Arc<ValueType>>,
+    /// Enums by name.
+    pub enums: BTreeMap<String, Arc<EnumType>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntityType {
+    pub id: TypeId,
+    pub name: String,
+    pub doc: Option<String>,
+    pub strategy: Strategy,
+    /// `@local`: kept on the device, never synced.
+    pub local: bool,
+    pub home: Home,
+    pub audiences: Vec<Audience>,
+    /// In order of declaration. The `id` field is among them.
+    pub fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    LastWriteWins,
+    Crdt,
+}
+
+/// Where an entity's home scope comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Home {
+    Scope(ScopeTemplate),
+    /// The child shares its parent's home scope and audiences; `field` refers to the parent.
+    Parent { field: FieldId, kind: TypeId },
+}
+
+/// `warehouse/{warehouse}`: literal text and field references, in turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScopeTemplate {
+    pub source: String,
+    pub parts: Vec<ScopePart>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScopePart {
+    Text(String),
+    Field(FieldId),
+}
+
+impl ScopeTemplate {
+    /// The scope that these field values name; `None` while a field is null or empty.
+    pub fn render<'a>(&self, value: impl Fn(FieldId) -> Option<&'a Value>) -> Option<Scope> {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                ScopePart::Text(t) => out.push_str(t),
+                ScopePart::Field(f) => match value(*f)? {
+                    Value::Text(s) if !s.is_empty() => out.push_str(s),
+                    Value::Int(i) => out.push_str(&i.to_string()),
+                    _ => return None,
+                },
+            }
+        }
+        Some(out.into())
+    }
+
+    /// The fields that the template reads.
+    pub fn fields(&self) -> impl Iterator<Item = FieldId> + '_ {
+        self.parts.iter().filter_map(|p| match p {
+            ScopePart::Field(f) => Some(*f),
+            ScopePart::Text(_) => None,
+        })
+    }
+}
+
+/// A further scope that sees the entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audience {
+    pub scope: ScopeTemplate,
+    /// Columns that never reach this audience, as (type, field): the entity's own, or a child's.
+    pub hide: Vec<(TypeId, FieldId)>,
+    /// Columns that this audience may write; none unless listed.
+    pub write: Vec<(TypeId, FieldId)>,
+    pub create: bool,
+    pub delete: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub id: FieldId,
+    /// The name in SQL and in generated code.
+    pub name: String,
+    pub doc: Option<String>,
+    pub kind: FieldKind,
+    pub merge: Merge,
+    pub required: bool,
+    /// `@index`: the device's and the region's tables get an index on it.
+    pub index: bool,
+    pub reference: Option<Reference>,
+    /// `@default(value: …)`: applied at reading, never stored.
+    pub default: Option<Value>,
+}
+
+/// How concurrent changes of one field meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Merge {
+    Register,
+    Set,
+    Counter,
+    Text,
+}
+
+/// What a field (or a set's element) holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldKind {
+    Id,
+    String,
+    Int,
+    Int64,
+    Float,
+    Boolean,
+    Decimal { precision: u8, scale: u8 },
+    Instant,
+    Date,
+    LocalTime,
+    ZonedDateTime,
+    Bytes,
+    Json,
+    Blob,
+    /// A name in [`Schema::enums`].
+    Enum(String),
+    /// A name in [`Schema::values`].
+    Object(String),
+    /// A reference to an entity of this type; stores its id (and home scope where it differs).
+    Ref(TypeId),
+    /// A list as one register.
+    List(Box<FieldKind>),
+    /// Collaborative text ([`Merge::Text`]).
+    Text,
+    /// Increments ([`Merge::Counter`]).
+    Counter,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    pub target: TypeId,
+    pub on_delete: OnDelete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDelete {
+    Cascade,
+    SetNull,
+    Keep,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueType {
+    pub name: String,
+    pub doc: Option<String>,
+    pub fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnumType {
+    pub name: String,
+    pub doc: Option<String>,
+    /// Values in order of declaration. Open by default: an unknown value is kept as it is.
+    pub values: Vec<String>,
+    pub closed: bool,
+}
+
+impl Schema {
+    pub fn entity(&self, id: TypeId) -> Option<&Arc<EntityType>> {
+        self.types.get(&id)
+    }
+
+    pub fn entity_named(&self, name: &str) -> Option<&Arc<EntityType>> {
+        self.types.values().find(|t| t.name == name)
+    }
+
+    /// Types whose parent is `id`.
+    pub fn children(&self, id: TypeId) -> impl Iterator<Item = &Arc<EntityType>> {
+        self.types
+            .values()
+            .filter(move |t| matches!(t.home, Home::Parent { kind, .. } if kind == id))
+    }
+
+    /// The type that holds the scope and the audiences of `id`: itself, or its topmost parent.
+    pub fn root(&self, id: TypeId) -> Option<&Arc<EntityType>> {
+        let mut t = self.types.get(&id)?;
+        while let Home::Parent { kind, .. } = t.home {
+            t = self.types.get(&kind)?;
+        }
+        Some(t)
+    }
+
+    /// The key of an entity of a root type from its fields; `None` if a scope field is missing.
+    pub fn root_key<'a>(
+        &self,
+        kind: TypeId,
+        id: &str,
+        value: impl Fn(FieldId) -> Option<&'a Value>,
+    ) -> Option<EntityKey> {
+        match &self.types.get(&kind)?.home {
+            Home::Scope(t) => Some(EntityKey::new(t.render(value)?, kind, id)),
+            Home::Parent { .. } => None,
+        }
+    }
+}
+
+impl EntityType {
+    pub fn field(&self, id: FieldId) -> Option<&Field> {
+        self.fields.iter().find(|f| f.id == id)
+    }
+
+    pub fn field_named(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}

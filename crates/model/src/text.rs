@@ -1,0 +1,342 @@
+//! Collaborative text: documents as parts, each a Loro history.
+//!
+//! An op carries a Loro update blob and names births. Blobs that name the same births form a
+//! *part*; a part stands while one of its births stands, and the document is the merge of its
+//! standing parts. A writer whose births differ from those of the document's parts sends the whole
+//! history, so each part is complete in itself and may fall or stand alone.
+//!
+//! Blobs are kept by dot until they are applied. [`Text::compact`] folds them into a snapshot, and
+//! does so only when nothing in the part still waits for a blob that has not arrived.
+//!
+//! Canonical text is the value and the version vector of each part, never the exported bytes:
+//! those depend on the order of import.
+
+use crate::id::Dot;
+use loro::{ExportMode, LoroDoc, VersionVector};
+use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
+
+/// The container that every document keeps its characters in.
+const CONTAINER: &str = "text";
+
+/// A document as it is stored and sent.
+#[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Text(#[n(0)] BTreeMap<Vec<Dot>, Part>);
+
+/// The blobs that name one set of births.
+#[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Part {
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub snapshot: Option<Vec<u8>>,
+    #[n(1)]
+    pub updates: BTreeMap<Dot, Blob>,
+}
+
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Blob(#[cbor(n(0), with = "minicbor::bytes")] pub Vec<u8>);
+
+/// Blobs that are no Loro history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the text update cannot be read: {0}")]
+pub struct Unreadable(pub String);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let part = |p: &Part| (p.snapshot.as_ref().map(Vec::len), p.updates.len());
+        f.debug_map().entries(self.0.iter().map(|(b, p)| (b, part(p)))).finish()
+    }
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let snapshot = self.snapshot.as_ref().map(Vec::len);
+        write!(f, "part(snapshot {snapshot:?} bytes, {} updates)", self.updates.len())
+    }
+}
+
+impl std::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "blob({} bytes)", self.0.len())
+    }
+}
+
+impl Text {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keep an op's blob.
+    pub fn apply(&mut self, births: &[Dot], dot: Dot, update: &[u8]) {
+        let part = self.0.entry(births.to_vec()).or_default();
+        part.updates.insert(dot, Blob(update.to_vec()));
+    }
+
+    /// Keep a part that another replica sent, whole or in pieces.
+    pub fn join(&mut self, other: &Self) -> Result<(), Unreadable> {
+        for (births, theirs) in &other.0 {
+            let ours = self.0.entry(births.clone()).or_default();
+            ours.updates.extend(theirs.updates.iter().map(|(d, b)| (*d, b.clone())));
+            ours.snapshot = match (ours.snapshot.take(), &theirs.snapshot) {
+                (Some(a), Some(b)) if a != *b => Some(merge_snapshots(&a, b)?),
+                (a, b) => a.or_else(|| b.clone()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Forget parts none of whose births can stand any more.
+    pub fn retain(&mut self, alive: impl Fn(Dot) -> bool) {
+        self.0.retain(|births, _| births.iter().any(|b| alive(*b)));
+    }
+
+    pub fn parts(&self) -> impl Iterator<Item = (&[Dot], &Part)> {
+        self.0.iter().map(|(b, p)| (b.as_slice(), p))
+    }
+
+    pub fn insert_part(&mut self, births: Vec<Dot>, part: Part) {
+        self.0.insert(births, part);
+    }
+
+    /// True if a part for exactly these births exists, so that an op naming them may build on it.
+    pub fn has_part(&self, births: &[Dot]) -> bool {
+        self.0.contains_key(births)
+    }
+
+    /// Number of blobs not yet folded into a snapshot.
+    pub fn loose_blobs(&self) -> usize {
+        self.0.values().map(|p| p.updates.len()).sum()
+    }
+
+    /// Stored size in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        let part = |p: &Part| {
+            p.snapshot.as_ref().map_or(0, Vec::len)
+                + p.updates.values().map(|b| b.0.len()).sum::<usize>()
+        };
+        self.0.values().map(part).sum()
+    }
+
+    /// The document that the standing parts make.
+    pub fn open(&self, stands: impl Fn(Dot) -> bool) -> Result<Document, Unreadable> {
+        let document = Document::default();
+        for (births, part) in &self.0 {
+            if births.iter().any(|b| stands(*b)) {
+                part.import_into(&document.0)?;
+            }
+        }
+        Ok(document)
+    }
+
+    /// Fold blobs into snapshots, part by part, where nothing is pending. Returns how many blobs
+    /// were folded.
+    pub fn compact(&mut self) -> Result<usize, Unreadable> {
+        let mut folded = 0;
+        for part in self.0.values_mut().filter(|p| !p.updates.is_empty()) {
+            let doc = LoroDoc::new();
+            if part.import_into(&doc)? {
+                part.snapshot = Some(export(&doc, ExportMode::Snapshot)?);
+                folded += part.updates.len();
+                part.updates.clear();
+            }
+        }
+        Ok(folded)
+    }
+
+    /// The canonical form: per part its births, value and version vector.
+    pub fn canonical(&self) -> Result<Vec<u8>, Unreadable> {
+        let mut parts: Vec<(&Vec<Dot>, String, BTreeMap<u64, i32>)> = Vec::new();
+        for (births, part) in &self.0 {
+            let document = Document::default();
+            part.import_into(&document.0)?;
+            let vector = document.0.oplog_vv().iter().map(|(p, c)| (*p, *c)).collect();
+            parts.push((births, document.value(), vector));
+        }
+        Ok(crate::codec::to_bytes(&parts))
+    }
+}
+
+impl Part {
+    /// Import all that the part has; true if nothing waits for a blob that is missing.
+    fn import_into(&self, doc: &LoroDoc) -> Result<bool, Unreadable> {
+        let blobs: Vec<Vec<u8>> = self
+            .snapshot
+            .iter()
+            .cloned()
+            .chain(self.updates.values().map(|b| b.0.clone()))
+            .collect();
+        if blobs.is_empty() {
+            return Ok(true);
+        }
+        let status = doc.import_batch(&blobs).map_err(|e| Unreadable(e.to_string()))?;
+        Ok(status.pending.is_none_or(|p| p.is_empty()))
+    }
+}
+
+fn merge_snapshots(a: &[u8], b: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let doc = LoroDoc::new();
+    doc.import_batch(&[a.to_vec(), b.to_vec()]).map_err(|e| Unreadable(e.to_string()))?;
+    export(&doc, ExportMode::Snapshot)
+}
+
+fn export(doc: &LoroDoc, mode: ExportMode<'_>) -> Result<Vec<u8>, Unreadable> {
+    doc.export(mode).map_err(|e| Unreadable(e.to_string()))
+}
+
+/// A document in memory, open for reading and editing.
+#[derive(Debug, Default)]
+pub struct Document(LoroDoc);
+
+/// A version of a document; opaque outside this module.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Version(VersionVector);
+
+impl Version {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.encode()
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        VersionVector::decode(bytes).map(Self).map_err(|e| Unreadable(e.to_string()))
+    }
+}
+
+/// An edit that reaches outside of the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the edit reaches beyond the end of the text")]
+pub struct OutOfBounds;
+
+impl Document {
+    /// The whole text.
+    pub fn value(&self) -> String {
+        self.0.get_text(CONTAINER).to_string()
+    }
+
+    /// Length in Unicode code points.
+    pub fn len(&self) -> usize {
+        self.0.get_text(CONTAINER).len_unicode()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Edits from here on carry this author id. Draw it at random at each opening of a file: two
+    /// copies of a file must never share one.
+    pub fn set_author(&self, author: u64) {
+        // The library reserves the highest number.
+        self.0.set_peer_id(author.min(u64::MAX - 1)).expect("no edit is under way");
+    }
+
+    /// Replace `delete` code points at `at` by `insert`.
+    pub fn splice(&self, at: usize, delete: usize, insert: &str) -> Result<(), OutOfBounds> {
+        let text = self.0.get_text(CONTAINER);
+        if at.checked_add(delete).is_none_or(|end| end > text.len_unicode()) {
+            return Err(OutOfBounds);
+        }
+        if delete > 0 {
+            text.delete(at, delete).map_err(|_| OutOfBounds)?;
+        }
+        if !insert.is_empty() {
+            text.insert(at, insert).map_err(|_| OutOfBounds)?;
+        }
+        self.0.commit();
+        Ok(())
+    }
+
+    pub fn version(&self) -> Version {
+        Version(self.0.oplog_vv())
+    }
+
+    /// All changes that are not in `since`, as one blob.
+    pub fn changes_since(&self, since: &Version) -> Result<Vec<u8>, Unreadable> {
+        export(&self.0, ExportMode::updates(&since.0))
+    }
+
+    /// Merge a blob; false if some of it waits for a blob that is missing.
+    pub fn import(&self, blob: &[u8]) -> Result<bool, Unreadable> {
+        let status = self.0.import(blob).map_err(|e| Unreadable(e.to_string()))?;
+        Ok(status.pending.is_none_or(|p| p.is_empty()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::DeviceId;
+
+    fn dot(device: u64, seq: u64) -> Dot {
+        Dot::new(DeviceId::from_number(device), seq)
+    }
+
+    fn typed(author: u64, base: Option<&[u8]>, at: usize, s: &str) -> Vec<u8> {
+        let doc = Document::default();
+        doc.set_author(author);
+        if let Some(b) = base {
+            doc.import(b).unwrap();
+        }
+        doc.splice(at, 0, s).unwrap();
+        doc.changes_since(&Version::default()).unwrap()
+    }
+
+    #[test]
+    fn blobs_in_any_order_make_one_canonical_text() {
+        let birth = [dot(1, 1)];
+        let first = typed(1, None, 0, "hello");
+        let second = typed(2, Some(&first), 5, " world");
+        let mut a = Text::default();
+        a.apply(&birth, dot(1, 2), &first);
+        a.compact().unwrap();
+        a.apply(&birth, dot(2, 1), &second);
+        let mut b = Text::default();
+        b.apply(&birth, dot(2, 1), &second);
+        b.apply(&birth, dot(1, 2), &first);
+        assert_eq!(a.canonical(), b.canonical());
+        assert_eq!(b.open(|_| true).unwrap().value(), "hello world");
+    }
+
+    #[test]
+    fn nothing_is_folded_while_a_blob_waits_for_another() {
+        let doc = Document::default();
+        doc.set_author(1);
+        doc.splice(0, 0, "one").unwrap();
+        let v1 = doc.version();
+        let first = doc.changes_since(&Version::default()).unwrap();
+        doc.splice(3, 0, " two").unwrap();
+        let second = doc.changes_since(&v1).unwrap();
+
+        let mut text = Text::default();
+        text.apply(&[dot(1, 1)], dot(1, 3), &second);
+        assert_eq!(text.compact().unwrap(), 0);
+        text.apply(&[dot(1, 1)], dot(1, 2), &first);
+        assert_eq!(text.compact().unwrap(), 2);
+        assert_eq!(text.open(|_| true).unwrap().value(), "one two");
+    }
+
+    #[test]
+    fn a_part_falls_with_its_births() {
+        let mut text = Text::default();
+        text.apply(&[dot(1, 1)], dot(1, 2), &typed(1, None, 0, "old"));
+        text.apply(&[dot(2, 1)], dot(2, 2), &typed(2, None, 0, "new"));
+        assert_eq!(text.open(|b| b == dot(2, 1)).unwrap().value(), "new");
+        text.retain(|b| b == dot(2, 1));
+        assert_eq!(text.open(|_| true).unwrap().value(), "new");
+    }
+
+    #[test]
+    fn rubbish_is_an_error_and_not_a_panic() {
+        let mut text = Text::default();
+        text.apply(&[dot(1, 1)], dot(1, 2), b"no loro here");
+        assert!(text.open(|_| true).is_err());
+        assert!(Version::from_bytes(b"\xff\xff\xff").is_err());
+    }
+
+    #[test]
+    fn an_edit_beyond_the_end_is_refused() {
+        let doc = Document::default();
+        assert_eq!(doc.splice(1, 0, "x"), Err(OutOfBounds));
+        assert_eq!(doc.splice(0, usize::MAX, ""), Err(OutOfBounds));
+    }
+}

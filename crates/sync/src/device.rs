@@ -1,0 +1,4 @@
+//! The device: writes locally first, pushes in the background, takes in what regions tell.
+
+pub mod node;
+pub mod store;

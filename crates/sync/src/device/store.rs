@@ -1,0 +1,230 @@
+//! What a device keeps, and the one trait through which the protocol reads and writes it.
+//!
+//! A `Store` value stands for an open transaction on the device's file. The caller begins it, lets
+//! [`super::node`] work on it, and commits. Two strengths of commit: a *local* commit may be lost
+//! with the power (not with the process); a *durable* one has reached the disk, together with
+//! every commit before it. Nothing is sent before a durable commit of the transaction that holds
+//! it: [`super::node::Output::durable`] says when one is due.
+//!
+//! Numbers and clock readings are allocated inside the transaction, so several processes may write
+//! one file. Implementations hold no rules.
+
+use landfall_model::entity::Entity;
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope};
+use landfall_model::op::Sealed;
+use landfall_model::stamp::{Hlc, Stamp};
+use landfall_model::text::Text;
+use landfall_model::value::Value;
+use landfall_model::vector::{Position, SeqSet, Vector};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The scalars of a device file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Meta {
+    /// The id under which new ops are made.
+    pub device: DeviceId,
+    /// The last number given under `device`.
+    pub last_seq: u64,
+    /// The highest number under `device` that may have left this file.
+    pub sent_seq: u64,
+    /// Last clock reading given or observed.
+    pub clock: Hlc,
+    /// Estimated server time minus device time, milliseconds.
+    pub offset_ms: i64,
+    /// Earlier ids of this file that may still have ops in the outbox.
+    pub former: Vec<DeviceId>,
+    /// Orders ops of this file across its ids; the last one given.
+    pub last_order: u64,
+}
+
+/// What regions have confirmed of an entity.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Base {
+    pub entity: Entity,
+    pub touch: Vector,
+    /// Scopes that hold the row on this device; gone with the last one.
+    pub holds: BTreeSet<Scope>,
+}
+
+/// Where an own op stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OpState {
+    /// Never left the device; may still be rewritten.
+    Unsent,
+    /// May have reached these regions; `refused_by` of them have answered with a refusal.
+    Sent { regions: BTreeSet<RegionId>, refused_by: BTreeSet<RegionId> },
+    /// A region has it, at this position.
+    Accepted { position: Position },
+    /// Held by enough regions: out of the outbox, kept only while it is in the overlay.
+    Durable { position: Position },
+    /// Finally refused; kept until the app fixes or dismisses it. Not in the overlay.
+    Rejected { code: String, field: Option<FieldId>, detail: String },
+}
+
+/// An own op: in the outbox until durable, in the overlay until its effect is in the base row.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OwnOp {
+    /// Local order; ascending in order of writing.
+    pub order: u64,
+    pub sealed: Sealed,
+    pub state: OpState,
+    /// Applied over the base row.
+    pub overlay: bool,
+}
+
+impl OwnOp {
+    /// Something is still to be sent or to be heard about it.
+    pub fn in_outbox(&self) -> bool {
+        !matches!(self.state, OpState::Durable { .. } | OpState::Rejected { .. })
+    }
+}
+
+/// A subscribed scope and how far it has been consumed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Subscription {
+    pub cursor: Vector,
+    /// A catch-up pass under way: the region's vector at its start (the minimum of all regions
+    /// that it went through), and the last key taken.
+    pub pass: Option<Pass>,
+    /// Consumed of a region that does not cover the cursor.
+    pub provisional: Option<(RegionId, Vector)>,
+    /// Never completed a pass, or a pass longer than one transaction is under way.
+    pub loading: bool,
+    pub rows_taken: u64,
+    pub rows_total: u64,
+    /// Refused by the region, with the error's code.
+    pub denied: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pass {
+    pub start: Vector,
+    pub after: Option<EntityKey>,
+    /// The vector that the pass was asked from.
+    pub from: Vector,
+}
+
+/// A durable outcome that the app should hear of and may dismiss.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A region refused the write; the op is kept for fixing.
+    Rejected { code: String, field: Option<FieldId>, detail: String },
+    /// Another write won over this one, and its author had not seen it.
+    Overwritten { field: FieldId, lost: Value, by: Stamp },
+    /// The entity had been deleted when the write arrived.
+    Deleted,
+    /// The row left this device's scopes before the write was sent.
+    Left,
+    /// What had been read was lost with a region and rolled back.
+    RolledBack,
+}
+
+/// What shows of an entity: base and overlay together, ready for a typed table.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct View {
+    /// Registers that hold a value.
+    pub registers: BTreeMap<FieldId, Value>,
+    pub sets: BTreeMap<FieldId, Vec<Value>>,
+    pub counters: BTreeMap<FieldId, i64>,
+    pub texts: BTreeMap<FieldId, String>,
+    /// Some of it is not yet held by enough regions.
+    pub pending: bool,
+}
+
+pub trait Store {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// `None` for a fresh file.
+    fn meta(&mut self) -> Result<Option<Meta>, Self::Error>;
+    fn put_meta(&mut self, meta: &Meta) -> Result<(), Self::Error>;
+
+    // ---- base rows ----
+
+    fn base(&mut self, key: &EntityKey) -> Result<Option<Base>, Self::Error>;
+    fn put_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Self::Error>;
+    fn remove_base(&mut self, key: &EntityKey) -> Result<(), Self::Error>;
+    /// Base rows that a scope holds, in key order after `after`.
+    fn held_by(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
+    /// Base rows in key order after `after`.
+    fn bases(
+        &mut self,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<(EntityKey, Base)>, Self::Error>;
+    fn base_text(&mut self, key: &EntityKey, field: FieldId) -> Result<Text, Self::Error>;
+    /// An empty text removes it.
+    fn put_base_text(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+        text: &Text,
+    ) -> Result<(), Self::Error>;
+    /// Note, once, that `child` hangs on `parent` (from a base row or an own op).
+    fn put_child(&mut self, parent: &EntityKey, child: &EntityKey) -> Result<(), Self::Error>;
+    fn children(&mut self, parent: &EntityKey) -> Result<Vec<EntityKey>, Self::Error>;
+
+    // ---- own ops ----
+
+    fn put_op(&mut self, op: &OwnOp) -> Result<(), Self::Error>;
+    fn op(&mut self, dot: Dot) -> Result<Option<OwnOp>, Self::Error>;
+    fn remove_op(&mut self, dot: Dot) -> Result<(), Self::Error>;
+    /// Own ops of an entity, by `order`.
+    fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Self::Error>;
+    /// Own ops that are in the outbox, by `order` after `after`, at most `limit`.
+    fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Self::Error>;
+    /// Retired numbers that no region has yet been told about.
+    fn unconfirmed(&mut self) -> Result<Vec<(DeviceId, SeqSet)>, Self::Error>;
+    fn add_unconfirmed(&mut self, device: DeviceId, seq: u64) -> Result<(), Self::Error>;
+    fn clear_unconfirmed(&mut self, device: DeviceId, seqs: &SeqSet) -> Result<(), Self::Error>;
+    /// The device's own living birth of an id, kept past eviction.
+    fn own_birth(&mut self, key: &EntityKey) -> Result<Option<Dot>, Self::Error>;
+    fn put_own_birth(&mut self, key: &EntityKey, birth: Option<Dot>) -> Result<(), Self::Error>;
+
+    // ---- scopes ----
+
+    fn subscriptions(&mut self) -> Result<Vec<(Scope, Subscription)>, Self::Error>;
+    fn subscription(&mut self, scope: &str) -> Result<Option<Subscription>, Self::Error>;
+    fn put_subscription(&mut self, scope: &str, sub: &Subscription) -> Result<(), Self::Error>;
+    fn remove_subscription(&mut self, scope: &str) -> Result<(), Self::Error>;
+    /// Rows to ask for by name.
+    fn add_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Self::Error>;
+    fn refetches(
+        &mut self,
+        scope: &str,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
+    fn remove_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Self::Error>;
+    /// Rows removed by a position that may yet be cut off: scope, key and touch vector.
+    fn add_removed(
+        &mut self,
+        scope: &str,
+        key: &EntityKey,
+        touch: &Vector,
+    ) -> Result<(), Self::Error>;
+    fn removed(&mut self) -> Result<Vec<(Scope, EntityKey, Vector)>, Self::Error>;
+    fn forget_removed(&mut self, scope: &str, key: &EntityKey) -> Result<(), Self::Error>;
+    /// Cuts that have been applied.
+    fn cuts(&mut self) -> Result<BTreeMap<landfall_model::vector::Origin, u64>, Self::Error>;
+    fn put_cut(
+        &mut self,
+        origin: landfall_model::vector::Origin,
+        last: u64,
+    ) -> Result<(), Self::Error>;
+
+    // ---- what the app sees ----
+
+    /// Write the typed row, or remove it.
+    fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Self::Error>;
+    /// Keep an outcome of an own op until the app dismisses it. Same op and kind: once.
+    fn add_outcome(
+        &mut self,
+        dot: Dot,
+        key: &EntityKey,
+        outcome: &Outcome,
+    ) -> Result<(), Self::Error>;
+}

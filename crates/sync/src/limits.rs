@@ -1,0 +1,54 @@
+//! Every limit of the protocol, in one place.
+
+/// Wire versions that this build speaks, ascending.
+pub const WIRE_VERSIONS: &[u32] = &[1];
+
+/// The largest op that a region takes, in bytes of payload.
+pub const OP_BYTES_MAX: usize = 1 << 20;
+
+/// The largest transaction, in bytes of payload and in ops.
+pub const TRANSACTION_BYTES_MAX: usize = 4 << 20;
+pub const TRANSACTION_OPS_MAX: usize = 10_000;
+
+/// The largest frame, before and after decompression.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Ops of one session that may wait for an answer.
+pub const PUSH_OPS_MAX: u32 = 4_096;
+
+/// Bytes of op payload in one Push frame, after which the device starts another.
+pub const PUSH_BYTES: usize = 256 << 10;
+
+/// Delta bytes that a region sends before it waits for credit.
+pub const CREDIT_BYTES: u64 = 4 << 20;
+
+/// Rows and bytes of state at which a chunk of a pass is closed.
+pub const CHUNK_ROWS: usize = 1_000;
+pub const CHUNK_BYTES: usize = 512 << 10;
+
+/// Bytes of entries in one answer to a peer.
+pub const ENTRIES_BYTES: usize = 4 << 20;
+
+/// Subscriptions of one session.
+pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+
+/// Longest scope, entity id and principal, in bytes.
+pub const NAME_BYTES_MAX: usize = 512;
+
+/// Births, needs and removed dots that one op may name.
+pub const DOTS_PER_OP_MAX: usize = 10_000;
+
+/// How far regions' clocks may be apart, in milliseconds.
+pub const REGION_OFFSET_MS_MAX: i64 = 600;
+
+/// How far into the future a pushed stamp may lie, in milliseconds: one second of network, and
+/// the offsets of the region that set the device's clock and of the one that judges it.
+pub const STAMP_AHEAD_MS_MAX: i64 = 1_000 + 2 * REGION_OFFSET_MS_MAX;
+
+/// Loose text blobs of one document after which they are folded into a snapshot.
+pub const TEXT_BLOBS_FOLD: usize = 64;
+
+const _: () = assert!(OP_BYTES_MAX <= TRANSACTION_BYTES_MAX);
+const _: () = assert!(TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(CHUNK_BYTES as u64 <= CREDIT_BYTES);
+const _: () = assert!(ENTRIES_BYTES + TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);
