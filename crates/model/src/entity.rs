@@ -63,6 +63,13 @@ pub struct Write {
     pub replaced: Option<Stamp>,
 }
 
+impl Write {
+    /// Stamps are unique but where a device file was cloned; number and value settle it there.
+    fn rank(&self) -> (Stamp, u64, &Value) {
+        (self.stamp, self.seq, &self.value)
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
 struct SetState {
     /// Element -> the additions that hold it in, each with the births that it hangs on.
@@ -121,9 +128,7 @@ impl Entity {
                 return Applied::Done;
             }
             Action::Create { parent, .. } => {
-                if !self.dead.contains(&op.dot) {
-                    self.births.insert(op.dot, Birth { parent: parent.clone() });
-                }
+                self.add_birth(op.dot, parent);
             }
             Action::Update(_) => {}
         }
@@ -175,6 +180,18 @@ impl Entity {
         }
     }
 
+    /// Two creates share a dot only where a device file was cloned; the lesser parent counts then,
+    /// so that the order of arrival does not.
+    fn add_birth(&mut self, dot: Dot, parent: &Option<Parent>) {
+        if self.dead.contains(&dot) {
+            return;
+        }
+        let birth = self.births.entry(dot).or_insert_with(|| Birth { parent: parent.clone() });
+        if *parent < birth.parent {
+            birth.parent.clone_from(parent);
+        }
+    }
+
     fn note_removals(&mut self, field: FieldId, change: &Change) {
         if let Change::Set { remove, .. } = change {
             for removal in remove.iter().filter(|r| !r.dots.is_empty()) {
@@ -214,9 +231,7 @@ impl Entity {
     pub fn join(&mut self, other: &Self) {
         self.kill(other.dead.iter().copied());
         for (dot, birth) in &other.births {
-            if !self.dead.contains(dot) {
-                self.births.insert(*dot, birth.clone());
-            }
+            self.add_birth(*dot, &birth.parent);
         }
         for (field, writes) in &other.registers {
             for write in writes {
@@ -260,11 +275,21 @@ impl Entity {
         }
     }
 
-    /// Leave out the fields that a reader may not see.
-    pub fn without(mut self, hidden: &BTreeSet<FieldId>) -> Self {
-        self.registers.retain(|f, _| !hidden.contains(f));
-        self.sets.retain(|f, _| !hidden.contains(f));
-        self.counters.retain(|f, _| !hidden.contains(f));
+    /// Take over columns of another state of the same entity, counters included; births and deaths
+    /// stay as they are here.
+    pub fn adopt(&mut self, other: &Self, columns: impl Fn(FieldId) -> bool) {
+        let mut other = other.clone().only(&columns);
+        other.births.clone_from(&self.births);
+        other.dead.clone_from(&self.dead);
+        self.join(&other);
+        self.install_counters(&other, columns);
+    }
+
+    /// Leave only the fields that a reader may see.
+    pub fn only(mut self, shown: impl Fn(FieldId) -> bool) -> Self {
+        self.registers.retain(|f, _| shown(*f));
+        self.sets.retain(|f, _| shown(*f));
+        self.counters.retain(|f, _| shown(*f));
         self
     }
 
@@ -306,7 +331,7 @@ impl Entity {
         writes
             .iter()
             .filter(|w| w.births.iter().any(|b| self.birth_stands(b, standing)))
-            .max_by_key(|w| w.stamp)
+            .max_by(|a, b| a.rank().cmp(&b.rank()))
     }
 
     /// All register fields that hold a write.
@@ -354,12 +379,12 @@ impl Entity {
 /// Keep the writes that none dominates: a higher stamp on at least the same births hides a write
 /// for ever, whatever dies.
 fn add_write(writes: &mut Vec<Write>, new: Write) {
-    let dominates = |a: &Write, b: &Write| a.stamp > b.stamp && a.births.is_superset(&b.births);
-    if writes.iter().any(|w| w.stamp == new.stamp || dominates(w, &new)) {
+    let dominates = |a: &Write, b: &Write| a.rank() >= b.rank() && a.births.is_superset(&b.births);
+    if writes.iter().any(|w| dominates(w, &new)) {
         return;
     }
     writes.retain(|w| !dominates(&new, w));
-    let at = writes.partition_point(|w| w.stamp < new.stamp);
+    let at = writes.partition_point(|w| w.rank() < new.rank());
     writes.insert(at, new);
 }
 
@@ -367,7 +392,7 @@ impl SetState {
     fn add(&mut self, value: &Value, dot: Dot, births: BTreeSet<Dot>) {
         let gone = self.removed.get(value).is_some_and(|dots| dots.contains(&dot));
         if !gone && !births.is_empty() {
-            self.adds.entry(value.clone()).or_default().insert(dot, births);
+            self.adds.entry(value.clone()).or_default().entry(dot).or_default().extend(births);
         }
     }
 

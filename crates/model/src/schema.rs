@@ -1,12 +1,51 @@
 //! The compiled schema: what the app declared, checked, with every name resolved to its number.
 //!
-//! [`parse`](self) turns SDL into this; the device, the region and the CLI read it. The struct is
+//! [`compile`] turns SDL into this; the device, the region and the CLI read it. The struct is
 //! plain data and immutable.
+//!
+//! Compilation is pure and goes in passes, each in its own module: `parse` (text to declarations),
+//! `directives` and `names` (what each declaration says and is called), `fields`, `homes`,
+//! `audiences`, and `check`, which runs them. Every fault is a [`Diagnostic`].
+
+mod ast;
+mod audiences;
+mod check;
+mod defaults;
+mod diagnostic;
+mod directives;
+mod fields;
+mod fingerprint;
+mod homes;
+mod names;
+mod parse;
+mod recover;
+mod scopes;
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Note, Position, code};
+pub use fields::DECIMAL_PRECISION_MAX;
+pub use names::{FIELDS_MAX, NAME_BYTES_MAX, TYPES_MAX};
+pub use parse::{NESTING_MAX, SOURCE_BYTES_MAX, TOKENS_MAX};
+pub use scopes::{LOCAL_HOME, TEMPLATE_BYTES_MAX};
 
 use crate::id::{EntityKey, FieldId, Scope, TypeId};
 use crate::value::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Compiles a schema's source. On failure: all its faults by position, at most
+/// [`DIAGNOSTICS_MAX`].
+///
+/// Reads nothing but `source`, and is safe for hostile input: see the limits in this module.
+pub fn compile(source: &str) -> Result<Schema, Vec<Diagnostic>> {
+    let mut sink = diagnostic::Sink::default();
+    let schema = parse::parse(source, &mut sink).and_then(|d| check::check(&d, &mut sink));
+    match (schema, sink.finish()) {
+        (Some(schema), faults) if faults.is_empty() => Ok(schema),
+        (_, faults) => Err(faults),
+    }
+}
 
 /// A whole app, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +83,10 @@ pub enum Strategy {
 pub enum Home {
     Scope(ScopeTemplate),
     /// The child shares its parent's home scope and audiences; `field` refers to the parent.
-    Parent { field: FieldId, kind: TypeId },
+    Parent {
+        field: FieldId,
+        kind: TypeId,
+    },
 }
 
 /// `warehouse/{warehouse}`: literal text and field references, in turn.
@@ -75,6 +117,22 @@ impl ScopeTemplate {
             }
         }
         Some(out.into())
+    }
+
+    /// True if some field values would make the template name this scope.
+    pub fn could_render(&self, scope: &str) -> bool {
+        fn rest_matches(parts: &[ScopePart], scope: &str) -> bool {
+            match parts {
+                [] => scope.is_empty(),
+                [ScopePart::Text(t), rest @ ..] => scope
+                    .strip_prefix(t.as_str())
+                    .is_some_and(|s| rest_matches(rest, s)),
+                [ScopePart::Field(_), rest @ ..] => scope
+                    .char_indices()
+                    .any(|(i, c)| rest_matches(rest, &scope[i + c.len_utf8()..])),
+            }
+        }
+        rest_matches(&self.parts, scope)
     }
 
     /// The fields that the template reads.
@@ -132,7 +190,10 @@ pub enum FieldKind {
     Int64,
     Float,
     Boolean,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Instant,
     Date,
     LocalTime,
@@ -225,6 +286,11 @@ impl Schema {
 impl EntityType {
     pub fn field(&self, id: FieldId) -> Option<&Field> {
         self.fields.iter().find(|f| f.id == id)
+    }
+
+    /// The `id` field, which is part of the entity's key and never a register.
+    pub fn id_field(&self) -> Option<FieldId> {
+        self.field_named("id").map(|f| f.id)
     }
 
     pub fn field_named(&self, name: &str) -> Option<&Field> {

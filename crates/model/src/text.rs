@@ -11,7 +11,8 @@
 //! Canonical text is the value and the version vector of each part, never the exported bytes:
 //! those depend on the order of import.
 
-use crate::id::Dot;
+use crate::id::{DeviceId, Dot};
+use crate::op::Sealed;
 use loro::{ExportMode, LoroDoc, VersionVector};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ impl Text {
         self.0.is_empty()
     }
 
-    /// Keep an op's blob.
+    /// Keep an op's blob. `dot` tells blobs apart: see [`blob_id`].
     pub fn apply(&mut self, births: &[Dot], dot: Dot, update: &[u8]) {
         let part = self.0.entry(births.to_vec()).or_default();
         part.updates.insert(dot, Blob(update.to_vec()));
@@ -158,6 +159,12 @@ impl Text {
     }
 }
 
+/// The name of an op's blob in a part. It is made of the fingerprint and the number, not of the
+/// dot, so that the two ops of a forked dot keep a blob each.
+pub fn blob_id(op: &Sealed) -> Dot {
+    Dot::new(DeviceId(op.fingerprint.0), op.op.dot.seq)
+}
+
 impl Part {
     /// Import all that the part has; true if nothing waits for a blob that is missing.
     fn import_into(&self, doc: &LoroDoc) -> Result<bool, Unreadable> {
@@ -200,6 +207,27 @@ impl Version {
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
         VersionVector::decode(bytes).map(Self).map_err(|e| Unreadable(e.to_string()))
+    }
+
+    /// What a blob holds of each author that is in it: the versions before and behind its changes.
+    pub fn span(blob: &[u8]) -> Result<(Self, Self), Unreadable> {
+        let meta = LoroDoc::decode_import_blob_meta(blob, false);
+        let meta = meta.map_err(|e| Unreadable(e.to_string()))?;
+        Ok((Self(meta.partial_start_vv), Self(meta.partial_end_vv)))
+    }
+
+    /// The least version that has both.
+    pub fn join(&mut self, other: &Self) {
+        self.0.merge(&other.0);
+    }
+
+    /// How many changes of an author it has; they are numbered from 0.
+    pub fn changes_by(&self, author: u64) -> i32 {
+        self.0.get(&author).copied().unwrap_or(0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, count)| *count == 0)
     }
 }
 
@@ -265,7 +293,6 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::DeviceId;
 
     fn dot(device: u64, seq: u64) -> Dot {
         Dot::new(DeviceId::from_number(device), seq)

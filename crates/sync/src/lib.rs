@@ -10,5 +10,6 @@ pub mod convert;
 pub mod device;
 pub mod limits;
 pub mod log;
+pub mod mutant;
 pub mod region;
 pub mod wire;

@@ -68,6 +68,8 @@ pub(super) struct EnumValueDecl {
 pub(super) struct Directive {
     pub name: Name,
     pub args: Vec<Argument>,
+    /// An argument was written without a value, and reported.
+    pub incomplete: bool,
     pub span: Span,
 }
 

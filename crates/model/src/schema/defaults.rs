@@ -40,9 +40,13 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
         let LiteralKind::List(items) = &literal.kind else {
             return Err("a list in `[` and `]`".into());
         };
-        let items: Result<Vec<Value>, String> =
-            items.iter().map(|item| value(names, element, item)).collect();
-        return items.map(Value::List).map_err(|wanted| format!("a list, each of it {wanted}"));
+        let items: Result<Vec<Value>, String> = items
+            .iter()
+            .map(|item| value(names, element, item))
+            .collect();
+        return items
+            .map(Value::List)
+            .map_err(|wanted| format!("a list, each of it {wanted}"));
     }
     if matches!(literal.kind, LiteralKind::Null) {
         return Err("no @default at all: a field without one is null".into());
@@ -55,9 +59,11 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
             n.parse::<i32>().ok().map(|i| Value::Int(i.into()))
         }
         (FieldKind::Int64, LiteralKind::Number(n)) => n.parse::<i64>().ok().map(Value::Int),
-        (FieldKind::Float, LiteralKind::Number(n)) => {
-            n.parse::<f64>().ok().filter(|f| f.is_finite()).map(Value::from)
-        }
+        (FieldKind::Float, LiteralKind::Number(n)) => n
+            .parse::<f64>()
+            .ok()
+            .filter(|f| f.is_finite())
+            .map(Value::from),
         (FieldKind::Boolean, LiteralKind::Boolean(b)) => Some(Value::Bool(*b)),
         (
             FieldKind::Decimal { precision, scale },
@@ -72,9 +78,9 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
         (FieldKind::LocalTime, LiteralKind::String { value, .. }) => {
             time_micros(value).map(|_| Value::text(value))
         }
-        (FieldKind::Enum(name), LiteralKind::Name(member)) => {
-            members(names, name).contains(&member.as_str()).then(|| Value::text(member))
-        }
+        (FieldKind::Enum(name), LiteralKind::Name(member)) => members(names, name)
+            .contains(&member.as_str())
+            .then(|| Value::text(member)),
         _ => None,
     }
     .ok_or_else(|| wanted(names, kind))
@@ -82,9 +88,12 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
 
 fn members<'a>(names: &Names<'a>, name: &str) -> Vec<&'a str> {
     match names.get(name) {
-        Some(Named::Enum(i)) => {
-            names.enums[i].decl.values.iter().map(|v| v.name.text.as_str()).collect()
-        }
+        Some(Named::Enum(i)) => names.enums[i]
+            .decl
+            .values
+            .iter()
+            .map(|v| v.name.text.as_str())
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -109,7 +118,10 @@ fn wanted(names: &Names, kind: &FieldKind) -> String {
         FieldKind::Enum(name) => {
             let mut members = members(names, name);
             members.truncate(MEMBERS_SHOWN_MAX);
-            format!("a value of `{name}`, without quotes: {}", members.join(", "))
+            format!(
+                "a value of `{name}`, without quotes: {}",
+                members.join(", ")
+            )
         }
         _ => "nothing".into(),
     }
@@ -211,7 +223,8 @@ mod tests {
 
     #[test]
     fn an_instant_is_microseconds_since_1970_whatever_its_offset() {
-        let check = |text: &str, micros: Option<i64>| assert_eq!(instant_micros(text), micros, "{text}");
+        let check =
+            |text: &str, micros: Option<i64>| assert_eq!(instant_micros(text), micros, "{text}");
         check("1970-01-01T00:00:00Z", Some(0));
         check("2026-01-31T10:30:00.5Z", Some(1_769_855_400_500_000));
         check("2026-01-31T12:30:00.500+02:00", Some(1_769_855_400_500_000));

@@ -4,8 +4,8 @@
 //! the right kind. What they mean together is the business of those passes.
 
 use super::ast::{Argument, Directive, Literal, LiteralKind};
-use super::diagnostic::{Sink, Span, code, one_of};
-use std::collections::HashMap;
+use super::diagnostic::{Sink, Span, code, nearest, one_of};
+use std::collections::BTreeMap;
 
 /// Where a directive may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +55,19 @@ struct Spec {
 }
 
 const fn arg(name: &'static str, takes: Takes) -> ArgSpec {
-    ArgSpec { name, takes, required: false }
+    ArgSpec {
+        name,
+        takes,
+        required: false,
+    }
 }
 
 const fn required(name: &'static str, takes: Takes) -> ArgSpec {
-    ArgSpec { name, takes, required: true }
+    ArgSpec {
+        name,
+        takes,
+        required: true,
+    }
 }
 
 pub(super) const STRATEGIES: &[&str] = &["LAST_WRITE_WINS", "CRDT"];
@@ -91,9 +99,27 @@ const SPECS: &[Spec] = &[
         ],
         example: "@audience(scope: \"driver/{driver}\", write: [status])",
     },
-    Spec { name: "value", places: &[Place::Type], repeatable: false, args: &[], example: "@value" },
-    Spec { name: "local", places: &[Place::Type], repeatable: false, args: &[], example: "@local" },
-    Spec { name: "closed", places: &[Place::Enum], repeatable: false, args: &[], example: "@closed" },
+    Spec {
+        name: "value",
+        places: &[Place::Type],
+        repeatable: false,
+        args: &[],
+        example: "@value",
+    },
+    Spec {
+        name: "local",
+        places: &[Place::Type],
+        repeatable: false,
+        args: &[],
+        example: "@local",
+    },
+    Spec {
+        name: "closed",
+        places: &[Place::Enum],
+        repeatable: false,
+        args: &[],
+        example: "@closed",
+    },
     Spec {
         name: "was",
         places: &[Place::Type, Place::Field],
@@ -101,7 +127,13 @@ const SPECS: &[Spec] = &[
         args: &[required("name", Takes::Text)],
         example: "@was(name: \"oldName\")",
     },
-    Spec { name: "index", places: &[Place::Field], repeatable: false, args: &[], example: "@index" },
+    Spec {
+        name: "index",
+        places: &[Place::Field],
+        repeatable: false,
+        args: &[],
+        example: "@index",
+    },
     Spec {
         name: "ref",
         places: &[Place::Field],
@@ -113,10 +145,19 @@ const SPECS: &[Spec] = &[
         name: "decimal",
         places: &[Place::Field],
         repeatable: false,
-        args: &[required("precision", Takes::Whole), required("scale", Takes::Whole)],
+        args: &[
+            required("precision", Takes::Whole),
+            required("scale", Takes::Whole),
+        ],
         example: "@decimal(precision: 12, scale: 2)",
     },
-    Spec { name: "set", places: &[Place::Field], repeatable: false, args: &[], example: "@set" },
+    Spec {
+        name: "set",
+        places: &[Place::Field],
+        repeatable: false,
+        args: &[],
+        example: "@set",
+    },
     Spec {
         name: "default",
         places: &[Place::Field],
@@ -148,7 +189,7 @@ const STRONG_MEANWHILE: &str = "Meanwhile use LAST_WRITE_WINS and let your own s
 pub(super) struct Use<'a> {
     pub name: &'static str,
     pub span: Span,
-    args: HashMap<&'static str, &'a Literal>,
+    args: BTreeMap<&'static str, &'a Literal>,
     /// An argument was refused; what it would have said is unknown.
     pub flawed: bool,
 }
@@ -157,8 +198,9 @@ pub(super) struct Use<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Uses<'a> {
     list: Vec<Use<'a>>,
-    /// The declaration uses something that is not there yet.
-    pub not_yet: bool,
+    /// The declaration uses something that is not there yet, or that may be a misspelt `@entity`:
+    /// what it lacks is not worth a word.
+    pub unclear: bool,
 }
 
 impl<'a> Uses<'a> {
@@ -199,7 +241,10 @@ impl<'a> Use<'a> {
     }
 
     pub fn flag(&self, name: &str) -> bool {
-        matches!(self.arg(name).map(|l| &l.kind), Some(LiteralKind::Boolean(true)))
+        matches!(
+            self.arg(name).map(|l| &l.kind),
+            Some(LiteralKind::Boolean(true))
+        )
     }
 
     pub fn whole(&self, name: &str) -> Option<(i64, &'a Span)> {
@@ -212,12 +257,17 @@ impl<'a> Use<'a> {
 
     /// The names of a list of fields, each with its literal.
     pub fn fields(&self, name: &str) -> Vec<(&'a str, &'a Literal)> {
-        let Some(literal) = self.arg(name) else { return Vec::new() };
+        let Some(literal) = self.arg(name) else {
+            return Vec::new();
+        };
         let items = match &literal.kind {
             LiteralKind::List(items) => items.as_slice(),
             _ => std::slice::from_ref(literal),
         };
-        items.iter().filter_map(|l| field_name(l).map(|n| (n, l))).collect()
+        items
+            .iter()
+            .filter_map(|l| field_name(l).map(|n| (n, l)))
+            .collect()
     }
 }
 
@@ -233,16 +283,21 @@ fn field_name(literal: &Literal) -> Option<&str> {
 /// Checks the directives of one declaration.
 pub(super) fn check<'a>(directives: &'a [Directive], place: Place, sink: &mut Sink) -> Uses<'a> {
     let mut uses = Uses::default();
-    let mut seen: HashMap<&str, &Span> = HashMap::new();
+    let mut seen: BTreeMap<&str, &Span> = BTreeMap::new();
     for directive in directives {
+        if sink.is_full() {
+            break;
+        }
         let name = directive.name.text.as_str();
         if let Some((_, meanwhile)) = NOT_YET.iter().find(|(n, _)| *n == name) {
-            uses.not_yet = true;
+            uses.unclear = true;
             let message = format!("@{name} is not there yet");
             sink.report(code::NOT_YET, &directive.span, message, *meanwhile);
             continue;
         }
         let Some(spec) = SPECS.iter().find(|s| s.name == name) else {
+            let names = SPECS.iter().map(|s| s.name);
+            uses.unclear |= matches!(nearest(name, names), Some("entity" | "value" | "local"));
             unknown(directive, place, sink);
             continue;
         };
@@ -268,9 +323,15 @@ pub(super) fn check<'a>(directives: &'a [Directive], place: Place, sink: &mut Si
 }
 
 fn unknown(directive: &Directive, place: Place, sink: &mut Sink) {
-    let here: Vec<&str> =
-        SPECS.iter().filter(|s| s.places.contains(&place)).map(|s| s.example).collect();
-    let near = sink.did_you_mean(&directive.name.text, SPECS.iter().map(|s| s.name));
+    let here: Vec<&str> = SPECS
+        .iter()
+        .filter(|s| s.places.contains(&place))
+        .map(|s| s.example)
+        .collect();
+    let near = match nearest(&directive.name.text, SPECS.iter().map(|s| s.name)) {
+        Some(near) => format!("Did you mean `@{near}`? "),
+        None => String::new(),
+    };
     let help = if here.is_empty() {
         format!("{near}No directive stands on {}.", place.on())
     } else {
@@ -286,7 +347,11 @@ fn wrong_place(directive: &Directive, spec: &Spec, place: Place, sink: &mut Sink
         code::DIRECTIVE_PLACE,
         &directive.span,
         format!("@{} does not stand on {}", spec.name, place.on()),
-        format!("It stands on {}: `{}`. Remove it here.", right.join(" or on "), spec.example),
+        format!(
+            "It stands on {}: `{}`. Remove it here.",
+            right.join(" or on "),
+            spec.example
+        ),
     );
 }
 
@@ -294,10 +359,10 @@ fn check_args<'a>(directive: &'a Directive, spec: &Spec, sink: &mut Sink) -> Use
     let mut checked = Use {
         name: spec.name,
         span: directive.span.clone(),
-        args: HashMap::new(),
-        flawed: false,
+        args: BTreeMap::new(),
+        flawed: directive.incomplete,
     };
-    let mut seen: HashMap<&str, &Span> = HashMap::new();
+    let mut seen: BTreeMap<&str, &Span> = BTreeMap::new();
     for argument in &directive.args {
         let Some(arg) = spec.args.iter().find(|a| a.name == argument.name.text) else {
             unknown_argument(argument, spec, sink);
@@ -320,7 +385,11 @@ fn check_args<'a>(directive: &'a Directive, spec: &Spec, sink: &mut Sink) -> Use
             checked.flawed = true;
         }
     }
-    for missing in spec.args.iter().filter(|a| a.required && !seen.contains_key(a.name)) {
+    let missing = spec
+        .args
+        .iter()
+        .filter(|a| a.required && !seen.contains_key(a.name));
+    for missing in missing.filter(|_| !directive.incomplete) {
         checked.flawed = true;
         let choices = match missing.takes {
             Takes::Choice(c) => format!(" The choices are {}.", one_of(c)),
@@ -360,7 +429,7 @@ fn fits(argument: &Argument, takes: Takes, sink: &mut Sink) -> bool {
             sink.report(
                 code::NOT_YET,
                 &value.span,
-                "STRONG is not there yet: no operation waits for one home store",
+                "STRONG is not there yet: so far nothing is decided at one home store",
                 STRONG_MEANWHILE,
             );
             return false;
@@ -372,7 +441,11 @@ fn fits(argument: &Argument, takes: Takes, sink: &mut Sink) -> bool {
                 }
                 _ => String::new(),
             };
-            format!("{near}Write `{name}: {}`; the choices are {}.", choices[0], one_of(choices))
+            format!(
+                "{near}Write `{name}: {}`; the choices are {}.",
+                choices[0],
+                one_of(choices)
+            )
         }
         (Takes::Text, LiteralKind::String { .. })
         | (Takes::Flag, LiteralKind::Boolean(_))

@@ -41,8 +41,8 @@ fn field(names: &Names, owner: &TypeInfo, member: &Member, sink: &mut Sink) -> O
     let (decl, uses) = (member.decl, &member.uses);
     let base = base(names, decl, uses, sink)?;
     let faults = sink.len();
-    if owner.kind == Kind::Value {
-        refuse_in_value(owner, decl, uses, &base, sink);
+    if owner.kind == Kind::Value && refuse_in_value(owner, decl, uses, &base, sink) {
+        return None;
     }
     let reference = reference(names, owner, decl, uses, &base, sink);
     let element = match base {
@@ -50,9 +50,7 @@ fn field(names: &Names, owner: &TypeInfo, member: &Member, sink: &mut Sink) -> O
         Base::Decimal => decimal(decl, uses, sink),
         Base::Text => check_no_decimal(decl, uses, FieldKind::Text, sink),
         Base::Counter => check_no_decimal(decl, uses, FieldKind::Counter, sink),
-        Base::Entity(i) => {
-            check_no_decimal(decl, uses, FieldKind::Ref(names.types[i].id), sink)
-        }
+        Base::Entity(i) => check_no_decimal(decl, uses, FieldKind::Ref(names.types[i].id), sink),
     };
     let element = element?;
     let (kind, merge) = shape(decl, uses, element, sink)?;
@@ -89,7 +87,7 @@ fn base(names: &Names, decl: &FieldDecl, uses: &Uses, sink: &mut Sink) -> Option
         "Counter" => Base::Counter,
         "BoundedCounter" => {
             // With `@bound` beside it, that one says it.
-            if !uses.not_yet {
+            if !uses.unclear {
                 let message = "BoundedCounter is not there yet";
                 sink.report(code::NOT_YET, &decl.ty.span, message, BOUNDED_MEANWHILE);
             }
@@ -104,6 +102,8 @@ fn base(names: &Names, decl: &FieldDecl, uses: &Uses, sink: &mut Sink) -> Option
                 Kind::Unknown => return None,
             },
             (None, Some(Named::Unreadable)) => return None,
+            // A dotted name was reported as no name.
+            (None, None) if name.contains('.') => return None,
             (None, None) => {
                 unknown_type(names, decl, sink);
                 return None;
@@ -167,15 +167,15 @@ fn unknown_type(names: &Names, decl: &FieldDecl, sink: &mut Sink) {
         Some((_, ours)) => format!("Write `{ours}` for it. "),
         None => sink.did_you_mean(name, known.clone().chain(names.all())),
     };
-    sink.report(
-        code::UNKNOWN_TYPE,
-        &decl.ty.base.span,
-        format!("there is no type `{name}`"),
-        format!(
-            "{near}Declare `type {name} …` or `enum {name} {{ … }}`, or use one of {}.",
-            known.collect::<Vec<_>>().join(", ")
-        ),
-    );
+    let declare = format!("declare `type {name} …` or `enum {name} {{ … }}`");
+    let help = if near.is_empty() {
+        let known = known.collect::<Vec<_>>().join(", ");
+        format!("Write one of {known}, or {declare}.")
+    } else {
+        format!("{near}Or {declare}.")
+    };
+    let message = format!("there is no type `{name}`");
+    sink.report(code::UNKNOWN_TYPE, &decl.ty.base.span, message, help);
 }
 
 /// A value object is written as a whole, so its members cannot merge or refer by themselves.
@@ -185,32 +185,41 @@ fn refuse_in_value(
     uses: &Uses,
     base: &Base,
     sink: &mut Sink,
-) {
+) -> bool {
     let why = "a value is one register, written as a whole";
     let name = &decl.name.text;
     let by_type = match base {
         Base::Text => Some(("Text", format!("Write `{name}: String`."))),
         Base::Counter => Some(("Counter", format!("Write `{name}: Int`."))),
-        Base::Entity(_) => {
-            Some(("a reference", "Move the reference into the entity that has the value.".into()))
-        }
+        Base::Entity(_) => Some((
+            "a reference",
+            "Move the reference into the entity that has the value.".into(),
+        )),
         _ => None,
     };
     if let Some((what, help)) = by_type {
-        let message = format!("{what} is not possible in the value `{}`: {why}", owner.name());
+        let message = format!(
+            "{what} is not possible in the value `{}`: {why}",
+            owner.name()
+        );
         sink.report(code::NOT_IN_VALUE, &decl.ty.span, message, help);
-        return;
+        return true;
     }
+    let before = sink.len();
     for directive in ["set", "ref", "index", "default"] {
         if let Some(u) = uses.get(directive) {
             sink.report(
                 code::NOT_IN_VALUE,
                 &u.span,
-                format!("@{directive} is not possible in the value `{}`: {why}", owner.name()),
+                format!(
+                    "@{directive} is not possible in the value `{}`: {why}",
+                    owner.name()
+                ),
                 "Remove it, or move the field into the entity that has the value.",
             );
         }
     }
+    sink.len() > before
 }
 
 fn reference(
@@ -223,24 +232,30 @@ fn reference(
 ) -> Option<Reference> {
     let name = &decl.name.text;
     let target = match (base, uses.get("ref")) {
+        // A list of entities is reported as such.
+        (Base::Entity(_), _) if decl.ty.list.is_some() => return None,
         (Base::Entity(target), Some(_)) => &names.types[*target],
         (Base::Entity(_), None) => {
-            // A list of entities is reported as such, a value's reference too.
-            if decl.ty.list.is_none() && owner.kind != Kind::Value {
-                sink.report(
-                    code::REF_MISSING,
-                    &decl.ty.span,
-                    format!("`{name}` refers to an entity but does not say what its deletion does"),
-                    format!("Write `{name}: {} @ref(onDelete: KEEP)`; the choices are CASCADE, SET_NULL and KEEP.", decl.ty),
-                );
-            }
+            sink.report(
+                code::REF_MISSING,
+                &decl.ty.span,
+                format!("`{name}` refers to an entity but does not say what its deletion does"),
+                format!(
+                    "Write `{name}: {} @ref(onDelete: KEEP)`; the choices are CASCADE (for a \
+                     parent), SET_NULL and KEEP.",
+                    decl.ty
+                ),
+            );
             return None;
         }
-        (_, Some(u)) if owner.kind != Kind::Value => {
+        (_, Some(u)) => {
             sink.report(
                 code::REF_PLACE,
                 &u.span,
-                format!("`{name}` holds `{}`, which is no entity type", decl.ty.base.text),
+                format!(
+                    "`{name}` holds `{}`, which is no entity type",
+                    decl.ty.base.text
+                ),
                 "Remove @ref, or give the field an entity type.",
             )
             .note(&decl.ty.span, "this is not an entity");
@@ -248,12 +263,20 @@ fn reference(
         }
         _ => return None,
     };
-    if target.kind == Kind::Local && owner.kind == Kind::Entity {
+    let is_parent = may_be_parent(owner, name);
+    if target.kind == Kind::Local && owner.kind == Kind::Entity && !is_parent {
         sink.report(
             code::REF_LOCAL,
             &decl.ty.span,
-            format!("`{}` is @local: other devices would never find what `{name}` names", target.name()),
-            format!("Make `{}` an @entity, or make `{}` @local too.", target.name(), owner.name()),
+            format!(
+                "`{}` is @local: other devices would never find what `{name}` names",
+                target.name()
+            ),
+            format!(
+                "Make `{}` an @entity, or make `{}` @local too.",
+                target.name(),
+                owner.name()
+            ),
         )
         .note(&target.decl.name.span, "declared here");
     }
@@ -268,26 +291,37 @@ fn reference(
             code::REF_SET_NULL,
             span,
             format!("`{name}` is required, so it cannot become null"),
-            format!("Write `{name}: {}` without `!`, or `onDelete: KEEP`.", decl.ty.base.text),
+            format!(
+                "Write `{name}: {}` without `!`, or `onDelete: KEEP`.",
+                decl.ty.base.text
+            ),
         )
         .note(&decl.ty.span, "required here");
     }
-    if on_delete == OnDelete::Cascade && !may_be_parent(owner, name) {
+    if on_delete == OnDelete::Cascade && !is_parent {
         sink.report(
             code::REF_CASCADE,
             span,
-            format!("only a child is deleted with what it refers to, and `{name}` is not the parent"),
-            format!("Write `@entity(strategy: …, parent: \"{name}\")` on `{}`, or `onDelete: KEEP`.", owner.name()),
+            format!(
+                "only a child is deleted with what it refers to, and `{name}` is not the parent"
+            ),
+            format!(
+                "Write `@entity(strategy: …, parent: \"{name}\")` on `{}`, or `onDelete: KEEP`.",
+                owner.name()
+            ),
         );
     }
-    Some(Reference { target: target.id, on_delete })
+    Some(Reference {
+        target: target.id,
+        on_delete,
+    })
 }
 
 /// True if the field is the parent, or if what the type says about its parent was refused.
 fn may_be_parent(owner: &TypeInfo, field: &str) -> bool {
     match owner.uses.get("entity") {
         Some(entity) => match entity.text("parent") {
-            Some((parent, _)) => parent == field,
+            Some((parent, _)) => parent == field || owner.member(parent).is_none(),
             None => entity.flawed && entity.text("scope").is_none(),
         },
         None => owner.kind == Kind::Unknown,
@@ -304,7 +338,10 @@ fn check_no_decimal(
         sink.report(
             code::DECIMAL_PLACE,
             &u.span,
-            format!("`{}` is no Decimal, so it has no precision and scale", decl.name.text),
+            format!(
+                "`{}` is no Decimal, so it has no precision and scale",
+                decl.name.text
+            ),
             format!("Remove @decimal, or write `{}: Decimal`.", decl.name.text),
         );
     }
@@ -329,7 +366,10 @@ fn decimal(decl: &FieldDecl, uses: &Uses, sink: &mut Sink) -> Option<FieldKind> 
             code::DECIMAL_SIZE,
             precision_span,
             format!("a decimal has 1 to {DECIMAL_PRECISION_MAX} digits"),
-            format!("Write `precision: {}`.", precision.clamp(1, i64::from(DECIMAL_PRECISION_MAX))),
+            format!(
+                "Write `precision: {}`.",
+                precision.clamp(1, i64::from(DECIMAL_PRECISION_MAX))
+            ),
         );
         return None;
     }
@@ -377,11 +417,20 @@ fn shape(
     if list.nested || own_merge || is_reference {
         let help = match (list.nested, is_reference) {
             (true, _) => format!("Write `{name}: [{base}!]`, or use JSON."),
-            (_, true) => format!("Put the reference on the other side: a field of `{base}` that refers to this type."),
-            _ => format!("Write `{name}: [String!]`, or make a type whose parent is this one, with the {base} in it."),
+            (_, true) => format!(
+                "Put the reference on the other side: a field of `{base}` that refers to this type."
+            ),
+            _ => format!(
+                "Write `{name}: [String!]`, or make a type whose parent is this one, with the {base} in it."
+            ),
         };
         let what = if list.nested { "lists" } else { base };
-        sink.report(code::LIST_ELEMENT, &decl.ty.span, format!("a list cannot hold {what}"), help);
+        sink.report(
+            code::LIST_ELEMENT,
+            &decl.ty.span,
+            format!("a list cannot hold {what}"),
+            help,
+        );
         return None;
     }
     if let Some(u) = set {
@@ -390,7 +439,9 @@ fn shape(
                 code::SET_ELEMENT,
                 &decl.ty.span,
                 format!("a set holds scalars and enums, and `{base}` is a value type"),
-                format!("Write `{name}: [{base}!]` without @set: one register, replaced as a whole."),
+                format!(
+                    "Write `{name}: [{base}!]` without @set: one register, replaced as a whole."
+                ),
             )
             .note(&u.span, "made a set here");
             return None;
@@ -415,13 +466,20 @@ fn check_index(decl: &FieldDecl, uses: &Uses, kind: &FieldKind, merge: Merge, si
     let without_order = matches!(merge, Merge::Set | Merge::Text)
         || matches!(
             kind,
-            FieldKind::List(_) | FieldKind::Object(_) | FieldKind::Json | FieldKind::Bytes | FieldKind::Blob
+            FieldKind::List(_)
+                | FieldKind::Object(_)
+                | FieldKind::Json
+                | FieldKind::Bytes
+                | FieldKind::Blob
         );
     if without_order {
         sink.report(
             code::INDEX_PLACE,
             &u.span,
-            format!("`{}` holds `{}`, which has no order to search by", decl.name.text, decl.ty),
+            format!(
+                "`{}` holds `{}`, which has no order to search by",
+                decl.name.text, decl.ty
+            ),
             "Remove @index, or give what you search by a field of its own.",
         );
     }

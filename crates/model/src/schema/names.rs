@@ -10,7 +10,7 @@ use super::diagnostic::{Sink, Span, code};
 use super::directives::{self, Place, Uses};
 use crate::hash::name_id;
 use crate::id::{FieldId, TypeId};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Most types and enums of a schema. A thousand tables is far beyond an app; the limit keeps
 /// every pass cheap.
@@ -46,8 +46,9 @@ pub(super) const BUILT_IN: &[&str] = &[
 ];
 
 /// Columns that every table of SQLite or PostgreSQL already has; quoting does not help.
-const SYSTEM_COLUMNS: &[&str] =
-    &["rowid", "oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"];
+const SYSTEM_COLUMNS: &[&str] = &[
+    "rowid", "oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -65,7 +66,7 @@ pub(super) struct TypeInfo<'a> {
     pub kind: Kind,
     pub id: TypeId,
     pub members: Vec<Member<'a>>,
-    by_name: HashMap<&'a str, usize>,
+    by_name: BTreeMap<&'a str, usize>,
 }
 
 /// A field with its number; `field` once it is resolved.
@@ -95,7 +96,7 @@ pub(super) enum Named {
 pub(super) struct Names<'a> {
     pub types: Vec<TypeInfo<'a>>,
     pub enums: Vec<EnumInfo<'a>>,
-    by_name: HashMap<&'a str, Named>,
+    by_name: BTreeMap<&'a str, Named>,
 }
 
 impl<'a> TypeInfo<'a> {
@@ -126,7 +127,7 @@ impl<'a> Names<'a> {
 pub(super) fn collect<'a>(document: &'a Document, sink: &mut Sink) -> Option<Names<'a>> {
     check_limits(document, sink)?;
     let mut names = Names::default();
-    let mut first_spans: HashMap<String, &Span> = HashMap::new();
+    let mut first_spans: BTreeMap<String, &Span> = BTreeMap::new();
     for decl in &document.types {
         names.types.push(type_info(decl, sink));
         let this = Named::Type(names.types.len() - 1);
@@ -147,7 +148,11 @@ pub(super) fn collect<'a>(document: &'a Document, sink: &mut Sink) -> Option<Nam
 fn check_limits(document: &Document, sink: &mut Sink) -> Option<()> {
     let mut ok = Some(());
     if document.types.len() + document.enums.len() > TYPES_MAX {
-        let span = document.types.iter().map(|t| &t.name.span).max_by_key(|s| s.start);
+        let span = document
+            .types
+            .iter()
+            .map(|t| &t.name.span)
+            .max_by_key(|s| s.start);
         sink.report(
             code::LIMIT,
             span.unwrap_or(&(0..0)),
@@ -156,7 +161,11 @@ fn check_limits(document: &Document, sink: &mut Sink) -> Option<()> {
         );
         ok = None;
     }
-    for t in document.types.iter().filter(|t| t.fields.len() > FIELDS_MAX) {
+    for t in document
+        .types
+        .iter()
+        .filter(|t| t.fields.len() > FIELDS_MAX)
+    {
         sink.report(
             code::LIMIT,
             &t.name.span,
@@ -171,18 +180,23 @@ fn check_limits(document: &Document, sink: &mut Sink) -> Option<()> {
 /// Adds a name to the one namespace of types and enums. SQLite's table names are
 /// case-insensitive, so names that differ only by case are one name.
 fn declare<'a>(
-    by_name: &mut HashMap<&'a str, Named>,
-    first_spans: &mut HashMap<String, &'a Span>,
+    by_name: &mut BTreeMap<&'a str, Named>,
+    first_spans: &mut BTreeMap<String, &'a Span>,
     name: &'a Name,
     this: Named,
     sink: &mut Sink,
 ) {
     if let Some(first) = first_spans.get(&name.text.to_ascii_lowercase()) {
-        let message = match by_name.contains_key(name.text.as_str()) {
-            true => format!("`{}` is declared twice", name.text),
-            false => format!("`{}` differs only by case from another name", name.text),
+        let (message, help) = match by_name.contains_key(name.text.as_str()) {
+            true => (
+                format!("`{}` is declared twice", name.text),
+                "Give one of them another name, or write them as one.",
+            ),
+            false => (
+                format!("`{}` differs only by case from another name", name.text),
+                "SQL tables do not tell upper from lower case: give it a name of its own.",
+            ),
         };
-        let help = "SQL tables do not tell upper from lower case: give it a name of its own.";
         sink.report(code::DUPLICATE_TYPE, &name.span, message, help)
             .note(first, "first declared here");
         // The other spelling is declared too, so its uses are no further errors.
@@ -202,24 +216,37 @@ fn type_info<'a>(decl: &'a TypeDecl, sink: &mut Sink) -> TypeInfo<'a> {
             code::EMPTY,
             &decl.name.span,
             format!("`{}` has no fields", decl.name.text),
-            format!("Write `type {} @value {{ name: String! }}`.", decl.name.text),
+            format!(
+                "Write `type {} @value {{ name: String! }}`.",
+                decl.name.text
+            ),
         );
     }
     let first_name = first_name(&decl.name, &uses, sink);
     let (members, by_name) = members(decl, first_name, sink);
-    TypeInfo { decl, id: TypeId(name_id(first_name)), uses, kind, members, by_name }
+    TypeInfo {
+        decl,
+        id: TypeId(name_id(first_name)),
+        uses,
+        kind,
+        members,
+        by_name,
+    }
 }
 
 fn kind_of(decl: &TypeDecl, uses: &Uses, sink: &mut Sink) -> Kind {
-    let kinds: Vec<(&str, Kind)> =
-        [("entity", Kind::Entity), ("value", Kind::Value), ("local", Kind::Local)]
-            .into_iter()
-            .filter(|(directive, _)| uses.has(directive))
-            .collect();
+    let kinds: Vec<(&str, Kind)> = [
+        ("entity", Kind::Entity),
+        ("value", Kind::Value),
+        ("local", Kind::Local),
+    ]
+    .into_iter()
+    .filter(|(directive, _)| uses.has(directive))
+    .collect();
     let name = &decl.name.text;
     match kinds.as_slice() {
         [(_, kind)] => *kind,
-        [] if uses.not_yet => Kind::Unknown,
+        [] if uses.unclear => Kind::Unknown,
         [] => {
             sink.report(
                 code::NO_STRATEGY,
@@ -253,23 +280,33 @@ fn members<'a>(
     decl: &'a TypeDecl,
     type_first_name: &str,
     sink: &mut Sink,
-) -> (Vec<Member<'a>>, HashMap<&'a str, usize>) {
+) -> (Vec<Member<'a>>, BTreeMap<&'a str, usize>) {
     let mut members: Vec<Member<'a>> = Vec::new();
-    let mut by_name = HashMap::new();
-    let mut spans: HashMap<String, &Name> = HashMap::new();
-    let mut numbers: HashMap<FieldId, (&str, &Span)> = HashMap::new();
+    let mut by_name = BTreeMap::new();
+    let mut spans: BTreeMap<String, &Name> = BTreeMap::new();
+    let mut numbers: BTreeMap<FieldId, (&str, &Span)> = BTreeMap::new();
     for field in &decl.fields {
         check_name(&field.name, "field", sink);
         let uses = directives::check(&field.directives, Place::Field, sink);
         if let Some(first) = spans.get(&field.name.text.to_ascii_lowercase()) {
-            let message = match first.text == field.name.text {
-                true => format!("`{}` has two fields `{}`", decl.name.text, first.text),
-                false => format!("`{}` and `{}` differ only by case", first.text, field.name.text),
+            let (message, help) = match first.text == field.name.text {
+                true => (
+                    format!("`{}` has two fields `{}`", decl.name.text, first.text),
+                    "Remove one of them, or give it another name.",
+                ),
+                false => (
+                    format!(
+                        "`{}` and `{}` differ only by case",
+                        first.text, field.name.text
+                    ),
+                    "SQL columns do not tell upper from lower case: give it a name of its own.",
+                ),
             };
-            let help = "SQL columns do not tell upper from lower case: give it a name of its own.";
             sink.report(code::DUPLICATE_FIELD, &field.name.span, message, help)
                 .note(&first.span, "first declared here");
-            by_name.entry(field.name.text.as_str()).or_insert(members.len());
+            by_name
+                .entry(field.name.text.as_str())
+                .or_insert(members.len());
         } else {
             spans.insert(field.name.text.to_ascii_lowercase(), &field.name);
             by_name.insert(field.name.text.as_str(), members.len());
@@ -277,11 +314,17 @@ fn members<'a>(
         let first_name = first_name(&field.name, &uses, sink);
         let id = FieldId(name_id(&format!("{type_first_name}.{first_name}")));
         let duplicate = by_name[field.name.text.as_str()] != members.len();
-        if !duplicate && let Some((other, span)) = numbers.insert(id, (first_name, &field.name.span))
+        if !duplicate
+            && let Some((other, span)) = numbers.insert(id, (first_name, &field.name.span))
         {
             number_taken(&field.name, first_name, other, span, "field", sink);
         }
-        members.push(Member { decl: field, uses, id, field: None });
+        members.push(Member {
+            decl: field,
+            uses,
+            id,
+            field: None,
+        });
     }
     (members, by_name)
 }
@@ -314,7 +357,7 @@ fn first_name<'a>(name: &'a Name, uses: &Uses<'a>, sink: &mut Sink) -> &'a str {
 }
 
 fn number_types(names: &mut Names, sink: &mut Sink) {
-    let mut numbers: HashMap<TypeId, usize> = HashMap::new();
+    let mut numbers: BTreeMap<TypeId, usize> = BTreeMap::new();
     for (i, t) in names.types.iter().enumerate() {
         // The second of two types of one name is reported as that.
         if !matches!(names.by_name.get(t.name()), Some(Named::Type(first)) if *first == i) {
@@ -358,7 +401,10 @@ fn number_taken(
         code::NUMBER_TAKEN,
         &name.span,
         format!("`{first_name}` and `{other_first_name}` happen to have the same number"),
-        format!("Give the newer {what} another name, for example `{}2`.", name.text),
+        format!(
+            "Give the newer {what} another name, for example `{}2`.",
+            name.text
+        ),
     )
     .note(other_span, format!("the other {what} is here"));
 }
@@ -374,17 +420,25 @@ fn enum_info<'a>(decl: &'a EnumDecl, sink: &mut Sink) -> EnumInfo<'a> {
             format!("Write `enum {} {{ OPEN CLOSED }}`.", decl.name.text),
         );
     }
-    let mut seen: HashMap<&str, &Span> = HashMap::new();
+    let mut seen: BTreeMap<&str, &Span> = BTreeMap::new();
     for value in &decl.values {
         directives::check(&value.directives, Place::EnumValue, sink);
         check_length(&value.name, "enum value", sink);
         if let Some(first) = seen.insert(&value.name.text, &value.name.span) {
             let message = format!("`{}` has `{}` twice", decl.name.text, value.name.text);
-            sink.report(code::DUPLICATE_ENUM_VALUE, &value.name.span, message, "Remove it.")
-                .note(first, "first declared here");
+            sink.report(
+                code::DUPLICATE_ENUM_VALUE,
+                &value.name.span,
+                message,
+                "Remove it.",
+            )
+            .note(first, "first declared here");
         }
     }
-    EnumInfo { decl, closed: uses.has("closed") }
+    EnumInfo {
+        decl,
+        closed: uses.has("closed"),
+    }
 }
 
 /// Refuses names that Landfall or a database keeps for itself.
@@ -401,19 +455,34 @@ fn check_name(name: &Name, what: &str, sink: &mut Sink) {
     } else {
         return check_length(name, what, sink);
     };
-    let bare = name.text.trim_start_matches('_').trim_start_matches("lf_");
-    let example = match what {
-        "field" if !bare.is_empty() && bare != name.text => bare.to_owned(),
-        "field" => format!("my_{}", name.text.trim_start_matches('_')),
-        _ => format!("My{}", name.text.trim_start_matches('_')),
-    };
-    let message = format!("`{}` cannot name {} {what}: {why}", name.text, article(what));
+    let example = free_name(&name.text, what);
+    let message = format!(
+        "`{}` cannot name {} {what}: {why}",
+        name.text,
+        article(what)
+    );
     sink.report(
         code::RESERVED_NAME,
         &name.span,
         message,
         format!("Choose another name, for example `{example}`."),
     );
+}
+
+/// The name without what makes it reserved.
+fn free_name(name: &str, what: &str) -> String {
+    let mut bare = name;
+    for prefix in ["_", "lf_", "LF_", "sqlite_"] {
+        bare = bare.trim_start_matches(prefix);
+    }
+    match (what, bare.chars().next()) {
+        (_, Some(first)) if bare != name && what != "field" => {
+            format!("{}{}", first.to_ascii_uppercase(), &bare[1..])
+        }
+        ("field", Some(_)) if bare != name => bare.to_owned(),
+        ("field", _) => format!("my_{bare}"),
+        _ => format!("My{bare}"),
+    }
 }
 
 fn article(what: &str) -> &'static str {

@@ -3,7 +3,8 @@
 //! The GraphQL grammar is apollo-parser's, which goes on after an error. Landfall adds one thing
 //! to it: `hide` and `write` may name a child's field with a dot, `OrderLine.quantity`, which
 //! GraphQL has no token for. The parser therefore reads a copy in which such a dot is a `_`;
-//! offsets are the same in both, and every name is taken from the original.
+//! offsets are the same in both, and every name is taken from the original. Strings that do not
+//! end on their line are blanked in the copy: else all quotes after them would be turned round.
 
 use super::ast::*;
 use super::diagnostic::{Sink, Span, code};
@@ -31,8 +32,11 @@ pub(super) fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
         );
         return None;
     }
-    let shadow = without_dots(source);
-    let tree = Parser::new(&shadow).recursion_limit(NESTING_MAX).token_limit(TOKENS_MAX).parse();
+    let (shadow, open_strings) = shadow_of(source);
+    let tree = Parser::new(&shadow)
+        .recursion_limit(NESTING_MAX)
+        .token_limit(TOKENS_MAX)
+        .parse();
     if let Some(limit) = tree.errors().find(|e| e.is_limit()) {
         report_limit(source, limit, sink);
         return None;
@@ -42,10 +46,22 @@ pub(super) fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
     let mut errors: Vec<_> = tree.errors().cloned().collect();
     // An empty file is a schema without an entity; that says it better.
     errors.retain(|e| e.message() != "Unexpected <EOF>.");
+    errors.extend(open_strings.into_iter().map(|span| {
+        let text = source[span.clone()].to_owned();
+        apollo_parser::Error::with_loc(recover::OPEN_STRING, text, span.start)
+    }));
     let readable = recover::report(source, &errors, &extents, sink);
 
-    let mut reader = Reader { source, sink, document: Document::default() };
-    for (definition, _) in definitions.into_iter().zip(readable).filter(|(_, readable)| *readable) {
+    let mut reader = Reader {
+        source,
+        sink,
+        document: Document::default(),
+    };
+    for (definition, _) in definitions
+        .into_iter()
+        .zip(readable)
+        .filter(|(_, readable)| *readable)
+    {
         reader.definition(definition);
         if reader.sink.is_full() {
             break;
@@ -59,18 +75,19 @@ pub(super) fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
 }
 
 fn report_limit(source: &str, limit: &apollo_parser::Error, sink: &mut Sink) {
-    let at = super::diagnostic::floor_char_boundary(source, limit.index());
+    let start = super::diagnostic::floor_char_boundary(source, limit.index());
+    let at = start..start + source[start..].chars().next().map_or(0, char::len_utf8);
     if limit.message().contains("recursion") {
         sink.report(
             code::LIMIT,
-            &(at..at),
+            &at,
             format!("lists and values are nested more than {NESTING_MAX} deep"),
             "No field needs a list of lists: write `[Type!]`.",
         );
     } else {
         sink.report(
             code::LIMIT,
-            &(at..at),
+            &at,
             format!("the file has more than {TOKENS_MAX} words and signs"),
             "Is this the right file? A schema is written by hand and much smaller.",
         );
@@ -81,18 +98,28 @@ fn extent(definition: &cst::Definition) -> Extent {
     let node = definition.syntax();
     let bare = matches!(definition, cst::Definition::OperationDefinition(_))
         && node.first_token().is_some_and(|t| t.text() == "{");
-    Extent { start: node.text_range().start().into(), bare }
+    Extent {
+        start: node.text_range().start().into(),
+        bare,
+    }
 }
 
-/// The source with the dot of every `Name.name` outside strings and comments replaced by `_`.
-fn without_dots(source: &str) -> String {
+/// The source with the dot of every `Name.name` outside strings and comments replaced by `_`,
+/// and with blanks for strings that do not end; and where these are.
+fn shadow_of(source: &str) -> (String, Vec<Span>) {
     let mut bytes = source.as_bytes().to_vec();
+    let mut open_strings = Vec::new();
     let mut i = 0;
     while i < bytes.len() {
         let rest = &source.as_bytes()[i..];
         i += match rest[0] {
             b'#' => line_length(rest),
-            b'"' => string_length(rest),
+            b'"' => string_length(rest).unwrap_or_else(|| {
+                let length = line_length(rest);
+                bytes[i..i + length].fill(b' ');
+                open_strings.push(i..i + length);
+                length
+            }),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                 let word = word_length(rest);
                 let dotted = rest.get(word) == Some(&b'.')
@@ -109,18 +136,27 @@ fn without_dots(source: &str) -> String {
             _ => 1,
         };
     }
-    String::from_utf8(bytes).expect("only ASCII bytes were replaced")
+    (
+        String::from_utf8(bytes).expect("whole characters were replaced by ASCII"),
+        open_strings,
+    )
 }
 
 fn word_length(rest: &[u8]) -> usize {
-    rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count()
+    rest.iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+        .count()
 }
 
 fn line_length(rest: &[u8]) -> usize {
-    rest.iter().take_while(|b| !matches!(b, b'\n' | b'\r')).count()
+    rest.iter()
+        .take_while(|b| !matches!(b, b'\n' | b'\r'))
+        .count()
 }
 
-fn string_length(rest: &[u8]) -> usize {
+/// The length of a string with its quotes; `None` if its line ends before it does. A block string
+/// that does not end is left to the parser.
+fn string_length(rest: &[u8]) -> Option<usize> {
     let block = rest.starts_with(b"\"\"\"");
     let mut i = if block { 3 } else { 1 };
     while i < rest.len() {
@@ -128,16 +164,20 @@ fn string_length(rest: &[u8]) -> usize {
         if block && here.starts_with(b"\\\"\"\"") {
             i += 4;
         } else if block && here.starts_with(b"\"\"\"") {
-            return i + 3;
-        } else if !block && (here[0] == b'"' || here[0] == b'\n') {
-            return i + 1;
-        } else if !block && here[0] == b'\\' {
-            i += 2;
-        } else {
+            return Some(i + 3);
+        } else if block {
             i += 1;
+        } else {
+            match here[0] {
+                b'"' => return Some(i + 1),
+                b'\n' | b'\r' => return None,
+                // A line's end is never escaped.
+                b'\\' if !matches!(here.get(1), Some(b'\n' | b'\r')) => i += 2,
+                _ => i += 1,
+            }
         }
     }
-    rest.len()
+    block.then_some(rest.len())
 }
 
 /// Turns readable definitions into declarations.
@@ -169,7 +209,8 @@ impl Reader<'_> {
         use cst::Definition as D;
         let span = self.head(definition.syntax());
         if let Some(name) = definition.name() {
-            self.document.unreadable.push(self.name(&name).text);
+            let name = self.name(&name).text;
+            self.document.unreadable.push(name);
         }
         if definition.is_extension_definition() {
             self.sink.report(
@@ -197,12 +238,14 @@ impl Reader<'_> {
                 let help = "The scalars are built in; use the one that stores what you need, for example `String`.";
                 ("scalars of your own", help)
             }
-            D::DirectiveDefinition(_) => {
-                ("directives of your own", "Landfall's directives are built in: remove this.")
-            }
-            D::SchemaDefinition(_) => {
-                ("a `schema` block", "The API is generated from the types: remove this.")
-            }
+            D::DirectiveDefinition(_) => (
+                "directives of your own",
+                "Landfall's directives are built in: remove this.",
+            ),
+            D::SchemaDefinition(_) => (
+                "a `schema` block",
+                "The API is generated from the types: remove this.",
+            ),
             _ => ("queries", "The file declares types only: remove this."),
         };
         self.sink.report(
@@ -234,11 +277,17 @@ impl Reader<'_> {
                 format!("Remove this: `type {} @entity(…) {{ … }}`.", name.text),
             );
         }
-        let fields = d.fields_definition().map(|f| f.field_definitions().collect::<Vec<_>>());
+        let fields = d
+            .fields_definition()
+            .map(|f| f.field_definitions().collect::<Vec<_>>());
         Some(TypeDecl {
             doc: self.doc(d.description()),
             directives: self.directives(d.directives()),
-            fields: fields.iter().flatten().filter_map(|f| self.field(f)).collect(),
+            fields: fields
+                .iter()
+                .flatten()
+                .filter_map(|f| self.field(f))
+                .collect(),
             name,
         })
     }
@@ -279,13 +328,20 @@ impl Reader<'_> {
                 (None, None) => return None,
             },
         };
-        Some(TypeRef { base: self.name(&named.name()?), list, required, span })
+        Some(TypeRef {
+            base: self.name(&named.name()?),
+            list,
+            required,
+            span,
+        })
     }
 
     fn enum_decl(&mut self, d: &cst::EnumTypeDefinition) -> Option<EnumDecl> {
         let name = self.name(&d.name()?);
         let values = d.enum_values_definition();
-        let values = values.iter().flat_map(cst::EnumValuesDefinition::enum_value_definitions);
+        let values = values
+            .iter()
+            .flat_map(cst::EnumValuesDefinition::enum_value_definitions);
         Some(EnumDecl {
             doc: self.doc(d.description()),
             directives: self.directives(d.directives()),
@@ -310,10 +366,13 @@ impl Reader<'_> {
         let list = d.iter().flat_map(cst::Directives::directives);
         list.filter_map(|d| {
             let name = self.name(&d.name()?);
-            let args = d.arguments();
-            let args = args.iter().flat_map(cst::Arguments::arguments);
+            let arguments = d.arguments();
+            let arguments = arguments.iter().flat_map(cst::Arguments::arguments);
+            let args: Vec<Option<Argument>> =
+                arguments.map(|a| self.argument(&a, &name.text)).collect();
             Some(Directive {
-                args: args.filter_map(|a| self.argument(&a, &name.text)).collect(),
+                incomplete: args.iter().any(Option::is_none),
+                args: args.into_iter().flatten().collect(),
                 span: self.span(d.syntax()),
                 name,
             })
@@ -332,7 +391,10 @@ impl Reader<'_> {
             );
             return None;
         };
-        Some(Argument { value: self.literal(&value), name })
+        Some(Argument {
+            value: self.literal(&value),
+            name,
+        })
     }
 
     fn literal(&mut self, value: &cst::Value) -> Literal {
@@ -391,9 +453,9 @@ impl Reader<'_> {
 
     /// A node's span without the white space, commas and comments around it.
     fn span(&self, node: &SyntaxNode) -> Span {
-        let mut tokens = node.descendants_with_tokens().filter(|t| {
-            t.as_token().is_some_and(|t| !is_trivia(t.kind()))
-        });
+        let mut tokens = node
+            .descendants_with_tokens()
+            .filter(|t| t.as_token().is_some_and(|t| !is_trivia(t.kind())));
         let Some(first) = tokens.next() else {
             let at: usize = node.text_range().start().into();
             return at..at;
@@ -404,20 +466,41 @@ impl Reader<'_> {
 }
 
 fn is_trivia(kind: SyntaxKind) -> bool {
-    matches!(kind, SyntaxKind::WHITESPACE | SyntaxKind::COMMENT | SyntaxKind::COMMA)
+    matches!(
+        kind,
+        SyntaxKind::WHITESPACE | SyntaxKind::COMMENT | SyntaxKind::COMMA
+    )
 }
 
 /// The innermost type of a list.
 fn list_of(list: &cst::ListType) -> Option<(cst::NamedType, List)> {
     let nested = |l: &cst::ListType| {
         let (named, _) = list_of(l)?;
-        Some((named, List { element_required: true, nested: true }))
+        Some((
+            named,
+            List {
+                element_required: true,
+                nested: true,
+            },
+        ))
     };
     match list.ty()? {
-        cst::Type::NamedType(n) => Some((n, List { element_required: false, nested: false })),
+        cst::Type::NamedType(n) => Some((
+            n,
+            List {
+                element_required: false,
+                nested: false,
+            },
+        )),
         cst::Type::ListType(l) => nested(&l),
         cst::Type::NonNullType(t) => match (t.named_type(), t.list_type()) {
-            (Some(n), _) => Some((n, List { element_required: true, nested: false })),
+            (Some(n), _) => Some((
+                n,
+                List {
+                    element_required: true,
+                    nested: false,
+                },
+            )),
             (None, Some(l)) => nested(&l),
             (None, None) => None,
         },

@@ -10,7 +10,7 @@
 //! one file. Implementations hold no rules.
 
 use landfall_model::entity::Entity;
-use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
 use landfall_model::op::Sealed;
 use landfall_model::stamp::{Hlc, Stamp};
 use landfall_model::text::Text;
@@ -29,6 +29,9 @@ pub struct Meta {
     pub sent_seq: u64,
     /// Last clock reading given or observed.
     pub clock: Hlc,
+    /// Last clock reading observed in what was read. A reading that was given too high may be
+    /// taken back to here, never below.
+    pub read: Hlc,
     /// Estimated server time minus device time, milliseconds.
     pub offset_ms: i64,
     /// Earlier ids of this file that may still have ops in the outbox.
@@ -131,6 +134,15 @@ pub struct View {
     pub pending: bool,
 }
 
+/// A version of a document that enough regions are known to hold, in the part of these births.
+/// Later edits are sent as what came after it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TextMark {
+    pub births: Vec<Dot>,
+    /// [`landfall_model::text::Version`], encoded.
+    pub version: Vec<u8>,
+}
+
 pub trait Store {
     type Error: std::error::Error + Send + Sync + 'static;
 
@@ -168,6 +180,21 @@ pub trait Store {
     fn put_child(&mut self, parent: &EntityKey, child: &EntityKey) -> Result<(), Self::Error>;
     fn children(&mut self, parent: &EntityKey) -> Result<Vec<EntityKey>, Self::Error>;
 
+    /// Names of this type and id in any home scope, among base rows and own ops; ascending.
+    fn find(&mut self, kind: TypeId, id: &str) -> Result<Vec<EntityKey>, Self::Error>;
+    /// Gone with the base row. `None` removes it.
+    fn put_text_mark(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+        mark: Option<&TextMark>,
+    ) -> Result<(), Self::Error>;
+    fn text_mark(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+    ) -> Result<Option<TextMark>, Self::Error>;
+
     // ---- own ops ----
 
     fn put_op(&mut self, op: &OwnOp) -> Result<(), Self::Error>;
@@ -177,6 +204,15 @@ pub trait Store {
     fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Self::Error>;
     /// Own ops that are in the outbox, by `order` after `after`, at most `limit`.
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Self::Error>;
+    /// All own ops that are kept, in whatever state, by `order` after `after`, at most `limit`.
+    fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Self::Error>;
+    /// The void that takes an op's number once the op is finally refused. The op itself stays
+    /// under the same dot, for the app; a void is in no overlay and on no entity.
+    fn put_void(&mut self, void: &OwnOp) -> Result<(), Self::Error>;
+    fn void(&mut self, dot: Dot) -> Result<Option<OwnOp>, Self::Error>;
+    /// All voids, by `order`.
+    fn voids(&mut self) -> Result<Vec<OwnOp>, Self::Error>;
+    fn remove_void(&mut self, dot: Dot) -> Result<(), Self::Error>;
     /// Retired numbers that no region has yet been told about.
     fn unconfirmed(&mut self) -> Result<Vec<(DeviceId, SeqSet)>, Self::Error>;
     fn add_unconfirmed(&mut self, device: DeviceId, seq: u64) -> Result<(), Self::Error>;
@@ -227,4 +263,6 @@ pub trait Store {
         key: &EntityKey,
         outcome: &Outcome,
     ) -> Result<(), Self::Error>;
+    /// Forget all outcomes of an op.
+    fn remove_outcomes(&mut self, dot: Dot) -> Result<(), Self::Error>;
 }

@@ -6,4 +6,304 @@
 //! then shares one transaction and one fsync: that is the group commit.
 //!
 //! A crash before the commit loses the node's memory and the open transaction, and nothing that
-//! anybody was told.
+//! anybody was told. If `work` or the commit fails, the driver drops the node and opens it anew.
+
+mod devices;
+mod fan_out;
+mod peers;
+
+use super::access::{Authenticator, Denial};
+use super::merge::Batch;
+pub use super::session::SessionId;
+use super::session::Session;
+use super::store::{Identity, Store};
+use super::{Config, Core};
+use crate::convert::{self, Malformed};
+use crate::wire;
+use landfall_model::id::{DeviceId, RegionId, Scope};
+use landfall_model::schema::Schema;
+use landfall_model::vector::{Origin, Vector};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use wire::region_frame::Kind as ToDevice;
+
+/// A connection with a peer region, as numbered by the driver.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LinkId(pub u64);
+
+/// What the driver does after the commit.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub device: Vec<(SessionId, wire::RegionFrame)>,
+    pub peer: Vec<(LinkId, wire::PeerFrame)>,
+    /// To close once the frames are sent.
+    pub close: Vec<SessionId>,
+    pub close_links: Vec<LinkId>,
+    /// The transaction changed something: it must be on disk before anything is sent.
+    pub wrote: bool,
+    /// There is work left that waits for nothing: call again.
+    pub more: bool,
+    pub reports: Vec<Report>,
+    /// Transactions decided and ops logged here, for counters.
+    pub transactions: u64,
+    pub ops: u64,
+}
+
+/// Things that an operator should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// A peer's log does not continue ours: damage at one of the two.
+    LogMismatch { origin: Origin, after: u64 },
+    /// This region began a new life, because its store is not the one that it last wrote.
+    LifeBegan { region: RegionId, incarnation: u64 },
+    /// The logs of an ended life were cut.
+    LifeEnded { region: RegionId, incarnation: u64 },
+    /// A session or link was refused.
+    Refused { code: String },
+}
+
+#[derive(Debug)]
+enum Input {
+    Device(SessionId, wire::DeviceFrame),
+    Peer(LinkId, wire::PeerFrame),
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    /// We ask and the peer answers; else the other way round.
+    asks: bool,
+    region: Option<RegionId>,
+    greeted: bool,
+    /// Asking: what the last Want said. Answering: what the peer asks after.
+    want: Option<Vector>,
+    asked: Option<Vector>,
+    max_bytes: usize,
+    /// Entries frames sent (answering) or taken in (asking).
+    entries: u64,
+}
+
+/// A region. See the module's prose for the contract with its driver.
+pub struct Node {
+    core: Core,
+    auth: Box<dyn Authenticator>,
+    inbox: VecDeque<Input>,
+    sessions: BTreeMap<SessionId, Session>,
+    links: BTreeMap<LinkId, Link>,
+    /// Scope -> subscriptions, for fan-out.
+    readers: BTreeMap<Scope, BTreeSet<(SessionId, u32)>>,
+    /// A peer's vector moved: ops may have become durable.
+    peers_moved: bool,
+    token: String,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "region {} with {} sessions", self.core.config.region.0, self.sessions.len())
+    }
+}
+
+/// Frames handled in one call of [`Node::work`], so that a turn stays short.
+const FRAMES_PER_TURN: usize = 512;
+
+/// Chunks sent in one turn, over all sessions.
+const CHUNKS_PER_TURN: usize = 16;
+
+/// Ends a session or a link with a typed error.
+struct Stop {
+    code: String,
+    message: String,
+}
+
+impl Stop {
+    fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+impl From<Malformed> for Stop {
+    fn from(m: Malformed) -> Self {
+        Self::new("malformed", m.to_string())
+    }
+}
+
+impl From<Denial> for Stop {
+    fn from(d: Denial) -> Self {
+        Self::new(d.code, d.message)
+    }
+}
+
+/// A stop is the other side's fault, an error the store's.
+type Handled<E> = Result<Result<(), Stop>, E>;
+
+impl Node {
+    /// Open the node on its store. `same_store` is the driver's evidence that the store is the one
+    /// that this region last wrote; without it a new incarnation begins. `token` is what this
+    /// region shows to its peers.
+    pub fn open<S: Store>(
+        store: &mut S,
+        config: Config,
+        schema: Arc<Schema>,
+        auth: Box<dyn Authenticator>,
+        token: String,
+        same_store: bool,
+        now_ms: i64,
+    ) -> Result<Self, S::Error> {
+        let heads: Vec<(Origin, u64)> =
+            store.heads()?.into_iter().map(|(o, h)| (o, h.seq)).collect();
+        let lives = heads.iter().map(|(o, _)| (o.region, o.incarnation)).collect();
+        let mut core = Core {
+            incarnation: 0,
+            schema,
+            vector: heads.into_iter().collect(),
+            cuts: store.cuts()?.into_iter().collect(),
+            peers: BTreeMap::new(),
+            lives,
+            reports: Vec::new(),
+            config,
+        };
+        match store.identity()? {
+            Some(known) if same_store && known.region == core.config.region => {
+                core.incarnation = known.incarnation;
+            }
+            known => begin_life(&mut core, store, known.map_or(0, |k| k.incarnation), now_ms)?,
+        }
+        Ok(Self {
+            core,
+            auth,
+            inbox: VecDeque::new(),
+            sessions: BTreeMap::new(),
+            links: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            peers_moved: true,
+            token,
+        })
+    }
+
+    pub fn region(&self) -> RegionId {
+        self.core.config.region
+    }
+
+    pub fn incarnation(&self) -> u64 {
+        self.core.incarnation
+    }
+
+    /// All that this region holds.
+    pub fn vector(&self) -> &Vector {
+        &self.core.vector
+    }
+
+    /// A peer's vector as last heard, for status pages.
+    pub fn peer_vector(&self, region: RegionId) -> Option<&Vector> {
+        self.core.peers.get(&region).map(|p| &p.vector)
+    }
+
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Declare a region lost for ever. Its logs are cut once the live regions agree.
+    pub fn declare_lost(&mut self, region: RegionId) {
+        self.core.config.lost.insert(region);
+        self.peers_moved = true;
+    }
+
+    /// True if a call of [`Node::work`] would find something queued.
+    pub fn has_input(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    pub fn device_frame(&mut self, session: SessionId, frame: wire::DeviceFrame) {
+        self.inbox.push_back(Input::Device(session, frame));
+    }
+
+    pub fn device_gone(&mut self, session: SessionId) {
+        self.inbox.retain(|i| !matches!(i, Input::Device(s, _) if *s == session));
+        self.forget(session);
+    }
+
+    /// A link to a peer is up. The side that opened it asks, the other answers.
+    pub fn link_up(&mut self, link: LinkId, asks: bool) {
+        self.links.insert(link, Link { asks, ..Link::default() });
+    }
+
+    pub fn peer_frame(&mut self, link: LinkId, frame: wire::PeerFrame) {
+        self.inbox.push_back(Input::Peer(link, frame));
+    }
+
+    pub fn link_down(&mut self, link: LinkId) {
+        self.inbox.retain(|i| !matches!(i, Input::Peer(l, _) if *l == link));
+        self.links.remove(&link);
+    }
+
+    /// Do what is queued, inside the driver's open transaction.
+    pub fn work<S: Store>(&mut self, store: &mut S, now_ms: i64) -> Result<Output, S::Error> {
+        let before = self.core.vector.clone();
+        let mut turn = Turn { now_ms, batch: Batch::default(), out: Output::default() };
+        for _ in 0..FRAMES_PER_TURN {
+            let Some(input) = self.inbox.pop_front() else { break };
+            match input {
+                Input::Device(id, frame) => {
+                    if let Err(stop) = self.on_device(store, id, frame, &mut turn)? {
+                        self.stop_session(id, stop, &mut turn.out);
+                    }
+                }
+                Input::Peer(id, frame) => {
+                    if let Err(stop) = self.on_peer(store, id, frame, &mut turn)? {
+                        self.stop_link(id, stop, &mut turn.out);
+                    }
+                }
+            }
+        }
+        turn.out.wrote |= self.core.log_due_cuts(store, &mut turn.batch)?;
+        self.core.settle();
+        turn.out.wrote |= !turn.batch.advanced.is_empty();
+        self.expire_sessions(&mut turn);
+        self.fan_out(store, &before, &mut turn)?;
+        self.run_passes(store, &mut turn)?;
+        self.report_durable(&mut turn.out);
+        self.talk_to_peers(store, &mut turn.out)?;
+        turn.out.reports = std::mem::take(&mut self.core.reports);
+        turn.out.more |= !self.inbox.is_empty();
+        Ok(turn.out)
+    }
+}
+
+/// One call of [`Node::work`].
+struct Turn {
+    now_ms: i64,
+    batch: Batch,
+    out: Output,
+}
+
+fn begin_life<S: Store>(
+    core: &mut Core,
+    store: &mut S,
+    above: u64,
+    now_ms: i64,
+) -> Result<(), S::Error> {
+    let region = core.config.region;
+    let known = core.lives.iter().filter(|(r, _)| *r == region).map(|(_, i)| *i).max();
+    core.incarnation = (now_ms.max(1) as u64).max(above + 1).max(known.unwrap_or(0) + 1);
+    store.set_identity(Identity { region, incarnation: core.incarnation })?;
+    core.reports.push(Report::LifeBegan { region, incarnation: core.incarnation });
+    Ok(())
+}
+
+fn send(out: &mut Output, id: SessionId, kind: ToDevice) {
+    out.device.push((id, wire::RegionFrame { kind: Some(kind) }));
+}
+
+fn wire_error(code: &str, message: &str) -> wire::Error {
+    wire::Error { code: code.to_owned(), message: message.to_owned(), retry_after_ms: 0 }
+}
+
+fn wire_cut(origin: Origin, last: u64) -> wire::Cut {
+    wire::Cut { origin: Some(convert::wire_origin(origin)), last }
+}
+
+fn received<S: Store>(
+    store: &mut S,
+    devices: &[DeviceId],
+) -> Result<Vec<wire::SeqSet>, S::Error> {
+    devices.iter().map(|d| Ok(convert::wire_seq_set(&store.device(*d)?.received))).collect()
+}

@@ -1,0 +1,147 @@
+//! Base rows: what regions have confirmed, with the scopes that hold each row here.
+//!
+//! The holds of a row stand in the row; the table by scope is an index over them, touched only
+//! when they change.
+
+use super::error::Error;
+use super::rows;
+use landfall_model::id::{EntityKey, FieldId, Scope};
+use landfall_model::text::Text;
+use landfall_sync::device::store::Base;
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeSet;
+
+pub(super) fn get(conn: &Connection, key: &EntityKey) -> Result<Option<Base>, Error> {
+    let sql = "SELECT holds, touch, state FROM _lf_base WHERE home = ? AND kind = ? AND id = ?";
+    rows::query_one(conn, sql, params![key.home, key.kind.0, key.id], |row| base_at(row, 0))
+}
+
+pub(super) fn put(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(), Error> {
+    let before = holds(conn, key)?;
+    for scope in before.difference(&base.holds) {
+        release(conn, scope, key)?;
+    }
+    for scope in base.holds.difference(&before) {
+        let sql = "INSERT INTO _lf_hold (scope, home, kind, id) VALUES (?, ?, ?, ?)";
+        rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
+    }
+    let names: Vec<&str> = base.holds.iter().map(AsRef::as_ref).collect();
+    let (holds, touch) = (rows::pack(&names), rows::pack(&base.touch));
+    let state = rows::pack(&base.entity);
+    let sql = "INSERT INTO _lf_base (home, kind, id, holds, touch, state)
+        VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (home, kind, id) DO UPDATE
+        SET holds = excluded.holds, touch = excluded.touch, state = excluded.state";
+    rows::execute(conn, sql, params![key.home, key.kind.0, key.id, holds, touch, state])?;
+    Ok(())
+}
+
+pub(super) fn remove(conn: &Connection, key: &EntityKey) -> Result<(), Error> {
+    for scope in holds(conn, key)? {
+        release(conn, &scope, key)?;
+    }
+    let key = params![key.home, key.kind.0, key.id];
+    let sql = "DELETE FROM _lf_base WHERE home = ? AND kind = ? AND id = ?";
+    rows::execute(conn, sql, key)?;
+    rows::execute(conn, "DELETE FROM _lf_text WHERE home = ? AND kind = ? AND id = ?", key)?;
+    Ok(())
+}
+
+pub(super) fn held_by(
+    conn: &Connection,
+    scope: &str,
+    after: Option<&EntityKey>,
+    limit: usize,
+) -> Result<Vec<EntityKey>, Error> {
+    let (home, kind, id) = rows::place(after);
+    let sql = "SELECT home, kind, id FROM _lf_hold
+        WHERE scope = ? AND (home, kind, id) > (?, ?, ?)
+        ORDER BY home, kind, id LIMIT ?";
+    let params = params![scope, home, kind, id, rows::limit(limit)];
+    rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
+}
+
+pub(super) fn walk(
+    conn: &Connection,
+    after: Option<&EntityKey>,
+    limit: usize,
+) -> Result<Vec<(EntityKey, Base)>, Error> {
+    let (home, kind, id) = rows::place(after);
+    let sql = "SELECT home, kind, id, holds, touch, state FROM _lf_base
+        WHERE (home, kind, id) > (?, ?, ?)
+        ORDER BY home, kind, id LIMIT ?";
+    let params = params![home, kind, id, rows::limit(limit)];
+    rows::query_all(conn, sql, params, |row| Ok((rows::key_at(row, 0)?, base_at(row, 3)?)))
+}
+
+pub(super) fn text(conn: &Connection, key: &EntityKey, field: FieldId) -> Result<Text, Error> {
+    let sql = "SELECT document FROM _lf_text
+        WHERE home = ? AND kind = ? AND id = ? AND field = ?";
+    let params = params![key.home, key.kind.0, key.id, field.0];
+    let text = rows::query_one(conn, sql, params, |row| rows::packed_at(row, 0))?;
+    Ok(text.unwrap_or_default())
+}
+
+pub(super) fn put_text(
+    conn: &Connection,
+    key: &EntityKey,
+    field: FieldId,
+    text: &Text,
+) -> Result<(), Error> {
+    if text.is_empty() {
+        let sql = "DELETE FROM _lf_text WHERE home = ? AND kind = ? AND id = ? AND field = ?";
+        rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0])?;
+    } else {
+        let document = rows::pack(text);
+        let sql = "INSERT INTO _lf_text (home, kind, id, field, document) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (home, kind, id, field) DO UPDATE SET document = excluded.document";
+        rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0, document])?;
+    }
+    Ok(())
+}
+
+pub(super) fn put_child(
+    conn: &Connection,
+    parent: &EntityKey,
+    child: &EntityKey,
+) -> Result<(), Error> {
+    let sql = "INSERT OR IGNORE INTO _lf_child
+        (parent_home, parent_kind, parent_id, home, kind, id) VALUES (?, ?, ?, ?, ?, ?)";
+    let (p, c) = (parent, child);
+    rows::execute(conn, sql, params![p.home, p.kind.0, p.id, c.home, c.kind.0, c.id])?;
+    Ok(())
+}
+
+pub(super) fn children(conn: &Connection, parent: &EntityKey) -> Result<Vec<EntityKey>, Error> {
+    let sql = "SELECT home, kind, id FROM _lf_child
+        WHERE parent_home = ? AND parent_kind = ? AND parent_id = ?
+        ORDER BY home, kind, id";
+    let params = params![parent.home, parent.kind.0, parent.id];
+    rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
+}
+
+fn base_at(row: &Row<'_>, at: usize) -> Result<Base, Error> {
+    Ok(Base {
+        holds: holds_at(row, at)?,
+        touch: rows::packed_at(row, at + 1)?,
+        entity: rows::packed_at(row, at + 2)?,
+    })
+}
+
+fn holds(conn: &Connection, key: &EntityKey) -> Result<BTreeSet<Scope>, Error> {
+    let sql = "SELECT holds FROM _lf_base WHERE home = ? AND kind = ? AND id = ?";
+    let params = params![key.home, key.kind.0, key.id];
+    let holds = rows::query_one(conn, sql, params, |row| holds_at(row, 0))?;
+    Ok(holds.unwrap_or_default())
+}
+
+fn holds_at(row: &Row<'_>, at: usize) -> Result<BTreeSet<Scope>, Error> {
+    let names: Vec<String> = rows::packed_at(row, at)?;
+    Ok(names.into_iter().map(Scope::from).collect())
+}
+
+fn release(conn: &Connection, scope: &str, key: &EntityKey) -> Result<(), Error> {
+    let sql = "DELETE FROM _lf_hold WHERE scope = ? AND home = ? AND kind = ? AND id = ?";
+    rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Outcomes of own ops: kept until the app has dealt with them.
+
+use super::error::Error;
+use super::rows;
+use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::stamp::Stamp;
+use landfall_model::value::Value;
+use landfall_sync::device::store::Outcome;
+use rusqlite::{Connection, Row, params};
+
+pub(super) fn add(
+    conn: &Connection,
+    dot: Dot,
+    key: &EntityKey,
+    outcome: &Outcome,
+) -> Result<(), Error> {
+    let (what, field, about) = columns(outcome);
+    let sql = "INSERT OR IGNORE INTO _lf_outcome
+        (device, seq, what, field, home, kind, id, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let (device, seq) = (dot.device.0, rows::bits(dot.seq));
+    let params = params![device, seq, what, field, key.home, key.kind.0, key.id, about];
+    rows::execute(conn, sql, params)?;
+    Ok(())
+}
+
+/// In the order in which they came.
+pub(super) fn all(conn: &Connection) -> Result<Vec<(Dot, EntityKey, Outcome)>, Error> {
+    let sql = "SELECT device, seq, what, about, home, kind, id FROM _lf_outcome ORDER BY rowid";
+    rows::query_all(conn, sql, [], |row| {
+        Ok((rows::dot_at(row, 0)?, rows::key_at(row, 4)?, outcome_at(row)?))
+    })
+}
+
+pub(super) fn dismiss(conn: &Connection, dot: Dot) -> Result<bool, Error> {
+    let sql = "DELETE FROM _lf_outcome WHERE device = ? AND seq = ?";
+    Ok(rows::execute(conn, sql, params![dot.device.0, rows::bits(dot.seq)])? > 0)
+}
+
+/// The number of an outcome, the field that is part of its name, and what else there is to it.
+fn columns(outcome: &Outcome) -> (i64, i64, Option<Vec<u8>>) {
+    match outcome {
+        Outcome::Rejected { code, field, detail } => {
+            (0, -1, Some(rows::pack(&(code, field, detail))))
+        }
+        Outcome::Overwritten { field, lost, by } => {
+            (1, i64::from(field.0), Some(rows::pack(&(field, lost, by))))
+        }
+        Outcome::Deleted => (2, -1, None),
+        Outcome::Left => (3, -1, None),
+        Outcome::RolledBack => (4, -1, None),
+    }
+}
+
+fn outcome_at(row: &Row<'_>) -> Result<Outcome, Error> {
+    Ok(match row.get::<_, i64>(2)? {
+        0 => {
+            let (code, field, detail): (String, Option<FieldId>, String) =
+                rows::packed_at(row, 3)?;
+            Outcome::Rejected { code, field, detail }
+        }
+        1 => {
+            let (field, lost, by): (FieldId, Value, Stamp) = rows::packed_at(row, 3)?;
+            Outcome::Overwritten { field, lost, by }
+        }
+        2 => Outcome::Deleted,
+        3 => Outcome::Left,
+        4 => Outcome::RolledBack,
+        other => return Err(Error::Damaged(format!("an outcome of kind {other}"))),
+    })
+}

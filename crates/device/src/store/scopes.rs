@@ -1,0 +1,129 @@
+//! Subscriptions, rows to ask for again, rows removed, and cuts.
+
+use super::error::Error;
+use super::rows;
+use landfall_model::id::{EntityKey, RegionId, Scope, StreamId};
+use landfall_model::vector::{Origin, Vector};
+use landfall_sync::device::store::{Pass, Subscription};
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
+
+pub(super) fn all(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
+    let sql = "SELECT scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied
+        FROM _lf_subscription ORDER BY scope";
+    rows::query_all(conn, sql, [], |row| Ok((row.get(0)?, subscription_at(row)?)))
+}
+
+pub(super) fn get(conn: &Connection, scope: &str) -> Result<Option<Subscription>, Error> {
+    let sql = "SELECT scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied
+        FROM _lf_subscription WHERE scope = ?";
+    rows::query_one(conn, sql, [scope], subscription_at)
+}
+
+pub(super) fn put(conn: &Connection, scope: &str, sub: &Subscription) -> Result<(), Error> {
+    let pass = sub.pass.as_ref().map(|p| rows::pack(&(&p.start, &p.after, &p.from)));
+    let sql = "INSERT OR REPLACE INTO _lf_subscription
+        (scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let params = params![
+        scope,
+        rows::pack(&sub.cursor),
+        pass,
+        sub.provisional.as_ref().map(rows::pack),
+        sub.loading,
+        rows::bits(sub.rows_taken),
+        rows::bits(sub.rows_total),
+        sub.denied,
+    ];
+    rows::execute(conn, sql, params)?;
+    Ok(())
+}
+
+pub(super) fn remove(conn: &Connection, scope: &str) -> Result<(), Error> {
+    rows::execute(conn, "DELETE FROM _lf_subscription WHERE scope = ?", [scope])?;
+    Ok(())
+}
+
+fn subscription_at(row: &Row<'_>) -> Result<Subscription, Error> {
+    let pass: Option<(Vector, Option<EntityKey>, Vector)> = rows::packed_or_null_at(row, 2)?;
+    let provisional: Option<(RegionId, Vector)> = rows::packed_or_null_at(row, 3)?;
+    Ok(Subscription {
+        cursor: rows::packed_at(row, 1)?,
+        pass: pass.map(|(start, after, from)| Pass { start, after, from }),
+        provisional,
+        loading: row.get(4)?,
+        rows_taken: rows::from_bits(row.get(5)?),
+        rows_total: rows::from_bits(row.get(6)?),
+        denied: row.get(7)?,
+    })
+}
+
+pub(super) fn add_refetch(conn: &Connection, scope: &str, key: &EntityKey) -> Result<(), Error> {
+    let sql = "INSERT OR IGNORE INTO _lf_refetch (scope, home, kind, id) VALUES (?, ?, ?, ?)";
+    rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
+    Ok(())
+}
+
+pub(super) fn refetches(
+    conn: &Connection,
+    scope: &str,
+    limit: usize,
+) -> Result<Vec<EntityKey>, Error> {
+    let sql = "SELECT home, kind, id FROM _lf_refetch WHERE scope = ?
+        ORDER BY home, kind, id LIMIT ?";
+    let params = params![scope, rows::limit(limit)];
+    rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
+}
+
+pub(super) fn remove_refetch(conn: &Connection, scope: &str, key: &EntityKey) -> Result<(), Error> {
+    let sql = "DELETE FROM _lf_refetch WHERE scope = ? AND home = ? AND kind = ? AND id = ?";
+    rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
+    Ok(())
+}
+
+pub(super) fn add_removed(
+    conn: &Connection,
+    scope: &str,
+    key: &EntityKey,
+    touch: &Vector,
+) -> Result<(), Error> {
+    let sql = "INSERT OR REPLACE INTO _lf_removed (scope, home, kind, id, touch)
+        VALUES (?, ?, ?, ?, ?)";
+    rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id, rows::pack(touch)])?;
+    Ok(())
+}
+
+pub(super) fn removed(conn: &Connection) -> Result<Vec<(Scope, EntityKey, Vector)>, Error> {
+    let sql = "SELECT scope, home, kind, id, touch FROM _lf_removed
+        ORDER BY scope, home, kind, id";
+    rows::query_all(conn, sql, [], |row| {
+        Ok((row.get(0)?, rows::key_at(row, 1)?, rows::packed_at(row, 4)?))
+    })
+}
+
+pub(super) fn forget_removed(conn: &Connection, scope: &str, key: &EntityKey) -> Result<(), Error> {
+    let sql = "DELETE FROM _lf_removed WHERE scope = ? AND home = ? AND kind = ? AND id = ?";
+    rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
+    Ok(())
+}
+
+pub(super) fn cuts(conn: &Connection) -> Result<BTreeMap<Origin, u64>, Error> {
+    let sql = "SELECT region, incarnation, stream, last FROM _lf_cut";
+    let cuts = rows::query_all(conn, sql, [], |row| {
+        let origin = Origin {
+            region: RegionId(row.get(0)?),
+            incarnation: rows::from_bits(row.get(1)?),
+            stream: StreamId(row.get(2)?),
+        };
+        Ok((origin, rows::from_bits(row.get(3)?)))
+    })?;
+    Ok(cuts.into_iter().collect())
+}
+
+pub(super) fn put_cut(conn: &Connection, origin: Origin, last: u64) -> Result<(), Error> {
+    let sql = "INSERT OR REPLACE INTO _lf_cut (region, incarnation, stream, last)
+        VALUES (?, ?, ?, ?)";
+    let (incarnation, last) = (rows::bits(origin.incarnation), rows::bits(last));
+    rows::execute(conn, sql, params![origin.region.0, incarnation, origin.stream.0, last])?;
+    Ok(())
+}

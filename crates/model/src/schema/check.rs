@@ -1,0 +1,181 @@
+//! From declarations to the compiled schema.
+//!
+//! Each pass reports all that it finds and leaves out what it could not resolve; the passes after
+//! it say nothing about what is left out, so that one fault is one diagnostic.
+
+use super::ast::Document;
+use super::diagnostic::{Sink, code};
+use super::homes::{self, Lives};
+use super::names::{self, Kind, Named, Names, TypeInfo};
+use super::{
+    EntityType, EnumType, Field, FieldKind, Schema, Strategy, ValueType, audiences, fields,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Checks a document. What is returned is whole only if nothing was reported.
+pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
+    let mut names = names::collect(document, sink)?;
+    check_not_empty(document, &names, sink);
+    fields::resolve(&mut names, sink);
+    check_value_cycles(&names, sink);
+    let lives = homes::resolve(&names, sink);
+    let mut schema = Schema {
+        types: BTreeMap::new(),
+        values: values(&names),
+        enums: enums(&names),
+    };
+    for (i, live) in lives.iter().enumerate() {
+        let audiences = audiences::resolve(&names, &lives, i, sink);
+        if let Some(entity) = entity(&names.types[i], live, audiences) {
+            schema.types.insert(entity.id, Arc::new(entity));
+        }
+    }
+    Some(schema)
+}
+
+fn check_not_empty(document: &Document, names: &Names, sink: &mut Sink) {
+    // A type of unknown kind may have been meant as an entity.
+    let any = names
+        .types
+        .iter()
+        .any(|t| matches!(t.kind, Kind::Entity | Kind::Unknown));
+    if any || !document.unreadable.is_empty() {
+        return;
+    }
+    let first = names.types.iter().map(|t| &t.decl.name.span);
+    let first = first
+        .chain(names.enums.iter().map(|e| &e.decl.name.span))
+        .min_by_key(|s| s.start);
+    sink.report(
+        code::NO_ENTITY,
+        first.unwrap_or(&(0..0)),
+        "the file declares no entity type, so there is nothing to sync",
+        "Write for example `type Note @entity(strategy: CRDT, scope: \"team/{team}\") { id: ID! team: ID! body: Text }`.",
+    );
+}
+
+fn resolved_fields(t: &TypeInfo) -> Vec<Field> {
+    t.members.iter().filter_map(|m| m.field.clone()).collect()
+}
+
+fn entity(t: &TypeInfo, lives: &Lives, audiences: Vec<super::Audience>) -> Option<EntityType> {
+    let strategy = t.uses.get("entity").and_then(|e| e.choice("strategy"));
+    Some(EntityType {
+        id: t.id,
+        name: t.name().to_owned(),
+        doc: t.decl.doc.clone(),
+        strategy: match strategy {
+            Some(("CRDT", _)) => Strategy::Crdt,
+            _ => Strategy::LastWriteWins,
+        },
+        local: t.kind == Kind::Local,
+        home: lives.home.clone()?,
+        audiences,
+        fields: resolved_fields(t),
+    })
+}
+
+fn values(names: &Names) -> BTreeMap<String, Arc<ValueType>> {
+    let values = names.types.iter().filter(|t| t.kind == Kind::Value);
+    values
+        .map(|t| {
+            let name = t.name().to_owned();
+            let value = ValueType {
+                name: name.clone(),
+                doc: t.decl.doc.clone(),
+                fields: resolved_fields(t),
+            };
+            (name, Arc::new(value))
+        })
+        .collect()
+}
+
+fn enums(names: &Names) -> BTreeMap<String, Arc<EnumType>> {
+    names
+        .enums
+        .iter()
+        .map(|e| {
+            let name = e.decl.name.text.clone();
+            let values = e.decl.values.iter().map(|v| v.name.text.clone()).collect();
+            let doc = e.decl.doc.clone();
+            (
+                name.clone(),
+                Arc::new(EnumType {
+                    name,
+                    doc,
+                    values,
+                    closed: e.closed,
+                }),
+            )
+        })
+        .collect()
+}
+
+/// A value that contained itself would have no end.
+fn check_value_cycles(names: &Names, sink: &mut Sink) {
+    let mut state = vec![Visit::New; names.types.len()];
+    for start in 0..names.types.len() {
+        if names.types[start].kind == Kind::Value && state[start] == Visit::New {
+            walk_value(names, start, &mut state, sink);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    New,
+    /// On the path from the walk's start to here.
+    Open,
+    Done,
+}
+
+/// Walks the values inside a value depth first, with its own stack: a chain may be long.
+fn walk_value(names: &Names, start: usize, state: &mut [Visit], sink: &mut Sink) {
+    let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+    state[start] = Visit::Open;
+    while let Some((at, next)) = path.pop() {
+        let t = &names.types[at];
+        let Some(member) = t.members.get(next) else {
+            state[at] = Visit::Done;
+            continue;
+        };
+        path.push((at, next + 1));
+        let Some(inner) = member.field.as_ref().and_then(|f| value_in(names, &f.kind)) else {
+            continue;
+        };
+        match state[inner] {
+            Visit::Done => {}
+            Visit::New => {
+                state[inner] = Visit::Open;
+                path.push((inner, 0));
+            }
+            Visit::Open => {
+                let from = path.iter().position(|(i, _)| *i == inner).unwrap_or(0);
+                let mut chain: Vec<&str> = path[from..]
+                    .iter()
+                    .take(8)
+                    .map(|(i, _)| names.types[*i].name())
+                    .collect();
+                chain.push(names.types[inner].name());
+                sink.report(
+                    code::VALUE_CYCLE,
+                    &member.decl.ty.span,
+                    format!("a value cannot contain itself: {}", chain.join(" → ")),
+                    "Make it an @entity with a `@ref` to itself, or use JSON.",
+                );
+            }
+        }
+    }
+}
+
+fn value_in(names: &Names, kind: &FieldKind) -> Option<usize> {
+    match kind {
+        FieldKind::Object(name) => match names.get(name) {
+            Some(Named::Type(i)) => Some(i),
+            _ => None,
+        },
+        FieldKind::List(element) => value_in(names, element),
+        _ => None,
+    }
+}

@@ -1,0 +1,170 @@
+//! The world of one seed: its parts, its clock, and the queue of what happens next.
+//!
+//! One thread, one queue ordered by time and then by age, one source of chance. Whatever happens
+//! is an [`Event`]; handling one may schedule more.
+
+use crate::app::App;
+use crate::device_sim::DeviceSim;
+use crate::net::Net;
+use crate::oracle::Oracle;
+use crate::plan::Plan;
+use crate::region_sim::RegionSim;
+use crate::rng::Rng;
+use crate::trace::Trace;
+use crate::{Failure, Options};
+use landfall_sync::mutant::Mutant;
+use std::collections::BTreeMap;
+
+/// When every run begins.
+pub const EPOCH_MS: i64 = 1_790_000_000_000;
+
+#[derive(Debug)]
+pub enum Event {
+    /// A device's frame reaches its region.
+    ToRegion { conn: u64, bytes: Vec<u8> },
+    /// A region's frame reaches its device.
+    ToDevice { conn: u64, bytes: Vec<u8> },
+    /// The region notices that a connection is gone.
+    RegionHangs { conn: u64 },
+    /// The device notices.
+    DeviceHangs { conn: u64 },
+    /// A frame between regions arrives; `side` 0 is the asker's.
+    Peer { link: u64, side: usize, bytes: Vec<u8> },
+    /// A region works off its queue.
+    Turn { region: usize },
+    RegionTick,
+    RegionUp { region: usize },
+    Redial { asker: usize, answerer: usize },
+    Dial { device: usize },
+    Poll { device: usize },
+    Act,
+    Fault,
+    Join(usize, crate::net::End, crate::net::End),
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub now: i64,
+    pub rng: Rng,
+    pub plan: Plan,
+    pub app: App,
+    pub mutant: Option<Mutant>,
+    pub regions: Vec<RegionSim>,
+    pub devices: Vec<DeviceSim>,
+    pub net: Net,
+    pub trace: Trace,
+    pub oracle: Oracle,
+    pub marks: BTreeMap<&'static str, u64>,
+    pub failure: Option<Failure>,
+    /// Faults are over; everything is to settle.
+    pub healing: bool,
+    pub acts_left: usize,
+    queue: BTreeMap<(i64, u64), Event>,
+    scheduled: u64,
+}
+
+impl World {
+    /// An empty world at its first moment.
+    pub fn new(seed: u64, options: &Options, plan: Plan, rng: Rng) -> Self {
+        let mut trace = Trace { keep_all: options.keep_all, ..Trace::default() };
+        trace.say(EPOCH_MS, || format!("seed {seed}"));
+        Self {
+            now: EPOCH_MS,
+            rng,
+            acts_left: plan.acts,
+            plan,
+            app: App::new(),
+            mutant: options.mutant,
+            regions: Vec::new(),
+            devices: Vec::new(),
+            net: Net::default(),
+            trace,
+            oracle: Oracle::default(),
+            marks: BTreeMap::new(),
+            failure: None,
+            healing: false,
+            queue: BTreeMap::new(),
+            scheduled: 0,
+        }
+    }
+
+    pub fn schedule(&mut self, at: i64, event: Event) {
+        self.scheduled += 1;
+        if event.is_frame() {
+            self.net.in_flight += 1;
+        }
+        self.queue.insert((at.max(self.now), self.scheduled), event);
+    }
+
+    pub fn after(&mut self, ms: i64, event: Event) {
+        self.schedule(self.now + ms, event);
+    }
+
+    pub fn say(&mut self, what: impl FnOnce() -> String) {
+        self.trace.say(self.now, what);
+    }
+
+    /// Count that a hard path was taken.
+    pub fn mark(&mut self, name: &'static str) {
+        *self.marks.entry(name).or_default() += 1;
+    }
+
+    pub fn latency(&mut self) -> i64 {
+        let (low, high) = self.plan.latency_ms;
+        // Faults are over, but distances stay.
+        self.rng.between(low, high)
+    }
+
+    /// The first failure counts.
+    pub fn fail(&mut self, checker: &'static str, invariant: &'static str, message: String) {
+        if self.failure.is_none() {
+            self.trace.say(self.now, || format!("FAILED {checker} ({invariant}): {message}"));
+            let story = self.trace.story();
+            self.failure = Some(Failure { checker, invariant, message, story });
+        }
+    }
+
+    /// Handle events up to `until`, or until something fails.
+    pub fn run_until(&mut self, until: i64) {
+        while self.failure.is_none() {
+            let Some(entry) = self.queue.first_entry() else { break };
+            if entry.key().0 > until {
+                break;
+            }
+            let ((at, _), event) = entry.remove_entry();
+            self.now = at;
+            if event.is_frame() {
+                self.net.in_flight -= 1;
+            }
+            self.handle(event);
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::ToRegion { conn, bytes } => self.frame_at_region(conn, &bytes),
+            Event::ToDevice { conn, bytes } => self.frame_at_device(conn, &bytes),
+            Event::RegionHangs { conn } => self.region_hangs(conn),
+            Event::DeviceHangs { conn } => self.device_hangs(conn),
+            Event::Peer { link, side, bytes } => self.frame_at_peer(link, side, &bytes),
+            Event::Turn { region } => self.turn(region),
+            Event::RegionTick => self.region_tick(),
+            Event::RegionUp { region } => self.open_region(region, true),
+            Event::Redial { asker, answerer } => self.redial(asker, answerer),
+            Event::Dial { device } => self.dial(device),
+            Event::Poll { device } => self.poll(device),
+            Event::Act => self.act(),
+            Event::Fault => self.fault_tick(),
+            Event::Join(_, a, b) => {
+                self.net.apart.remove(&(a.min(b), a.max(b)));
+            }
+        }
+    }
+}
+
+impl Event {
+    fn is_frame(&self) -> bool {
+        matches!(self, Self::ToRegion { .. } | Self::ToDevice { .. } | Self::Peer { .. })
+    }
+}

@@ -1,0 +1,606 @@
+//! A device's store in memory, for the simulator and for tests of the state machine.
+//!
+//! It keeps the promises of a file and no others. Writes gather in a transaction; a rollback takes
+//! back what was not committed; a loss of power takes back every commit since the last durable
+//! one. Each table journals the values that it replaces, so all of this costs what was changed,
+//! not what is stored. A clone of the store is a copy of the file.
+
+use super::store::{Base, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
+use landfall_model::text::Text;
+use landfall_model::vector::{Origin, SeqSet, Vector};
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+
+/// What one op came to: an overwritten write has an outcome for each of its fields.
+pub type OutcomeKey = (Dot, OutcomeKind);
+
+/// Which outcomes of one op are the same outcome.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum OutcomeKind {
+    Rejected,
+    Overwritten(FieldId),
+    Deleted,
+    Left,
+    RolledBack,
+}
+
+impl From<&Outcome> for OutcomeKind {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Rejected { .. } => Self::Rejected,
+            Outcome::Overwritten { field, .. } => Self::Overwritten(*field),
+            Outcome::Deleted => Self::Deleted,
+            Outcome::Left => Self::Left,
+            Outcome::RolledBack => Self::RolledBack,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    meta: Table<(), Meta>,
+    bases: Table<EntityKey, Base>,
+    held: Table<(Scope, EntityKey), ()>,
+    texts: Table<(EntityKey, FieldId), Text>,
+    marks: Table<(EntityKey, FieldId), TextMark>,
+    children: Table<(EntityKey, EntityKey), ()>,
+    ops: Table<Dot, OwnOp>,
+    ops_on: Table<(EntityKey, u64, Dot), ()>,
+    outbox: Table<(u64, Dot), ()>,
+    voids: Table<Dot, OwnOp>,
+    unconfirmed: Table<(DeviceId, u64), ()>,
+    births: Table<EntityKey, Dot>,
+    subscriptions: Table<Scope, Subscription>,
+    refetches: Table<(Scope, EntityKey), ()>,
+    removed: Table<(Scope, EntityKey), Vector>,
+    cuts: Table<Origin, u64>,
+    visible: Table<EntityKey, View>,
+    outcomes: Table<OutcomeKey, (EntityKey, Outcome)>,
+}
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begin a transaction. What was written outside of one counts as committed.
+    pub fn begin(&mut self) {
+        self.commit();
+    }
+
+    /// A local commit: [`Self::lose_power`] takes it back.
+    pub fn commit(&mut self) {
+        self.tables().into_iter().for_each(Journal::commit);
+    }
+
+    /// A durable commit: this and every commit before it stay.
+    pub fn commit_durable(&mut self) {
+        self.tables().into_iter().for_each(Journal::commit_durable);
+    }
+
+    /// Take back what was written since the last commit.
+    pub fn rollback(&mut self) {
+        self.tables().into_iter().for_each(Journal::rollback);
+    }
+
+    /// Take back what was written since the last durable commit.
+    pub fn lose_power(&mut self) {
+        self.tables().into_iter().for_each(Journal::lose_power);
+    }
+
+    /// What the app sees.
+    pub fn visible(&self) -> &BTreeMap<EntityKey, Arc<View>> {
+        &self.visible.rows
+    }
+
+    /// Outcomes that were not dismissed.
+    pub fn outcomes(&self) -> &BTreeMap<OutcomeKey, Arc<(EntityKey, Outcome)>> {
+        &self.outcomes.rows
+    }
+
+    /// Forget the outcomes of an op, as the app does that has dealt with them.
+    pub fn dismiss(&mut self, dot: Dot) {
+        let of_dot: Vec<OutcomeKey> =
+            self.outcomes.rows.keys().filter(|(d, _)| *d == dot).copied().collect();
+        of_dot.iter().for_each(|key| self.outcomes.remove(key));
+    }
+
+    pub fn base_rows(&self) -> impl Iterator<Item = (&EntityKey, &Base)> {
+        self.bases.rows.iter().map(|(key, base)| (key, base.as_ref()))
+    }
+
+    pub fn base_texts(&self) -> impl Iterator<Item = (&EntityKey, FieldId, &Text)> {
+        self.texts.rows.iter().map(|((key, field), text)| (key, *field, text.as_ref()))
+    }
+
+    /// Own ops by dot.
+    pub fn own_ops(&self) -> impl Iterator<Item = &OwnOp> {
+        self.ops.rows.values().map(Arc::as_ref)
+    }
+
+    fn tables(&mut self) -> [&mut dyn Journal; 18] {
+        [
+            &mut self.meta,
+            &mut self.bases,
+            &mut self.held,
+            &mut self.texts,
+            &mut self.marks,
+            &mut self.children,
+            &mut self.ops,
+            &mut self.ops_on,
+            &mut self.outbox,
+            &mut self.voids,
+            &mut self.unconfirmed,
+            &mut self.births,
+            &mut self.subscriptions,
+            &mut self.refetches,
+            &mut self.removed,
+            &mut self.cuts,
+            &mut self.visible,
+            &mut self.outcomes,
+        ]
+    }
+
+    fn release_holds(&mut self, key: &EntityKey) {
+        if let Some(base) = self.bases.get(key) {
+            for scope in &base.holds {
+                self.held.remove(&(scope.clone(), key.clone()));
+            }
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    type Error = Infallible;
+
+    fn meta(&mut self) -> Result<Option<Meta>, Infallible> {
+        Ok(self.meta.get(&()).as_deref().cloned())
+    }
+
+    fn put_meta(&mut self, meta: &Meta) -> Result<(), Infallible> {
+        self.meta.put((), meta.clone());
+        Ok(())
+    }
+
+    fn base(&mut self, key: &EntityKey) -> Result<Option<Base>, Infallible> {
+        Ok(self.bases.get(key).as_deref().cloned())
+    }
+
+    fn put_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Infallible> {
+        self.release_holds(key);
+        for scope in &base.holds {
+            self.held.put((scope.clone(), key.clone()), ());
+        }
+        self.bases.put(key.clone(), base.clone());
+        Ok(())
+    }
+
+    fn remove_base(&mut self, key: &EntityKey) -> Result<(), Infallible> {
+        self.release_holds(key);
+        self.bases.remove(key);
+        let first = (key.clone(), FieldId(0));
+        let texts = self.texts.rows.range(first..).take_while(|((k, _), _)| k == key);
+        let texts: Vec<(EntityKey, FieldId)> = texts.map(|(text, _)| text.clone()).collect();
+        texts.iter().for_each(|text| self.texts.remove(text));
+        let first = (key.clone(), FieldId(0));
+        let marks = self.marks.rows.range(first..).take_while(|((k, _), _)| k == key);
+        let marks: Vec<(EntityKey, FieldId)> = marks.map(|(mark, _)| mark.clone()).collect();
+        marks.iter().for_each(|mark| self.marks.remove(mark));
+        Ok(())
+    }
+
+    fn held_by(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Infallible> {
+        Ok(self.held.under(scope, after).take(limit).collect())
+    }
+
+    fn bases(
+        &mut self,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<(EntityKey, Base)>, Infallible> {
+        let start = after.map_or(Unbounded, Excluded);
+        let rows = self.bases.rows.range((start, Unbounded)).take(limit);
+        Ok(rows.map(|(key, base)| (key.clone(), Base::clone(base))).collect())
+    }
+
+    fn base_text(&mut self, key: &EntityKey, field: FieldId) -> Result<Text, Infallible> {
+        Ok(self.texts.get(&(key.clone(), field)).as_deref().cloned().unwrap_or_default())
+    }
+
+    fn put_base_text(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+        text: &Text,
+    ) -> Result<(), Infallible> {
+        let at = (key.clone(), field);
+        if text.is_empty() {
+            self.texts.remove(&at);
+        } else {
+            self.texts.put(at, text.clone());
+        }
+        Ok(())
+    }
+
+    fn put_child(&mut self, parent: &EntityKey, child: &EntityKey) -> Result<(), Infallible> {
+        self.children.put((parent.clone(), child.clone()), ());
+        Ok(())
+    }
+
+    fn children(&mut self, parent: &EntityKey) -> Result<Vec<EntityKey>, Infallible> {
+        let least = (parent.clone(), least_key());
+        let links = self.children.rows.range(least..).take_while(|((p, _), _)| p == parent);
+        Ok(links.map(|((_, child), _)| child.clone()).collect())
+    }
+
+    fn find(&mut self, kind: TypeId, id: &str) -> Result<Vec<EntityKey>, Infallible> {
+        let named = |key: &&EntityKey| key.kind == kind && *key.id == *id;
+        let in_ops = self.ops_on.rows.keys().map(|(key, _, _)| key);
+        let found: BTreeSet<&EntityKey> =
+            self.bases.rows.keys().chain(in_ops).filter(named).collect();
+        Ok(found.into_iter().cloned().collect())
+    }
+
+    fn put_text_mark(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+        mark: Option<&TextMark>,
+    ) -> Result<(), Infallible> {
+        let at = (key.clone(), field);
+        match mark {
+            Some(mark) => self.marks.put(at, mark.clone()),
+            None => self.marks.remove(&at),
+        }
+        Ok(())
+    }
+
+    fn text_mark(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+    ) -> Result<Option<TextMark>, Infallible> {
+        Ok(self.marks.get(&(key.clone(), field)).as_deref().cloned())
+    }
+
+    fn put_op(&mut self, op: &OwnOp) -> Result<(), Infallible> {
+        let dot = op.sealed.op.dot;
+        self.remove_op(dot)?;
+        self.ops_on.put((op.sealed.op.key.clone(), op.order, dot), ());
+        if op.in_outbox() {
+            self.outbox.put((op.order, dot), ());
+        }
+        self.ops.put(dot, op.clone());
+        Ok(())
+    }
+
+    fn op(&mut self, dot: Dot) -> Result<Option<OwnOp>, Infallible> {
+        Ok(self.ops.get(&dot).as_deref().cloned())
+    }
+
+    fn remove_op(&mut self, dot: Dot) -> Result<(), Infallible> {
+        if let Some(old) = self.ops.get(&dot) {
+            self.ops_on.remove(&(old.sealed.op.key.clone(), old.order, dot));
+            self.outbox.remove(&(old.order, dot));
+            self.ops.remove(&dot);
+        }
+        Ok(())
+    }
+
+    fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Infallible> {
+        let first = (key.clone(), 0, LEAST_DOT);
+        let on_key = self.ops_on.rows.range(first..).take_while(|((k, _, _), _)| k == key);
+        Ok(on_key.map(|((_, _, dot), _)| self.ops.expect(dot)).collect())
+    }
+
+    fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
+        let behind = self.outbox.rows.range((after, LEAST_DOT)..).filter(|((o, _), _)| *o > after);
+        Ok(behind.take(limit).map(|((_, dot), _)| self.ops.expect(dot)).collect())
+    }
+
+    fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
+        let mut ops: Vec<&Arc<OwnOp>> =
+            self.ops.rows.values().filter(|op| op.order > after).collect();
+        ops.sort_by_key(|op| op.order);
+        Ok(ops.into_iter().take(limit).map(|op| OwnOp::clone(op)).collect())
+    }
+
+    fn put_void(&mut self, void: &OwnOp) -> Result<(), Infallible> {
+        self.voids.put(void.sealed.op.dot, void.clone());
+        Ok(())
+    }
+
+    fn void(&mut self, dot: Dot) -> Result<Option<OwnOp>, Infallible> {
+        Ok(self.voids.get(&dot).as_deref().cloned())
+    }
+
+    fn voids(&mut self) -> Result<Vec<OwnOp>, Infallible> {
+        let mut voids: Vec<OwnOp> = self.voids.rows.values().map(|v| OwnOp::clone(v)).collect();
+        voids.sort_by_key(|void| void.order);
+        Ok(voids)
+    }
+
+    fn remove_void(&mut self, dot: Dot) -> Result<(), Infallible> {
+        self.voids.remove(&dot);
+        Ok(())
+    }
+
+    fn unconfirmed(&mut self) -> Result<Vec<(DeviceId, SeqSet)>, Infallible> {
+        let mut sets: BTreeMap<DeviceId, SeqSet> = BTreeMap::new();
+        for (device, seq) in self.unconfirmed.rows.keys() {
+            sets.entry(*device).or_default().insert(*seq);
+        }
+        Ok(sets.into_iter().collect())
+    }
+
+    fn add_unconfirmed(&mut self, device: DeviceId, seq: u64) -> Result<(), Infallible> {
+        self.unconfirmed.put((device, seq), ());
+        Ok(())
+    }
+
+    fn clear_unconfirmed(&mut self, device: DeviceId, seqs: &SeqSet) -> Result<(), Infallible> {
+        let of_device = self.unconfirmed.rows.range((device, 0)..=(device, u64::MAX));
+        let told: Vec<(DeviceId, u64)> =
+            of_device.map(|(at, _)| *at).filter(|(_, seq)| seqs.contains(*seq)).collect();
+        told.iter().for_each(|at| self.unconfirmed.remove(at));
+        Ok(())
+    }
+
+    fn own_birth(&mut self, key: &EntityKey) -> Result<Option<Dot>, Infallible> {
+        Ok(self.births.get(key).as_deref().copied())
+    }
+
+    fn put_own_birth(&mut self, key: &EntityKey, birth: Option<Dot>) -> Result<(), Infallible> {
+        match birth {
+            Some(dot) => self.births.put(key.clone(), dot),
+            None => self.births.remove(key),
+        }
+        Ok(())
+    }
+
+    fn subscriptions(&mut self) -> Result<Vec<(Scope, Subscription)>, Infallible> {
+        let rows = self.subscriptions.rows.iter();
+        Ok(rows.map(|(scope, sub)| (scope.clone(), Subscription::clone(sub))).collect())
+    }
+
+    fn subscription(&mut self, scope: &str) -> Result<Option<Subscription>, Infallible> {
+        Ok(self.subscriptions.get(&Scope::from(scope)).as_deref().cloned())
+    }
+
+    fn put_subscription(&mut self, scope: &str, sub: &Subscription) -> Result<(), Infallible> {
+        self.subscriptions.put(scope.into(), sub.clone());
+        Ok(())
+    }
+
+    fn remove_subscription(&mut self, scope: &str) -> Result<(), Infallible> {
+        self.subscriptions.remove(&scope.into());
+        Ok(())
+    }
+
+    fn add_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Infallible> {
+        self.refetches.put((scope.into(), key.clone()), ());
+        Ok(())
+    }
+
+    fn refetches(&mut self, scope: &str, limit: usize) -> Result<Vec<EntityKey>, Infallible> {
+        Ok(self.refetches.under(scope, None).take(limit).collect())
+    }
+
+    fn remove_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Infallible> {
+        self.refetches.remove(&(scope.into(), key.clone()));
+        Ok(())
+    }
+
+    fn add_removed(
+        &mut self,
+        scope: &str,
+        key: &EntityKey,
+        touch: &Vector,
+    ) -> Result<(), Infallible> {
+        self.removed.put((scope.into(), key.clone()), touch.clone());
+        Ok(())
+    }
+
+    fn removed(&mut self) -> Result<Vec<(Scope, EntityKey, Vector)>, Infallible> {
+        let rows = self.removed.rows.iter();
+        Ok(rows.map(|((s, k), touch)| (s.clone(), k.clone(), Vector::clone(touch))).collect())
+    }
+
+    fn forget_removed(&mut self, scope: &str, key: &EntityKey) -> Result<(), Infallible> {
+        self.removed.remove(&(scope.into(), key.clone()));
+        Ok(())
+    }
+
+    fn cuts(&mut self) -> Result<BTreeMap<Origin, u64>, Infallible> {
+        Ok(self.cuts.rows.iter().map(|(origin, last)| (*origin, **last)).collect())
+    }
+
+    fn put_cut(&mut self, origin: Origin, last: u64) -> Result<(), Infallible> {
+        self.cuts.put(origin, last);
+        Ok(())
+    }
+
+    fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Infallible> {
+        match view {
+            Some(view) => self.visible.put(key.clone(), view.clone()),
+            None => self.visible.remove(key),
+        }
+        Ok(())
+    }
+
+    fn add_outcome(
+        &mut self,
+        dot: Dot,
+        key: &EntityKey,
+        outcome: &Outcome,
+    ) -> Result<(), Infallible> {
+        let at = (dot, OutcomeKind::from(outcome));
+        if self.outcomes.get(&at).is_none() {
+            self.outcomes.put(at, (key.clone(), outcome.clone()));
+        }
+        Ok(())
+    }
+
+    fn remove_outcomes(&mut self, dot: Dot) -> Result<(), Infallible> {
+        self.dismiss(dot);
+        Ok(())
+    }
+}
+
+const LEAST_DOT: Dot = Dot { device: DeviceId([0; 16]), seq: 0 };
+
+fn least_key() -> EntityKey {
+    EntityKey::new("", landfall_model::id::TypeId(0), "")
+}
+
+/// A table with the values that its rows had at the last commit and at the last durable commit,
+/// for the rows that have changed since; `None` for a row that was not there.
+#[derive(Clone, Debug)]
+struct Table<K, V> {
+    rows: BTreeMap<K, Arc<V>>,
+    committed: BTreeMap<K, Option<Arc<V>>>,
+    durable: BTreeMap<K, Option<Arc<V>>>,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), committed: BTreeMap::new(), durable: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Clone, V> Table<K, V> {
+    fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.rows.get(key).cloned()
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        let before = self.rows.insert(key.clone(), Arc::new(value));
+        self.committed.entry(key).or_insert(before);
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some(before) = self.rows.remove(key) {
+            self.committed.entry(key.clone()).or_insert(Some(before));
+        }
+    }
+}
+
+impl Table<Dot, OwnOp> {
+    fn expect(&self, dot: &Dot) -> OwnOp {
+        OwnOp::clone(self.rows.get(dot).expect("indexes and ops change together"))
+    }
+}
+
+impl<V> Table<(Scope, EntityKey), V> {
+    /// The keys listed under a scope, ascending, after `after`.
+    fn under<'a>(
+        &'a self,
+        scope: &'a str,
+        after: Option<&EntityKey>,
+    ) -> impl Iterator<Item = EntityKey> + 'a {
+        let after = after.cloned();
+        let first = (Scope::from(scope), after.clone().unwrap_or_else(least_key));
+        let listed = self.rows.range(first..).map(|(at, _)| at);
+        listed
+            .take_while(move |(s, _)| s.as_ref() == scope)
+            .filter(move |(_, key)| after.as_ref() != Some(key))
+            .map(|(_, key)| key.clone())
+    }
+}
+
+trait Journal {
+    fn commit(&mut self);
+    fn commit_durable(&mut self);
+    fn rollback(&mut self);
+    fn lose_power(&mut self);
+}
+
+impl<K: Ord + Clone, V> Journal for Table<K, V> {
+    fn commit(&mut self) {
+        for (key, before) in std::mem::take(&mut self.committed) {
+            self.durable.entry(key).or_insert(before);
+        }
+    }
+
+    fn commit_durable(&mut self) {
+        self.committed.clear();
+        self.durable.clear();
+    }
+
+    fn rollback(&mut self) {
+        restore(&mut self.rows, std::mem::take(&mut self.committed));
+    }
+
+    fn lose_power(&mut self) {
+        self.rollback();
+        restore(&mut self.rows, std::mem::take(&mut self.durable));
+    }
+}
+
+fn restore<K: Ord, V>(rows: &mut BTreeMap<K, Arc<V>>, before: BTreeMap<K, Option<Arc<V>>>) {
+    for (key, value) in before {
+        match value {
+            Some(value) => rows.insert(key, value),
+            None => rows.remove(&key),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_model::id::TypeId;
+
+    #[test]
+    fn memory_conforms() {
+        super::super::conformance::run(MemoryStore::new);
+    }
+
+    fn shown(store: &MemoryStore) -> Vec<&str> {
+        store.visible().keys().map(|k| k.id.as_ref()).collect()
+    }
+
+    fn show(store: &mut MemoryStore, id: &str, there: bool) {
+        let view = View::default();
+        let key = EntityKey::new("s/1", TypeId(1), id);
+        store.show(&key, there.then_some(&view)).unwrap();
+    }
+
+    #[test]
+    fn a_rollback_takes_back_what_was_not_committed() {
+        let mut store = MemoryStore::new();
+        show(&mut store, "kept", true);
+        store.begin();
+        show(&mut store, "kept", false);
+        show(&mut store, "new", true);
+        store.rollback();
+        assert_eq!(shown(&store), ["kept"]);
+    }
+
+    #[test]
+    fn a_loss_of_power_takes_back_what_is_not_durable() {
+        let mut store = MemoryStore::new();
+        show(&mut store, "a", true);
+        store.commit();
+        show(&mut store, "b", true);
+        store.commit_durable();
+        show(&mut store, "a", false);
+        show(&mut store, "c", true);
+        store.commit();
+        show(&mut store, "a", true);
+        show(&mut store, "d", true);
+        store.lose_power();
+        assert_eq!(shown(&store), ["a", "b"]);
+        store.lose_power();
+        assert_eq!(shown(&store), ["a", "b"]);
+    }
+}

@@ -1,0 +1,220 @@
+//! May this transaction be accepted?
+//!
+//! Asked once, by the region that a device pushes to. What one region has accepted, all regions
+//! apply: replicated ops never come here. Every refusal has a stable code.
+
+use super::Core;
+use super::access::Author;
+use super::store::{Refusal, Store};
+use crate::limits;
+use landfall_model::id::FieldId;
+use landfall_model::op::{Action, Change, Op, Sealed};
+use landfall_model::schema::{EntityType, Home, Merge};
+
+/// Codes of refusals, as they go over the wire. docs/errors/README.md has a row for each.
+pub mod code {
+    pub const WRONG_PRINCIPAL: &str = "wrong_principal";
+    pub const INCOMPLETE: &str = "incomplete_transaction";
+    pub const TOO_LARGE: &str = "too_large";
+    pub const MALFORMED: &str = "malformed";
+    pub const CLOCK_AHEAD: &str = "clock_ahead";
+    pub const EXPIRED: &str = "expired";
+    pub const NOT_ALLOWED: &str = "not_allowed";
+    pub const WRONG_HOME: &str = "wrong_home_scope";
+    pub const UNKNOWN_TYPE: &str = "unknown_type";
+    pub const LOCAL_TYPE: &str = "local_type";
+    pub const WRONG_MERGE: &str = "wrong_merge";
+    pub const UNSUPPORTED: &str = "unsupported";
+    pub const FORKED: &str = "forked_device";
+    pub const VOIDED: &str = "voided";
+}
+
+fn refuse(op: &Op, code: &str, field: Option<FieldId>, detail: impl Into<String>) -> Refusal {
+    Refusal { code: code.to_owned(), seq: op.dot.seq, field, detail: detail.into() }
+}
+
+impl Core {
+    /// The transaction as a whole: complete, of one author, and not too large.
+    pub(super) fn check_shape(&self, author: &Author, ops: &[Sealed]) -> Result<(), Refusal> {
+        let first = &ops[0].op;
+        let tx = first.tx;
+        if ops.len().max(tx.count as usize) > limits::TRANSACTION_OPS_MAX {
+            return Err(refuse(first, code::TOO_LARGE, None, "too many ops in one transaction"));
+        }
+        let bytes: usize = ops.iter().map(|o| o.payload.len()).sum();
+        if bytes > limits::TRANSACTION_BYTES_MAX {
+            return Err(refuse(first, code::TOO_LARGE, None, "the transaction is too large"));
+        }
+        for o in ops {
+            let op = &o.op;
+            if op.principal != author.subject {
+                let detail = "an op is pushed only under the account that wrote it";
+                return Err(refuse(op, code::WRONG_PRINCIPAL, None, detail));
+            }
+            if o.payload.len() > limits::OP_BYTES_MAX {
+                return Err(refuse(op, code::TOO_LARGE, None, "the op is too large"));
+            }
+            if op.tx != tx || op.dot.device != first.dot.device {
+                let detail = "ops of several transactions in one";
+                return Err(refuse(op, code::MALFORMED, None, detail));
+            }
+        }
+        if !ops.windows(2).all(|w| w[0].op.dot.seq < w[1].op.dot.seq) {
+            return Err(refuse(first, code::MALFORMED, None, "numbers do not ascend"));
+        }
+        Ok(())
+    }
+
+    /// All of the transaction's numbers are here.
+    pub(super) fn check_complete(&self, ops: &[Sealed]) -> Result<(), Refusal> {
+        let tx = ops[0].op.tx;
+        let complete = ops.len() == tx.count as usize && ops[0].op.dot.seq == tx.first;
+        if complete {
+            return Ok(());
+        }
+        let detail = "a transaction is pushed whole, or not at all";
+        Err(refuse(&ops[0].op, code::INCOMPLETE, None, detail))
+    }
+
+    /// One op that no region has accepted yet.
+    pub(super) fn check_op<S: Store>(
+        &self,
+        store: &mut S,
+        author: &Author,
+        op: &Op,
+        now_ms: i64,
+    ) -> Result<Result<(), Refusal>, S::Error> {
+        if op.is_void() {
+            return Ok(Ok(()));
+        }
+        if let Err(refusal) = check_limits(op, now_ms) {
+            return Ok(Err(refusal));
+        }
+        let Some(kind) = self.schema.entity(op.key.kind) else {
+            let detail = "this region does not know the entity type yet";
+            return Ok(Err(refuse(op, code::UNKNOWN_TYPE, None, detail)));
+        };
+        if let Err(refusal) = check_schema(op, kind) {
+            return Ok(Err(refusal));
+        }
+        self.check_access(store, author, op, kind)
+    }
+
+    fn check_access<S: Store>(
+        &self,
+        store: &mut S,
+        author: &Author,
+        op: &Op,
+        kind: &EntityType,
+    ) -> Result<Result<(), Refusal>, S::Error> {
+        if author.may_write_home(&op.key.home) {
+            return Ok(Ok(()));
+        }
+        // A create is judged by the scopes that its own fields name: the entity is not there yet.
+        let held: Vec<_> = self
+            .audiences_after(store, op)?
+            .into_iter()
+            .filter(|(scope, _)| author.in_audience(scope))
+            .map(|(_, audience)| audience)
+            .collect();
+        let allowed = |field: Option<FieldId>| match (&op.action, field) {
+            (Action::Create { .. }, _) => held.iter().any(|a| a.create),
+            (Action::Delete, _) => held.iter().any(|a| a.delete),
+            (_, Some(f)) => held.iter().any(|a| a.write.contains(&(kind.id, f))),
+            (_, None) => !held.is_empty(),
+        };
+        if op.changes().is_empty() && !allowed(None) {
+            return Ok(Err(refuse(op, code::NOT_ALLOWED, None, "no write access to this scope")));
+        }
+        let refused = op.changes().iter().map(|c| c.field).find(|f| !allowed(Some(*f)));
+        Ok(match refused {
+            Some(f) => {
+                let detail = "the account may not write this field here";
+                Err(refuse(op, code::NOT_ALLOWED, Some(f), detail))
+            }
+            None => Ok(()),
+        })
+    }
+}
+
+fn check_limits(op: &Op, now_ms: i64) -> Result<(), Refusal> {
+    let long = |s: &str| s.len() > limits::NAME_BYTES_MAX;
+    if long(&op.key.home) || long(&op.key.id) || op.key.home.is_empty() || op.key.id.is_empty() {
+        return Err(refuse(op, code::MALFORMED, None, "an id or a scope is empty or too long"));
+    }
+    if op.births.len() + op.needs.len() > limits::DOTS_PER_OP_MAX {
+        return Err(refuse(op, code::TOO_LARGE, None, "the op names too many dots"));
+    }
+    if op.hlc.millis() > now_ms + limits::STAMP_AHEAD_MS_MAX {
+        let detail = "the stamp lies in the future; ask for the time and stamp again";
+        return Err(refuse(op, code::CLOCK_AHEAD, None, detail));
+    }
+    if op.expires_ms.is_some_and(|at| at < now_ms) {
+        return Err(refuse(op, code::EXPIRED, None, "the op expired before it arrived"));
+    }
+    if op.preconditions.is_some() || op.blobs.is_some() {
+        let detail = "preconditions and blobs are not there yet";
+        return Err(refuse(op, code::UNSUPPORTED, None, detail));
+    }
+    Ok(())
+}
+
+/// Fields that this region's schema does not know pass: a newer app may write them.
+fn check_schema(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
+    if kind.local {
+        return Err(refuse(op, code::LOCAL_TYPE, None, "the type stays on the device"));
+    }
+    if matches!(op.action, Action::Update(_) | Action::Delete) && op.births.is_empty() {
+        return Err(refuse(op, code::MALFORMED, None, "the op names no birth"));
+    }
+    for change in op.changes() {
+        let Some(field) = kind.field(change.field) else { continue };
+        let merge = match &change.change {
+            Change::Register { .. } => Merge::Register,
+            Change::Set { .. } => Merge::Set,
+            Change::Counter(_) => Merge::Counter,
+            Change::Text(_) => Merge::Text,
+        };
+        if merge != field.merge {
+            let detail = "the field merges in another way";
+            return Err(refuse(op, code::WRONG_MERGE, Some(field.id), detail));
+        }
+    }
+    check_home(op, kind)
+}
+
+/// A root's home scope is what its own fields say; a child names a parent.
+fn check_home(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
+    let wrong = || refuse(op, code::WRONG_HOME, None, "the home scope is not what the fields say");
+    match (&kind.home, &op.action) {
+        (Home::Scope(template), Action::Create { changes, .. }) => {
+            let id = landfall_model::value::Value::text(&*op.key.id);
+            let value = |f: FieldId| {
+                if Some(f) == kind.id_field() {
+                    return Some(&id);
+                }
+                changes.iter().find(|c| c.field == f).and_then(|c| match &c.change {
+                    Change::Register { value, .. } => Some(value),
+                    _ => None,
+                })
+            };
+            match template.render(value) {
+                Some(home) if home == op.key.home => Ok(()),
+                _ => Err(wrong()),
+            }
+        }
+        (Home::Scope(template), Action::Update(changes)) => {
+            match changes.iter().find(|c| template.fields().any(|f| f == c.field)) {
+                Some(c) => Err(Refusal { field: Some(c.field), ..wrong() }),
+                None => Ok(()),
+            }
+        }
+        (Home::Parent { kind: parent, .. }, Action::Create { parent: named, .. }) => {
+            match named {
+                Some(p) if p.kind == *parent => Ok(()),
+                _ => Err(refuse(op, code::WRONG_HOME, None, "the create names no parent")),
+            }
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,159 @@
+//! Rows for devices: what of a scope a reader at some vector lacks.
+//!
+//! A body is encoded once per (scope, change) and shared by everybody who reads that scope; what
+//! differs per device (its received numbers) travels beside it, read in the same snapshot.
+
+use super::Core;
+use super::store::{Record, Store};
+use crate::{convert, limits, wire};
+use landfall_model::codec;
+use landfall_model::id::{EntityKey, FieldId};
+use landfall_model::vector::Vector;
+use prost::Message;
+use std::collections::BTreeSet;
+
+/// Rows of one scope on their way into a frame.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    body: wire::Body,
+    masks: Vec<BTreeSet<FieldId>>,
+    bytes: usize,
+}
+
+/// One stretch of a pass.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    pub rows: Rows,
+    pub last: Option<EntityKey>,
+    pub done: bool,
+}
+
+impl Rows {
+    pub fn len(&self) -> usize {
+        self.body.rows.len()
+    }
+
+    pub fn encode(self) -> Vec<u8> {
+        let masks = self.masks.iter().map(|m| wire::Mask { shown: m.iter().map(|f| f.0).collect() });
+        wire::Body { masks: masks.collect(), ..self.body }.encode_to_vec()
+    }
+
+    fn mask(&mut self, shown: BTreeSet<FieldId>) -> u32 {
+        let at = self.masks.iter().position(|m| *m == shown).unwrap_or_else(|| {
+            self.masks.push(shown);
+            self.masks.len() - 1
+        });
+        at as u32 + 1
+    }
+}
+
+impl Core {
+    /// The next rows of a pass over a scope: entities above `from`, in key order after `after`.
+    pub(super) fn stretch<S: Store>(
+        &self,
+        store: &mut S,
+        scope: &str,
+        from: &Vector,
+        after: Option<&EntityKey>,
+    ) -> Result<Stretch, S::Error> {
+        let keys = store.changed(scope, from, after, limits::CHUNK_ROWS)?;
+        let mut stretch =
+            Stretch { rows: Rows::default(), last: None, done: keys.len() < limits::CHUNK_ROWS };
+        let count = keys.len();
+        for (i, key) in keys.into_iter().enumerate() {
+            // A reader who has nothing need not hear of what is gone.
+            self.add_row(store, scope, &key, from, from.is_empty(), &mut stretch.rows)?;
+            stretch.last = Some(key);
+            if stretch.rows.bytes >= limits::CHUNK_BYTES && i + 1 < count {
+                stretch.done = false;
+                break;
+            }
+        }
+        Ok(stretch)
+    }
+
+    /// Add an entity's row as the scope sees it. False if the region does not know the entity.
+    pub(super) fn add_row<S: Store>(
+        &self,
+        store: &mut S,
+        scope: &str,
+        key: &EntityKey,
+        since: &Vector,
+        existing_only: bool,
+        rows: &mut Rows,
+    ) -> Result<bool, S::Error> {
+        let Some(record) = store.entity(key)? else { return Ok(false) };
+        let held = record.scopes.contains(scope);
+        let touch = Some(convert::wire_vector(&record.touch));
+        let mut row = wire::Row { key: Some(convert::wire_key(key)), touch, ..Default::default() };
+        if !held {
+            row.left = true;
+            if existing_only {
+                return Ok(true);
+            }
+        } else {
+            let under = self.under_parent(store, key, &record.entity, 0)?;
+            if existing_only && !record.entity.exists(&under) {
+                return Ok(true);
+            }
+            self.fill(store, scope, key, record, since, rows, &mut row)?;
+        }
+        rows.bytes += row.encoded_len();
+        rows.body.rows.push(row);
+        Ok(true)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the second half of add_row")]
+    fn fill<S: Store>(
+        &self,
+        store: &mut S,
+        scope: &str,
+        key: &EntityKey,
+        record: Record,
+        since: &Vector,
+        rows: &mut Rows,
+        row: &mut wire::Row,
+    ) -> Result<(), S::Error> {
+        let shown = self.shown(store, scope, key, &record)?;
+        let visible = |f: FieldId| shown.as_ref().is_none_or(|s| s.contains(&f));
+        row.texts = store
+            .texts_since(key, since)?
+            .into_iter()
+            .filter(|t| visible(t.field) && !t.text.is_empty())
+            .map(|t| wire::TextField {
+                field: t.field.0,
+                text: codec::to_bytes(&t.text).into(),
+            })
+            .collect();
+        row.state = match &shown {
+            None => codec::to_bytes(&record.entity),
+            Some(s) => codec::to_bytes(&record.entity.only(|f| s.contains(&f))),
+        }
+        .into();
+        row.mask = shown.map_or(0, |s| rows.mask(s));
+        Ok(())
+    }
+
+    /// The fields that a scope is shown of an entity; `None` for all. An audience sees what one of
+    /// the rules that put the entity there does not hide, and nothing that this region's schema
+    /// does not know.
+    fn shown<S: Store>(
+        &self,
+        store: &mut S,
+        scope: &str,
+        key: &EntityKey,
+        record: &Record,
+    ) -> Result<Option<BTreeSet<FieldId>>, S::Error> {
+        if *scope == *key.home {
+            return Ok(None);
+        }
+        let under = self.under_parent(store, key, &record.entity, 0)?;
+        let audiences = self.audiences(store, key, &record.entity, &under)?;
+        let Some(kind) = self.schema.entity(key.kind) else { return Ok(Some(BTreeSet::new())) };
+        let hides = |f| {
+            let mut here = audiences.iter().filter(|(s, _)| **s == *scope);
+            here.all(|(_, a)| a.hide.contains(&(kind.id, f)))
+        };
+        Ok(Some(kind.fields.iter().map(|f| f.id).filter(|f| !hides(*f)).collect()))
+    }
+}

@@ -1,0 +1,388 @@
+//! Frames of devices: greeting, subscriptions, pushes, and questions.
+
+use super::{Handled, Node, Stop, ToDevice, Turn, received, send, wire_cut, wire_error};
+use crate::convert::{self, Malformed};
+use crate::region::commit::Verdict;
+use crate::region::feed::Rows;
+use crate::region::node::{Output, Report, SessionId};
+use crate::region::session::{Pass, Session, State, Sub};
+use crate::region::store::Store;
+use crate::{limits, wire};
+use landfall_model::id::{DeviceId, Dot, Scope};
+use landfall_model::op::Sealed;
+use landfall_model::vector::{SeqSet, Vector};
+use std::collections::BTreeMap;
+use wire::device_frame::Kind as FromDevice;
+
+impl Node {
+    pub(super) fn on_device<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        frame: wire::DeviceFrame,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let Some(kind) = frame.kind else {
+            return Ok(Err(Stop::new("malformed", "an empty frame, or one of a later version")));
+        };
+        if let FromDevice::Hello(hello) = kind {
+            return self.on_hello(store, id, hello, turn);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return Ok(Err(Stop::new("hello_first", "the first frame must be Hello")));
+        };
+        match kind {
+            FromDevice::Hello(_) => {}
+            FromDevice::Subscribe(s) => return self.on_subscribe(store, id, s, turn),
+            FromDevice::Unsubscribe(u) => self.unsubscribe(id, u.sub),
+            FromDevice::Push(p) => return self.on_push(store, id, p, turn),
+            FromDevice::Status(s) => return self.on_status(store, id, &s, turn),
+            FromDevice::Confirm(c) => return self.on_confirm(store, id, &c, turn),
+            FromDevice::Refetch(r) => return self.on_refetch(store, id, &r, turn),
+            FromDevice::Credit(c) => session.add_credit(c.bytes),
+            FromDevice::Ping(p) => {
+                let pong = wire::Pong { ping_ms: p.sent_ms, received_ms: turn.now_ms };
+                send(&mut turn.out, id, ToDevice::Pong(pong));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn on_hello<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        hello: wire::Hello,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        if self.sessions.contains_key(&id) {
+            return Ok(Err(Stop::new("hello_twice", "a session has one Hello")));
+        }
+        let common = hello.versions.iter().filter(|v| limits::WIRE_VERSIONS.contains(v)).max();
+        let Some(&version) = common else {
+            let spoken = limits::WIRE_VERSIONS;
+            let message = format!("no common wire version; this region speaks {spoken:?}");
+            return Ok(Err(Stop::new("version", message)));
+        };
+        if hello.placement != u32::from(self.core.config.placement) {
+            return Ok(Err(Stop::new("wrong_placement", "the placement is not served here")));
+        }
+        let author = match self.auth.device(&hello.token, turn.now_ms) {
+            Ok(author) => author,
+            Err(denial) => return Ok(Err(denial.into())),
+        };
+        let mut devices = Vec::new();
+        let mut known = Vec::new();
+        for bytes in &hello.devices {
+            let device = match convert::device_id(bytes) {
+                Ok(d) => d,
+                Err(m) => return Ok(Err(m.into())),
+            };
+            let record = store.device(device)?;
+            if record.principal.is_some_and(|p| p != author.subject) {
+                let message = "the device id belongs to another account";
+                return Ok(Err(Stop::new("wrong_principal", message)));
+            }
+            let received = Some(convert::wire_seq_set(&record.received));
+            known.push(wire::Known { received, closed: record.closed });
+            devices.push(device);
+        }
+        let welcome = self.welcome(&hello, version, known, turn.now_ms);
+        send(&mut turn.out, id, ToDevice::Welcome(welcome));
+        self.sessions.insert(id, Session::new(author, devices, hello.credit));
+        Ok(Ok(()))
+    }
+
+    fn welcome(
+        &self,
+        hello: &wire::Hello,
+        version: u32,
+        known: Vec<wire::Known>,
+        now_ms: i64,
+    ) -> wire::Welcome {
+        let config = &self.core.config;
+        wire::Welcome {
+            version,
+            region: config.region.0.into(),
+            incarnation: self.core.incarnation,
+            received_ms: now_ms,
+            sent_ms: now_ms,
+            hello_ms: hello.sent_ms,
+            known,
+            codec: u32::from(hello.codecs.contains(&1)),
+            push_ops: limits::PUSH_OPS_MAX,
+            op_bytes: limits::OP_BYTES_MAX as u32,
+            transaction_bytes: limits::TRANSACTION_BYTES_MAX as u32,
+            cuts: self.core.cuts.iter().map(|(o, l)| wire_cut(*o, *l)).collect(),
+            head_token: Default::default(),
+            lost: config.lost.iter().map(|r| r.0.into()).collect(),
+            regions: config.regions.iter().map(|r| r.0.into()).collect(),
+            copies: config.copies_needed() as u32,
+        }
+    }
+
+    fn on_subscribe<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        s: wire::Subscribe,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let session = self.sessions.get_mut(&id).expect("checked by the caller");
+        let too_many = session.subs.len() >= limits::SUBSCRIPTIONS_MAX;
+        if !session.author.may_read(&s.scope) || too_many {
+            let (code, message) = if too_many {
+                ("too_many_subscriptions", "the session has as many subscriptions as are allowed")
+            } else {
+                ("not_allowed", "the account may not read this scope")
+            };
+            let denied = wire::Denied { sub: s.sub, error: Some(wire_error(code, message)) };
+            send(&mut turn.out, id, ToDevice::Denied(denied));
+            return Ok(Ok(()));
+        }
+        let (mut cursor, pass, mut provisional) =
+            match (convert::vector(s.cursor.as_ref()), s.pass.as_ref().map(|p| convert::vector(Some(p))).transpose(), convert::vector(s.provisional.as_ref())) {
+                (Ok(c), Ok(p), Ok(v)) => (c, p, v),
+                _ => return Ok(Err(Malformed("vector").into())),
+            };
+        for (origin, last) in &self.core.cuts {
+            cursor.clip(*origin, *last);
+            provisional.clip(*origin, *last);
+        }
+        let covering = self.core.vector.covers(&cursor);
+        let mut from = cursor.clone();
+        if !covering {
+            from.join(&provisional);
+        }
+        let total = if from.is_empty() { store.scope_size(&s.scope)? } else { 0 };
+        let mut state = Pass::new(from, self.core.vector.clone(), covering, total);
+        if let Some(start) = pass {
+            // The pass goes on where it was cut off; it is complete as of both its beginnings.
+            state.start = start.meet(&self.core.vector);
+            state.after = s.after.as_ref().and_then(|k| convert::key(Some(k)).ok());
+        }
+        let scope: Scope = s.scope.into();
+        self.readers.entry(scope.clone()).or_default().insert((id, s.sub));
+        session.subs.insert(s.sub, Sub { scope, cursor, state: State::Pass(state) });
+        Ok(Ok(()))
+    }
+
+    fn on_push<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        push: wire::Push,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let mut fates: BTreeMap<DeviceId, Vec<wire::Fate>> = BTreeMap::new();
+        for tx in &push.transactions {
+            let ops: Result<Vec<Sealed>, _> = tx.ops.iter().map(|p| Sealed::decode(p)).collect();
+            let ops = match ops {
+                Ok(ops) if ops.is_empty() => continue,
+                Ok(ops) => ops,
+                Err(e) => return Ok(Err(Stop::new("malformed", e.to_string()))),
+            };
+            let session = self.sessions.get_mut(&id).expect("checked by the caller");
+            if ops.iter().any(|o| !session.devices.contains(&o.op.dot.device)) {
+                let message = "ops of a device id that Hello did not name";
+                return Ok(Err(Stop::new("unknown_device", message)));
+            }
+            let (core, author) = (&mut self.core, &session.author);
+            let answers = core.commit(store, author, &ops, turn.now_ms, &mut turn.batch)?;
+            turn.out.transactions += 1;
+            turn.out.wrote = true;
+            for (dot, verdict) in answers {
+                let durable = match &verdict {
+                    Verdict::Accepted(p) => self.core.durable(*p),
+                    Verdict::Rejected(_) => false,
+                };
+                if let (Verdict::Accepted(p), false) = (&verdict, durable) {
+                    session.watch.insert(dot, *p);
+                }
+                turn.out.ops += u64::from(matches!(verdict, Verdict::Accepted(_)));
+                add_fate(fates.entry(dot.device).or_default(), dot, &verdict, durable);
+            }
+        }
+        for (device, fates) in fates {
+            let device = device.0.to_vec().into();
+            send(&mut turn.out, id, ToDevice::Fates(wire::Fates { device, fates }));
+        }
+        Ok(Ok(()))
+    }
+
+    fn on_status<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        status: &wire::Status,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let (device, seqs) = match self.device_and_seqs(id, &status.device, status.seqs.as_ref()) {
+            Ok(both) => both,
+            Err(stop) => return Ok(Err(stop)),
+        };
+        let received = store.device(device)?.received;
+        let mut fates = Vec::new();
+        for seq in numbers(&seqs).take(limits::PUSH_OPS_MAX as usize) {
+            let dot = Dot::new(device, seq);
+            let record = store.dots(dot)?.first().copied();
+            let verdict = match record {
+                Some(r) if received.contains(seq) => Verdict::Accepted(r.position),
+                _ => match store.refusal(dot)? {
+                    Some(r) => Verdict::Rejected(r),
+                    None => {
+                        let kind = Some(wire::fate::Kind::Unknown(true));
+                        fates.push(wire::Fate { first: seq, count: 1, kind, durable: false });
+                        continue;
+                    }
+                },
+            };
+            let durable = matches!(&verdict, Verdict::Accepted(p) if self.core.durable(*p));
+            if let (Verdict::Accepted(p), false) = (&verdict, durable) {
+                let session = self.sessions.get_mut(&id).expect("checked by the caller");
+                session.watch.insert(dot, *p);
+            }
+            add_fate(&mut fates, dot, &verdict, durable);
+        }
+        let device = device.0.to_vec().into();
+        send(&mut turn.out, id, ToDevice::Fates(wire::Fates { device, fates }));
+        Ok(Ok(()))
+    }
+
+    fn on_confirm<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        confirm: &wire::Confirm,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let (device, seqs) = match self.device_and_seqs(id, &confirm.device, confirm.seqs.as_ref())
+        {
+            Ok(both) => both,
+            Err(stop) => return Ok(Err(stop)),
+        };
+        let mut record = store.device(device)?;
+        // What was not received here cannot be confirmed here; a forged set stays small.
+        for seq in numbers(&seqs).take(limits::PUSH_OPS_MAX as usize) {
+            if record.received.contains(seq) {
+                record.confirmed.insert(seq);
+            }
+        }
+        store.put_device(device, &record)?;
+        turn.out.wrote = true;
+        // Both files of a closed id may still send under it: their fingerprints are kept.
+        if !record.closed {
+            for (seq, dot) in store.dot_records(device, 0, limits::PUSH_OPS_MAX as usize)? {
+                if record.confirmed.contains(seq) && self.core.settled(dot.position) {
+                    store.remove_dots(Dot::new(device, seq))?;
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn on_refetch<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        refetch: &wire::Refetch,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let session = self.sessions.get_mut(&id).expect("checked by the caller");
+        let Some(sub) = session.subs.get(&refetch.sub) else { return Ok(Ok(())) };
+        let mut rows = Rows::default();
+        let mut absent = Vec::new();
+        for key in refetch.keys.iter().take(limits::CHUNK_ROWS) {
+            let parsed = match convert::key(Some(key)) {
+                Ok(k) => k,
+                Err(m) => return Ok(Err(m.into())),
+            };
+            let all = Vector::new();
+            if !self.core.add_row(store, &sub.scope, &parsed, &all, false, &mut rows)? {
+                absent.push(key.clone());
+            }
+        }
+        let at = Some(convert::wire_vector(&self.core.vector));
+        let place = wire::delta::Place::Refetched(wire::Refetched { absent, at });
+        let body = rows.encode().into();
+        let received = received(store, &session.devices)?;
+        let delta = wire::Delta { sub: refetch.sub, body, received, place: Some(place) };
+        session.credit -= delta.body.len() as i64;
+        send(&mut turn.out, id, ToDevice::Delta(delta));
+        Ok(Ok(()))
+    }
+
+    fn device_and_seqs(
+        &self,
+        id: SessionId,
+        device: &[u8],
+        seqs: Option<&wire::SeqSet>,
+    ) -> Result<(DeviceId, SeqSet), Stop> {
+        let device = convert::device_id(device)?;
+        if !self.sessions[&id].devices.contains(&device) {
+            return Err(Stop::new("unknown_device", "a device id that Hello did not name"));
+        }
+        Ok((device, convert::seq_set(seqs)?))
+    }
+
+    fn unsubscribe(&mut self, id: SessionId, sub: u32) {
+        let Some(gone) = self.sessions.get_mut(&id).and_then(|s| s.subs.remove(&sub)) else {
+            return;
+        };
+        if let Some(readers) = self.readers.get_mut(&gone.scope) {
+            readers.remove(&(id, sub));
+            if readers.is_empty() {
+                self.readers.remove(&gone.scope);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: SessionId) {
+        let subs: Vec<u32> =
+            self.sessions.get(&id).map(|s| s.subs.keys().copied().collect()).unwrap_or_default();
+        subs.into_iter().for_each(|sub| self.unsubscribe(id, sub));
+        self.sessions.remove(&id);
+    }
+
+    pub(super) fn stop_session(&mut self, id: SessionId, stop: Stop, out: &mut Output) {
+        out.reports.push(Report::Refused { code: stop.code.clone() });
+        send(out, id, ToDevice::Error(wire_error(&stop.code, &stop.message)));
+        out.close.push(id);
+        self.device_gone(id);
+    }
+
+    pub(super) fn expire_sessions(&mut self, turn: &mut Turn) {
+        let expired = |s: &Session| s.author.expires_ms <= turn.now_ms;
+        let ids: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, s)| expired(s)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let stop = Stop::new("token_expired", "the token has expired; come back with a new one");
+            self.stop_session(id, stop, &mut turn.out);
+        }
+    }
+}
+
+/// Add an answer, to the last one if it says the same of the next number.
+fn add_fate(fates: &mut Vec<wire::Fate>, dot: Dot, verdict: &Verdict, durable: bool) {
+    let kind = Some(match verdict {
+        Verdict::Accepted(p) => wire::fate::Kind::Accepted(convert::wire_position(*p)),
+        Verdict::Rejected(r) => wire::fate::Kind::Rejected(wire::Rejected {
+            code: r.code.clone(),
+            seq: r.seq,
+            field: r.field.map_or(0, |f| f.0),
+            detail: r.detail.clone(),
+        }),
+    });
+    match fates.last_mut() {
+        Some(f)
+            if f.first + u64::from(f.count) == dot.seq && f.kind == kind && f.durable == durable =>
+        {
+            f.count += 1;
+        }
+        _ => fates.push(wire::Fate { first: dot.seq, count: 1, kind, durable }),
+    }
+}
+
+fn numbers(set: &SeqSet) -> impl Iterator<Item = u64> + '_ {
+    (1..=set.contiguous()).chain(set.ranges().iter().flat_map(|&(a, b)| a..=b))
+}

@@ -1,0 +1,162 @@
+//! Telling devices what changed: live fan-out, catch-up passes, durability.
+
+use super::{Node, ToDevice, Turn, received, send};
+use crate::region::feed::Rows;
+use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
+use crate::region::session::{Pass, State};
+use crate::region::store::Store;
+use crate::{convert, wire};
+use landfall_model::id::DeviceId;
+use landfall_model::vector::{SeqSet, Vector};
+use std::collections::BTreeMap;
+
+impl Node {
+    /// Tell live readers what this turn changed: one read and one encoding per scope.
+    pub(super) fn fan_out<S: Store>(
+        &mut self,
+        store: &mut S,
+        before: &Vector,
+        turn: &mut Turn,
+    ) -> Result<(), S::Error> {
+        let advance = convert::wire_vector(&turn.batch.advanced);
+        for (scope, keys) in &turn.batch.touched {
+            let Some(readers) = self.readers.get(scope) else { continue };
+            let live = |(id, sub): &&(SessionId, u32)| {
+                matches!(self.sessions[id].subs[sub].state, State::Live { .. })
+            };
+            let live: Vec<(SessionId, u32)> = readers.iter().filter(live).copied().collect();
+            if live.is_empty() {
+                continue;
+            }
+            let mut rows = Rows::default();
+            for key in keys {
+                self.core.add_row(store, scope, key, before, false, &mut rows)?;
+            }
+            let body: prost::bytes::Bytes = rows.encode().into();
+            for (id, number) in live {
+                let session = self.sessions.get_mut(&id).expect("readers are sessions");
+                let sub = session.subs.get_mut(&number).expect("readers are subscribed");
+                let State::Live { covering } = sub.state else { continue };
+                if session.credit <= 0 {
+                    let pass = Pass::new(before.clone(), self.core.vector.clone(), covering, 0);
+                    sub.state = State::Pass(pass);
+                    continue;
+                }
+                session.credit -= body.len() as i64;
+                let live = wire::Live { advance: Some(advance.clone()) };
+                let delta = wire::Delta {
+                    sub: number,
+                    body: body.clone(),
+                    received: received(store, &session.devices)?,
+                    place: Some(wire::delta::Place::Live(live)),
+                };
+                send(&mut turn.out, id, ToDevice::Delta(delta));
+            }
+        }
+        Ok(())
+    }
+
+    /// Move passes on as credit allows, and start those that a waiting cursor is due.
+    pub(super) fn run_passes<S: Store>(&mut self, store: &mut S, turn: &mut Turn) -> Result<(), S::Error> {
+        let mut budget = CHUNKS_PER_TURN;
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            let subs: Vec<u32> = self.sessions[&id].subs.keys().copied().collect();
+            for sub in subs {
+                self.cover(id, sub);
+                while self.wants_chunk(id, sub) {
+                    if budget == 0 {
+                        turn.out.more = true;
+                        return Ok(());
+                    }
+                    budget -= 1;
+                    self.send_chunk(store, id, sub, &mut turn.out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A reader whose cursor was above ours is asked again from it, once we cover it.
+    fn cover(&mut self, id: SessionId, sub: u32) {
+        let sub = self.sessions.get_mut(&id).and_then(|s| s.subs.get_mut(&sub));
+        let Some(sub) = sub else { return };
+        let waiting = matches!(sub.state, State::Live { covering: false });
+        if waiting && self.core.vector.covers(&sub.cursor) {
+            let pass = Pass::new(sub.cursor.clone(), self.core.vector.clone(), true, 0);
+            sub.state = State::Pass(pass);
+        }
+    }
+
+    fn wants_chunk(&self, id: SessionId, sub: u32) -> bool {
+        let session = &self.sessions[&id];
+        session.credit > 0 && matches!(session.subs[&sub].state, State::Pass(_))
+    }
+
+    fn send_chunk<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: SessionId,
+        number: u32,
+        out: &mut Output,
+    ) -> Result<(), S::Error> {
+        let session = self.sessions.get_mut(&id).expect("listed by the caller");
+        let sub = session.subs.get_mut(&number).expect("listed by the caller");
+        let State::Pass(pass) = &mut sub.state else { return Ok(()) };
+        let stretch = self.core.stretch(store, &sub.scope, &pass.from, pass.after.as_ref())?;
+        pass.rows += stretch.rows.len() as u64;
+        pass.after = stretch.last.or(pass.after.take());
+        let chunk = wire::Chunk {
+            start: Some(convert::wire_vector(&pass.start)),
+            done: stretch.done,
+            last: pass.after.as_ref().map(convert::wire_key),
+            covering: pass.covering,
+            rows_so_far: pass.rows,
+            rows_total: pass.total,
+        };
+        if stretch.done {
+            let (start, covering) = (pass.start.clone(), pass.covering);
+            if covering {
+                sub.cursor.join(&start);
+            }
+            // What was committed since the pass began is fetched by another, shorter one.
+            sub.state = if start.covers(&self.core.vector) {
+                State::Live { covering }
+            } else {
+                State::Pass(Pass::new(start, self.core.vector.clone(), covering, 0))
+            };
+        }
+        let body: prost::bytes::Bytes = stretch.rows.encode().into();
+        session.credit -= body.len().max(1) as i64;
+        let delta = wire::Delta {
+            sub: number,
+            body,
+            received: received(store, &session.devices)?,
+            place: Some(wire::delta::Place::Chunk(chunk)),
+        };
+        send(out, id, ToDevice::Delta(delta));
+        Ok(())
+    }
+
+    /// Tell sessions which of their ops enough regions hold by now.
+    pub(super) fn report_durable(&mut self, out: &mut Output) {
+        if !std::mem::take(&mut self.peers_moved) {
+            return;
+        }
+        for (id, session) in &mut self.sessions {
+            let mut done: BTreeMap<DeviceId, SeqSet> = BTreeMap::new();
+            session.watch.retain(|dot, position| {
+                let durable = self.core.durable(*position);
+                if durable {
+                    done.entry(dot.device).or_default().insert(dot.seq);
+                }
+                !durable
+            });
+            for (device, seqs) in done {
+                let device = device.0.to_vec().into();
+                let seqs = Some(convert::wire_seq_set(&seqs));
+                send(out, *id, ToDevice::Durable(wire::Durable { device, seqs }));
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Frames of peers. On each link one side asks (`Want`) and the other answers (`Entries`), one
+//! answer at a time; a question that finds nothing new waits until there is something.
+
+use super::{Handled, LinkId, Node, Stop, Turn, begin_life, wire_error};
+use crate::convert::{self, Malformed};
+use crate::region::Core;
+use crate::region::node::{Output, Report};
+use crate::region::replicate::Block;
+use crate::region::store::Store;
+use crate::{limits, wire};
+use landfall_model::id::RegionId;
+use landfall_model::vector::{Origin, Vector};
+use wire::peer_frame::Kind as PeerKind;
+
+impl Node {
+    pub(super) fn on_peer<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: LinkId,
+        frame: wire::PeerFrame,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(Ok(())) };
+        match frame.kind {
+            Some(PeerKind::Hello(hello)) => {
+                if let Err(denial) = self.auth.peer(&hello.token, turn.now_ms) {
+                    return Ok(Err(denial.into()));
+                }
+                let region = RegionId(hello.region as u16);
+                if !self.core.config.regions.contains(&region) || region == self.core.config.region {
+                    return Ok(Err(Stop::new("unknown_region", "not a peer of this placement")));
+                }
+                link.region = Some(region);
+                self.hear(store, region, hello.vector.as_ref(), turn)
+            }
+            Some(PeerKind::Want(want)) => {
+                let Some(region) = link.region else {
+                    return Ok(Err(Stop::new("hello_first", "the first frame must be PeerHello")));
+                };
+                link.max_bytes = (want.max_bytes as usize).min(limits::ENTRIES_BYTES);
+                // An older question, overtaken by an answer that is on its way.
+                if want.answered == link.entries {
+                    link.want = convert::vector(want.after.as_ref()).ok();
+                }
+                self.hear(store, region, want.after.as_ref(), turn)
+            }
+            Some(PeerKind::Entries(entries)) => self.on_entries(store, id, entries, turn),
+            Some(PeerKind::Error(_)) | None => {
+                turn.out.close_links.push(id);
+                self.link_down(id);
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    fn on_entries<S: Store>(
+        &mut self,
+        store: &mut S,
+        id: LinkId,
+        entries: wire::Entries,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let link = self.links.get_mut(&id).expect("checked by the caller");
+        let Some(region) = link.region else {
+            return Ok(Err(Stop::new("hello_first", "the first frame must be PeerHello")));
+        };
+        link.entries += 1;
+        link.asked = None;
+        for batch in &entries.batches {
+            let block = match block(batch) {
+                Ok(b) => b,
+                Err(m) => return Ok(Err(m.into())),
+            };
+            turn.out.ops += block.entries.len() as u64;
+            if !self.core.apply_block(store, &block, &mut turn.batch)? {
+                let message = "the rolling hash of a log does not fit";
+                return Ok(Err(Stop::new("log_mismatch", message)));
+            }
+        }
+        self.hear(store, region, entries.vector.as_ref(), turn)
+    }
+
+    /// A peer said what it holds. If it holds more of this life's logs than we wrote, our store was
+    /// put back: a new life begins.
+    fn hear<S: Store>(
+        &mut self,
+        store: &mut S,
+        region: RegionId,
+        vector: Option<&wire::Vector>,
+        turn: &mut Turn,
+    ) -> Handled<S::Error> {
+        let vector = match convert::vector(vector) {
+            Ok(v) => v,
+            Err(m) => return Ok(Err(m.into())),
+        };
+        let (me, life) = (self.core.config.region, self.core.incarnation);
+        let ours = |o: Origin| o.region == me && o.incarnation == life;
+        if vector.iter().any(|(o, s)| ours(o) && s > self.core.vector.get(o)) {
+            begin_life(&mut self.core, store, life, turn.now_ms)?;
+            turn.out.wrote = true;
+        }
+        self.peers_moved |= self.core.heard(region, vector);
+        Ok(Ok(()))
+    }
+
+    /// Greet, ask and answer on every link, as each is due.
+    pub(super) fn talk_to_peers<S: Store>(
+        &mut self,
+        store: &mut S,
+        out: &mut Output,
+    ) -> Result<(), S::Error> {
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            let link = self.links.get_mut(&id).expect("just listed");
+            if !link.greeted && (link.asks || link.region.is_some()) {
+                link.greeted = true;
+                let hello = wire::PeerHello {
+                    versions: limits::WIRE_VERSIONS.to_vec(),
+                    token: self.token.clone(),
+                    region: self.core.config.region.0.into(),
+                    incarnation: self.core.incarnation,
+                    vector: Some(convert::wire_vector(&self.core.vector)),
+                };
+                out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Hello(hello)) }));
+            }
+            if link.asks && link.region.is_some() && link.asked.as_ref() != Some(&self.core.vector)
+            {
+                link.asked = Some(self.core.vector.clone());
+                let want = wire::Want {
+                    after: Some(convert::wire_vector(&self.core.vector)),
+                    max_bytes: limits::ENTRIES_BYTES as u64,
+                    answered: link.entries,
+                };
+                out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Want(want)) }));
+            }
+            if let Some(after) = link.want.take() {
+                let batches = batches(&self.core, store, &after, link.max_bytes)?;
+                if batches.is_empty() {
+                    link.want = Some(after);
+                    continue;
+                }
+                link.entries += 1;
+                let vector = Some(convert::wire_vector(&self.core.vector));
+                let entries = wire::Entries { batches, vector };
+                out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Entries(entries)) }));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop_link(&mut self, id: LinkId, stop: Stop, out: &mut Output) {
+        out.reports.push(Report::Refused { code: stop.code.clone() });
+        let error = PeerKind::Error(wire_error(&stop.code, &stop.message));
+        out.peer.push((id, wire::PeerFrame { kind: Some(error) }));
+        out.close_links.push(id);
+        self.link_down(id);
+    }
+}
+
+/// What this region holds beyond `after`, up to `max_bytes`.
+fn batches<S: Store>(
+    core: &Core,
+    store: &mut S,
+    after: &Vector,
+    max_bytes: usize,
+) -> Result<Vec<wire::Batch>, S::Error> {
+    let mut batches = Vec::new();
+    let mut left = max_bytes;
+    for (origin, _) in core.vector.iter().filter(|(o, s)| *s > after.get(*o)) {
+        if left == 0 {
+            break;
+        }
+        let from = after.get(origin);
+        let before = match from {
+            0 => Default::default(),
+            // One row back, for the hash that the new ones continue.
+            _ => match store.log(origin, from - 1, 1)?.first() {
+                Some(row) => row.hash,
+                None => continue,
+            },
+        };
+        let rows = store.log(origin, from, left)?;
+        let Some(last) = rows.last() else { continue };
+        let bytes: usize = rows.iter().map(|r| r.entry.len()).sum();
+        left = left.saturating_sub(bytes);
+        batches.push(wire::Batch {
+            origin: Some(convert::wire_origin(origin)),
+            after: from,
+            hash_before: before.to_vec().into(),
+            hash_after: last.hash.to_vec().into(),
+            entries: rows.into_iter().map(|r| r.entry.into()).collect(),
+        });
+    }
+    Ok(batches)
+}
+
+fn block(batch: &wire::Batch) -> Result<Block, Malformed> {
+    let hash = |b: &[u8]| b.try_into().map_err(|_| Malformed("hash"));
+    Ok(Block {
+        origin: convert::origin(batch.origin.as_ref())?,
+        after: batch.after,
+        hash_before: hash(&batch.hash_before)?,
+        hash_after: hash(&batch.hash_after)?,
+        entries: batch.entries.iter().map(|e| e.to_vec()).collect(),
+    })
+}

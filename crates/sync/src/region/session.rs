@@ -1,0 +1,74 @@
+//! One device's conversation with the region.
+//!
+//! A session is memory: a device that reconnects says again what it subscribes and what it waits
+//! for. Its subscriptions are each in one of two states. A *pass* walks what changed since a
+//! vector, chunk by chunk as the device's credit allows; when it ends and nothing has changed
+//! since its start, the subscription is *live* and takes part in the fan-out of every commit. A
+//! live subscription without credit falls back to a pass from where it stood.
+
+use super::access::Author;
+use crate::limits;
+use landfall_model::id::{DeviceId, Dot, EntityKey, Scope};
+use landfall_model::vector::{Position, Vector};
+use std::collections::BTreeMap;
+
+/// A device's connection, as numbered by the driver.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(pub u64);
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub author: Author,
+    /// The ids of Hello, in its order.
+    pub devices: Vec<DeviceId>,
+    pub subs: BTreeMap<u32, Sub>,
+    /// Delta bytes that may still be sent; below zero after a frame larger than was left.
+    pub credit: i64,
+    /// Accepted ops that not enough regions hold yet.
+    pub watch: BTreeMap<Dot, Position>,
+}
+
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub scope: Scope,
+    /// What the device had consumed when it subscribed, or when it last completed a covering pass.
+    pub cursor: Vector,
+    pub state: State,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Pass(Pass),
+    /// Told of everything up to the region's present vector. Not `covering`: the device's cursor
+    /// is still above what the region holds somewhere, and waits.
+    Live { covering: bool },
+}
+
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub from: Vector,
+    /// The region's vector when the pass began (or the minimum, where it began elsewhere).
+    pub start: Vector,
+    pub after: Option<EntityKey>,
+    pub covering: bool,
+    pub rows: u64,
+    pub total: u64,
+}
+
+impl Session {
+    pub fn new(author: Author, devices: Vec<DeviceId>, credit: u64) -> Self {
+        let credit = credit.min(limits::CREDIT_BYTES) as i64;
+        Self { author, devices, subs: BTreeMap::new(), credit, watch: BTreeMap::new() }
+    }
+
+    pub fn add_credit(&mut self, bytes: u64) {
+        let most = limits::CREDIT_BYTES as i64;
+        self.credit = self.credit.saturating_add_unsigned(bytes).min(most);
+    }
+}
+
+impl Pass {
+    pub fn new(from: Vector, start: Vector, covering: bool, total: u64) -> Self {
+        Self { from, start, after: None, covering, rows: 0, total }
+    }
+}

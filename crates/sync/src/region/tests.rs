@@ -1,0 +1,417 @@
+//! A region by itself, and two of them, driven by hand-made frames.
+
+use super::Config;
+use super::access::{Author, Authenticator, Denial};
+use super::memory::MemoryStore;
+use super::node::{LinkId, Node, Output, Report, SessionId};
+use super::store::Store;
+use crate::wire::device_frame::Kind as Up;
+use crate::wire::region_frame::Kind as Down;
+use crate::{convert, wire};
+use landfall_model::entity::{Entity, Living};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, TypeId};
+use landfall_model::op::{Action, Change, FieldChange, Op, Sealed, Tx};
+use landfall_model::schema::{self, Schema};
+use landfall_model::stamp::Hlc;
+use landfall_model::value::Value;
+use landfall_model::vector::Vector;
+use prost::Message;
+use std::sync::Arc;
+
+const NOW: i64 = 1_000_000;
+
+const SDL: &str = r#"
+type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
+  @audience(scope: "driver/{driver}", hide: [margin], write: [status]) {
+  id: ID!  w: ID!  driver: ID  status: String  margin: Int64  sold: Counter
+}
+"#;
+
+/// The token is the subject, then the scopes it may use: `ada w/* driver/7`.
+struct Plain;
+
+impl Authenticator for Plain {
+    fn device(&self, token: &str, _: i64) -> Result<Author, Denial> {
+        let mut words = token.split(' ');
+        let subject = words.next().filter(|s| !s.is_empty());
+        let subject = subject.ok_or(Denial { code: "unauthenticated", message: "no".into() })?;
+        let (audiences, scopes) = words.map(Into::into).partition(|s: &Arc<str>| s.starts_with("driver"));
+        Ok(Author { subject: subject.into(), scopes, audiences, expires_ms: i64::MAX })
+    }
+
+    fn peer(&self, _: &str, _: i64) -> Result<(), Denial> {
+        Ok(())
+    }
+}
+
+struct Region {
+    store: MemoryStore,
+    node: Node,
+    schema: Arc<Schema>,
+}
+
+fn config(region: u16) -> Config {
+    let regions = [RegionId(1), RegionId(2)].into();
+    Config { region: RegionId(region), placement: 0, regions, lost: [].into(), copies: 2 }
+}
+
+fn open(region: u16, mut store: MemoryStore, same_store: bool, now_ms: i64) -> Region {
+    let schema = Arc::new(schema::compile(SDL).expect("the test's schema is right"));
+    let (config, auth) = (config(region), Box::new(Plain));
+    let node = Node::open(&mut store, config, schema.clone(), auth, "peer".into(), same_store, now_ms)
+        .unwrap();
+    Region { store, node, schema }
+}
+
+impl Region {
+    fn new(region: u16) -> Self {
+        open(region, MemoryStore::new(), false, NOW)
+    }
+
+    fn work(&mut self) -> Output {
+        self.store.begin();
+        let out = self.node.work(&mut self.store, NOW).unwrap();
+        self.store.commit();
+        out
+    }
+
+    fn up(&mut self, session: u64, kind: Up) -> Vec<Down> {
+        self.node.device_frame(SessionId(session), wire::DeviceFrame { kind: Some(kind) });
+        self.work().device.into_iter().filter_map(|(_, f)| f.kind).collect()
+    }
+
+    fn hello(&mut self, session: u64, device: u64, token: &str) -> Vec<Down> {
+        let devices = vec![DeviceId::from_number(device).0.to_vec().into()];
+        let token = token.to_owned();
+        let hello = wire::Hello { versions: vec![1], token, devices, credit: 1 << 20, ..Default::default() };
+        self.up(session, Up::Hello(hello))
+    }
+
+    fn push(&mut self, session: u64, ops: &[&Sealed]) -> Vec<Down> {
+        let ops = ops.iter().map(|o| o.payload.to_vec().into()).collect();
+        self.up(session, Up::Push(wire::Push { transactions: vec![wire::push::Transaction { ops }] }))
+    }
+
+    fn subscribe(&mut self, session: u64, scope: &str, cursor: &Vector) -> Vec<Down> {
+        let cursor = Some(convert::wire_vector(cursor));
+        let scope = scope.to_owned();
+        self.up(session, Up::Subscribe(wire::Subscribe { sub: 1, scope, cursor, ..Default::default() }))
+    }
+
+    fn field(&self, name: &str) -> FieldId {
+        self.schema.entity_named("Order").unwrap().field_named(name).unwrap().id
+    }
+
+    fn kind(&self) -> TypeId {
+        self.schema.entity_named("Order").unwrap().id
+    }
+
+    fn put(&self, name: &str, value: Value) -> FieldChange {
+        FieldChange { field: self.field(name), change: Change::Register { value, replaced: None } }
+    }
+
+    fn sold(&self, n: i64) -> FieldChange {
+        FieldChange { field: self.field("sold"), change: Change::Counter(n) }
+    }
+
+    fn create(&self, device: u64, seq: u64, id: &str, changes: Vec<FieldChange>) -> Sealed {
+        let mut all = vec![self.put("w", "lyon".into())];
+        all.extend(changes);
+        let birth = Dot::new(DeviceId::from_number(device), seq);
+        self.op(device, seq, id, vec![birth], Action::Create { parent: None, changes: all })
+    }
+
+    fn op(&self, device: u64, seq: u64, id: &str, births: Vec<Dot>, action: Action) -> Sealed {
+        let dot = Dot::new(DeviceId::from_number(device), seq);
+        let key = EntityKey::new("w/lyon", self.kind(), id);
+        let mut op = Op::void(dot, key, format!("u{device}").into());
+        op.hlc = Hlc::from_millis(NOW - 1_000 + seq as i64);
+        op.tx = Tx { first: seq, count: 1 };
+        (op.births, op.action) = (births, action);
+        op.seal()
+    }
+
+    fn entity(&mut self, id: &str) -> Entity {
+        let key = EntityKey::new("w/lyon", self.kind(), id);
+        self.store.entity(&key).unwrap().unwrap_or_default().entity
+    }
+}
+
+fn fates(frames: &[Down]) -> Vec<String> {
+    let fate = |f: &wire::Fate| match &f.kind {
+        Some(wire::fate::Kind::Accepted(p)) => format!("{}+{} at {}", f.first, f.count, p.seq),
+        Some(wire::fate::Kind::Rejected(r)) => format!("{}+{} {}", f.first, f.count, r.code),
+        _ => "unknown".to_owned(),
+    };
+    let all = frames.iter().filter_map(|f| match f {
+        Down::Fates(f) => Some(f.fates.iter().map(fate).collect::<Vec<_>>()),
+        _ => None,
+    });
+    all.flatten().collect()
+}
+
+fn rows(frames: &[Down]) -> Vec<(String, bool)> {
+    let bodies = frames.iter().filter_map(|f| match f {
+        Down::Delta(d) => Some(wire::Body::decode(d.body.clone()).unwrap().rows),
+        _ => None,
+    });
+    bodies.flatten().map(|r| (r.key.unwrap().id, r.left)).collect()
+}
+
+/// Carry frames between two regions over one link each way until nothing moves.
+fn exchange(a: &mut Region, b: &mut Region) {
+    for (link, asks) in [(1, true), (2, false)] {
+        a.node.link_up(LinkId(link), asks);
+        b.node.link_up(LinkId(link), !asks);
+    }
+    for _ in 0..50 {
+        let (from_a, from_b) = (a.work(), b.work());
+        let idle = from_a.peer.is_empty() && from_b.peer.is_empty();
+        from_a.peer.into_iter().for_each(|(l, f)| b.node.peer_frame(l, f));
+        from_b.peer.into_iter().for_each(|(l, f)| a.node.peer_frame(l, f));
+        if idle {
+            break;
+        }
+    }
+    for link in [1, 2] {
+        a.node.link_down(LinkId(link));
+        b.node.link_down(LinkId(link));
+    }
+}
+
+#[test]
+fn a_push_is_accepted_once_and_answered_the_same_when_it_comes_again() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let op = r.create(1, 1, "o1", vec![r.sold(3)]);
+    assert_eq!(fates(&r.push(1, &[&op])), ["1+1 at 1"]);
+    assert_eq!(fates(&r.push(1, &[&op])), ["1+1 at 1"]);
+    assert_eq!(r.entity("o1").counter(r.field("sold"), &Living), 3);
+}
+
+#[test]
+fn a_second_op_under_a_dot_is_merged_and_closes_the_device_id() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let (a, b) = (r.create(1, 1, "o1", vec![r.sold(3)]), r.create(1, 1, "o1", vec![r.sold(4)]));
+    r.push(1, &[&a]);
+    assert_eq!(fates(&r.push(1, &[&b])), ["1+1 at 2"]);
+    assert_eq!(r.entity("o1").counter(r.field("sold"), &Living), 7);
+    assert!(r.store.device(DeviceId::from_number(1)).unwrap().closed);
+}
+
+#[test]
+fn a_refused_transaction_stays_refused_and_is_not_received() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/paris");
+    let op = r.create(1, 1, "o1", vec![]);
+    assert_eq!(fates(&r.push(1, &[&op])), ["1+1 not_allowed"]);
+    r.node.device_gone(SessionId(1));
+    r.hello(2, 1, "u1 w/*");
+    assert_eq!(fates(&r.push(2, &[&op])), ["1+1 not_allowed"]);
+    assert!(r.store.device(DeviceId::from_number(1)).unwrap().received.is_empty());
+    assert!(r.node.vector().is_empty());
+}
+
+#[test]
+fn a_stamp_too_far_ahead_may_be_mended_under_the_same_dot() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let good = r.create(1, 1, "o1", vec![]);
+    let mut ahead = good.op.clone();
+    ahead.hlc = Hlc::from_millis(NOW + 60_000);
+    assert_eq!(fates(&r.push(1, &[&ahead.seal()])), ["1+1 clock_ahead"]);
+    assert_eq!(fates(&r.push(1, &[&good])), ["1+1 at 1"]);
+}
+
+#[test]
+fn half_a_transaction_is_refused() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let mut half = r.create(1, 1, "o1", vec![]).op;
+    half.tx.count = 2;
+    assert_eq!(fates(&r.push(1, &[&half.seal()])), ["1+1 incomplete_transaction"]);
+}
+
+#[test]
+fn an_op_under_another_name_is_refused() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "eve w/*");
+    let op = r.create(1, 1, "o1", vec![]);
+    assert_eq!(fates(&r.push(1, &[&op])), ["1+1 wrong_principal"]);
+}
+
+#[test]
+fn an_audience_sees_its_rows_without_what_is_hidden_and_writes_what_is_listed() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let op = r.create(1, 1, "o1", vec![r.put("driver", "7".into()), r.put("margin", 5.into())]);
+    r.push(1, &[&op]);
+    r.hello(2, 2, "u2 driver/7");
+    let frames = r.subscribe(2, "driver/7", &Vector::new());
+    assert_eq!(rows(&frames), [("o1".to_owned(), false)]);
+    let Some(Down::Delta(d)) = frames.last() else { panic!("{frames:?}") };
+    let row = &wire::Body::decode(d.body.clone()).unwrap().rows[0];
+    let seen: Entity = landfall_model::codec::from_bytes(&row.state).unwrap();
+    assert!(seen.register(r.field("driver"), &Living).is_some());
+    assert!(seen.register(r.field("margin"), &Living).is_none());
+
+    let births = vec![op.op.dot];
+    let status = Action::Update(vec![r.put("status", "sent".into())]);
+    let margin = Action::Update(vec![r.put("margin", 9.into())]);
+    let (status, margin) =
+        (r.op(2, 1, "o1", births.clone(), status), r.op(2, 2, "o1", births, margin));
+    assert_eq!(fates(&r.push(2, &[&status])), ["1+1 at 2"]);
+    assert_eq!(fates(&r.push(2, &[&margin])), ["2+1 not_allowed"]);
+}
+
+#[test]
+fn a_row_that_changes_hands_leaves_one_reader_and_enters_at_another() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    for (session, driver) in [(7, "driver/7"), (8, "driver/8")] {
+        r.hello(session, session, &format!("u{session} {driver}"));
+        r.subscribe(session, driver, &Vector::new());
+    }
+    let op = r.create(1, 1, "o1", vec![r.put("driver", "7".into())]);
+    assert_eq!(rows(&r.push(1, &[&op])), [("o1".to_owned(), false)]);
+    let give = Action::Update(vec![r.put("driver", "8".into())]);
+    let give = r.op(1, 2, "o1", vec![op.op.dot], give);
+    assert_eq!(rows(&r.push(1, &[&give])), [("o1".to_owned(), true), ("o1".to_owned(), false)]);
+}
+
+#[test]
+fn two_regions_end_with_the_same_bytes_and_count_a_shared_dot_once() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    for r in [&mut a, &mut b] {
+        r.hello(1, 1, "u1 w/*");
+    }
+    let op = a.create(1, 1, "o1", vec![a.sold(3)]);
+    a.push(1, &[&op]);
+    b.push(1, &[&op]);
+    let more = Action::Update(vec![a.sold(4)]);
+    let more = a.op(1, 2, "o1", vec![op.op.dot], more);
+    b.push(1, &[&more]);
+    exchange(&mut a, &mut b);
+    assert_eq!(a.entity("o1"), b.entity("o1"));
+    assert_eq!(a.entity("o1").counter(a.field("sold"), &Living), 7);
+    assert_eq!(a.node.vector(), b.node.vector());
+}
+
+#[test]
+fn an_op_becomes_durable_when_a_second_region_holds_it() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 w/*");
+    let op = a.create(1, 1, "o1", vec![]);
+    let frames = a.push(1, &[&op]);
+    assert!(!frames.iter().any(|f| matches!(f, Down::Durable(_))));
+    a.node.link_up(LinkId(1), false);
+    b.node.link_up(LinkId(1), true);
+    let mut durable = false;
+    for _ in 0..6 {
+        b.work().peer.into_iter().for_each(|(l, f)| a.node.peer_frame(l, f));
+        let out = a.work();
+        durable |= out.device.iter().any(|(_, f)| matches!(f.kind, Some(Down::Durable(_))));
+        out.peer.into_iter().for_each(|(l, f)| b.node.peer_frame(l, f));
+    }
+    assert!(durable);
+}
+
+#[test]
+fn a_restored_region_begins_a_new_life_and_its_old_logs_are_cut_where_the_peer_holds_them() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 w/*");
+    let backup = a.store.clone();
+    let first = a.create(1, 1, "o1", vec![]);
+    a.push(1, &[&first]);
+    exchange(&mut a, &mut b);
+    let lost = a.create(1, 2, "o2", vec![]);
+    a.push(1, &[&lost]);
+
+    let old_life = a.node.incarnation();
+    let mut a = open(1, backup, false, NOW + 5);
+    assert_ne!(a.node.incarnation(), old_life);
+    exchange(&mut a, &mut b);
+    assert_eq!(a.entity("o1"), b.entity("o1"));
+    for region in [&mut a, &mut b] {
+        let cuts = region.store.cuts().unwrap();
+        assert_eq!(cuts.len(), 16);
+        assert_eq!(cuts.iter().map(|(_, last)| last).sum::<u64>(), 1);
+        assert!(!region.entity("o2").exists(&Living));
+    }
+}
+
+#[test]
+fn a_region_whose_marker_was_fooled_notices_by_its_peer() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 w/*");
+    let backup = a.store.clone();
+    let op = a.create(1, 1, "o1", vec![]);
+    a.push(1, &[&op]);
+    exchange(&mut a, &mut b);
+    let old_life = a.node.incarnation();
+    let mut a = open(1, backup, true, NOW + 5);
+    assert_eq!(a.node.incarnation(), old_life);
+    exchange(&mut a, &mut b);
+    assert_ne!(a.node.incarnation(), old_life);
+    assert_eq!(a.entity("o1"), b.entity("o1"));
+}
+
+#[test]
+fn a_damaged_block_is_reported_and_changes_nothing() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 w/*");
+    let op = a.create(1, 1, "o1", vec![]);
+    a.push(1, &[&op]);
+    a.node.link_up(LinkId(1), false);
+    b.node.link_up(LinkId(1), true);
+    let mut reports = Vec::new();
+    for _ in 0..6 {
+        let out = b.work();
+        reports.extend(out.reports);
+        out.peer.into_iter().for_each(|(l, f)| a.node.peer_frame(l, f));
+        for (l, mut f) in a.work().peer {
+            if let Some(wire::peer_frame::Kind::Entries(e)) = &mut f.kind {
+                e.batches[0].hash_after = vec![0; 16].into();
+            }
+            b.node.peer_frame(l, f);
+        }
+    }
+    assert!(reports.iter().any(|r| matches!(r, Report::LogMismatch { after: 0, .. })));
+    assert!(b.node.vector().is_empty());
+}
+
+#[test]
+fn a_reader_that_knows_more_than_the_region_is_served_and_told_again_later() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 w/*");
+    let first = a.create(1, 1, "o1", vec![]);
+    a.push(1, &[&first]);
+    let cursor = a.node.vector().clone();
+    b.hello(1, 2, "u2 w/*");
+    let other = b.create(2, 1, "o2", vec![]);
+    b.push(1, &[&other]);
+    let frames = b.subscribe(1, "w/lyon", &cursor);
+    assert_eq!(rows(&frames), [("o2".to_owned(), false)]);
+    let covering = |frames: &[Down]| {
+        let chunk = |f: &Down| match f {
+            Down::Delta(d) => match &d.place {
+                Some(wire::delta::Place::Chunk(c)) => Some(c.covering),
+                _ => None,
+            },
+            _ => None,
+        };
+        frames.iter().find_map(chunk)
+    };
+    assert_eq!(covering(&frames), Some(false));
+    a.node.link_up(LinkId(1), false);
+    b.node.link_up(LinkId(1), true);
+    let mut later = Vec::new();
+    for _ in 0..6 {
+        let out = b.work();
+        later.extend(out.device.into_iter().filter_map(|(_, f)| f.kind));
+        out.peer.into_iter().for_each(|(l, f)| a.node.peer_frame(l, f));
+        a.work().peer.into_iter().for_each(|(l, f)| b.node.peer_frame(l, f));
+    }
+    assert_eq!(covering(&later), Some(true));
+}
