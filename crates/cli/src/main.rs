@@ -1,1 +1,64 @@
-fn main() {}
+//! The one binary of Landfall. Only here are arguments, the environment and configuration files
+//! read. One file per subcommand.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the
+//! answer is no (a schema has errors, a seed failed, replicas differ), 2 wrong arguments, 3 it
+//! could not be done (a file, a port, a disk).
+
+mod dev;
+mod exit;
+mod region;
+mod replay;
+mod schema;
+mod sim;
+mod terminal;
+mod token;
+mod world;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+
+/// An offline-first, multi-region backend for mobile apps.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run three regions on this machine, with a status page and a few phones at work
+    Dev(dev::Args),
+    /// Run one region
+    Region(region::Args),
+    /// Check a schema
+    #[command(subcommand)]
+    Schema(schema::Command),
+    /// Run simulated worlds, each from one seed, and check what must hold
+    Sim(sim::Args),
+    /// Send real data through devices, regions and back, and print what arrived
+    #[command(subcommand)]
+    Replay(replay::Command),
+    /// Print a development token for a region's data directory
+    Token(token::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    terminal::start_logging();
+    let exit = match Cli::parse().command {
+        Command::Dev(args) => dev::run(args),
+        Command::Region(args) => region::run(args),
+        Command::Schema(command) => schema::run(command),
+        Command::Sim(args) => sim::run(&args),
+        Command::Replay(command) => replay::run(command),
+        Command::Token(args) => token::run(&args),
+    };
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            terminal::error(&error);
+            Exit::Failed.into()
+        }
+    }
+}

@@ -5,5 +5,60 @@
 //! everything that is needed to push it, before the call returns; the network is never waited for.
 //! What devices and regions say to each other is decided in `landfall-sync`; this crate owns the
 //! file, the clock, the threads and the connections, and holds no rule of merging.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let sdl = "";
+//! use landfall_device::{Account, Client, Options, Query, RegionUrl};
+//!
+//! let account = Account { tenant: "acme".into(), subject: "user-7".into() };
+//! let mut options = Options::from_sdl("/data/user-7.landfall", sdl, account)?;
+//! options.regions = vec![RegionUrl::new("eu", "http://eu.example:8080")];
+//! let client = Client::open(options)?;
+//!
+//! client.subscribe("region/fr")?;
+//! let receipt = client
+//!     .transaction()
+//!     .upsert("Order", "o-1", [("market", "fr".into()), ("status", "PLACED".into())])
+//!     .add_to_set("Order", "o-1", "tags", "gift".into())
+//!     .commit()?;
+//! println!("{:?}", client.fate(receipt.dots[0])?);
+//!
+//! let mut orders = client.observe(Query::table("Order").descending("placedAt").limit(50))?;
+//! let first = orders.next_within(std::time::Duration::from_secs(1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The whole API is handles, batches of plain values, and callbacks; nothing in it borrows. So it
+//! can be wrapped for other languages as it is.
 
+mod client;
+mod engine;
+mod error;
+mod event;
+mod fates;
+mod inner;
+mod live;
+mod options;
+mod read;
 pub mod store;
+mod transaction;
+pub mod transport;
+
+pub use client::{Client, WriteReceipt};
+pub use error::{Error, OpenError, code};
+pub use event::{ConnectionState, Coverage, Event, Events, Progress};
+pub use fates::{Fate, OutboxStatus, WriteOutcome, public_code};
+pub use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
+pub use landfall_model::schema::Schema;
+pub use landfall_model::value::Value;
+pub use landfall_sync::device::node::{Edit, FieldEdit};
+pub use landfall_sync::device::store::Outcome;
+pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply};
+pub use options::{
+    Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemClock, SystemRandom,
+    TokenError, TokenFuture, TokenProvider, TokenReason,
+};
+pub use read::{Row, Rows, SqlValue};
+pub use transaction::Transaction;

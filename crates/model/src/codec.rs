@@ -1,7 +1,9 @@
-//! Canonical bytes: deterministic CBOR (RFC 8949, section 4.2) of the types of this crate.
+//! Canonical bytes: deterministic CBOR (RFC 8949, section 4.2.1) of the types of this crate, but
+//! that maps ascend by key as the keys' own types order them, not as their bytes do.
 //!
-//! Structs are arrays in order of their field numbers, enums are `[variant, fields...]`, maps
-//! ascend by key. A reader skips array items that it does not know.
+//! Structs are arrays in order of their field numbers, absent fields at their end left out; enums
+//! are `[variant, [fields...]]`. A reader skips array items that it does not know. All of it is
+//! written down for other implementations in `docs/encoding.md`.
 
 use crate::op::DecodeError;
 use minicbor::{Decode, Encode};
@@ -22,8 +24,9 @@ pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeErr
     }
 }
 
-/// How deep arrays may nest in anything that we decode. An op needs 7, a value object in a list 4.
-pub const NESTING_MAX: usize = 24;
+/// How deep arrays and maps may nest in anything that we decode. An op needs at most 9 around a
+/// value; each value object needs 4, a list 3, any other value 2.
+pub const NESTING_MAX: usize = 64;
 
 /// Refuse indefinite lengths, tags and deep nesting before anything recursive looks at the bytes.
 fn check_shape(bytes: &[u8]) -> Result<(), DecodeError> {

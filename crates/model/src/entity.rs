@@ -64,9 +64,9 @@ pub struct Write {
 }
 
 impl Write {
-    /// Stamps are unique but where a device file was cloned; number and value settle it there.
-    fn rank(&self) -> (Stamp, u64, &Value) {
-        (self.stamp, self.seq, &self.value)
+    /// Stamps are unique but where a device file was cloned; the rest settles it there.
+    fn rank(&self) -> (Stamp, u64, &Value, Option<Stamp>) {
+        (self.stamp, self.seq, &self.value, self.replaced)
     }
 }
 
@@ -377,14 +377,14 @@ impl Entity {
 }
 
 /// Keep the writes that none dominates: a higher stamp on at least the same births hides a write
-/// for ever, whatever dies.
+/// for ever, whatever dies. They ascend by rank, then births, so that arrival does not show.
 fn add_write(writes: &mut Vec<Write>, new: Write) {
     let dominates = |a: &Write, b: &Write| a.rank() >= b.rank() && a.births.is_superset(&b.births);
     if writes.iter().any(|w| dominates(w, &new)) {
         return;
     }
     writes.retain(|w| !dominates(&new, w));
-    let at = writes.partition_point(|w| w.rank() < new.rank());
+    let at = writes.partition_point(|w| (w.rank(), &w.births) < (new.rank(), &new.births));
     writes.insert(at, new);
 }
 

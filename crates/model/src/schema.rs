@@ -253,6 +253,15 @@ impl Schema {
         self.types.values().find(|t| t.name == name)
     }
 
+    /// The text fields of a type, ascending; none for an unknown type.
+    pub fn text_fields(&self, id: TypeId) -> Vec<FieldId> {
+        let fields = self.types.get(&id).map(|t| t.fields.as_slice()).unwrap_or_default();
+        let mut texts: Vec<FieldId> =
+            fields.iter().filter(|f| f.merge == Merge::Text).map(|f| f.id).collect();
+        texts.sort();
+        texts
+    }
+
     /// Types whose parent is `id`.
     pub fn children(&self, id: TypeId) -> impl Iterator<Item = &Arc<EntityType>> {
         self.types

@@ -13,7 +13,7 @@
 
 use crate::id::{DeviceId, Dot};
 use crate::op::Sealed;
-use loro::{ExportMode, LoroDoc, VersionVector};
+use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 
@@ -274,6 +274,11 @@ impl Document {
         Ok(())
     }
 
+    /// True if this document holds all of a version.
+    pub fn holds(&self, version: &Version) -> bool {
+        self.0.oplog_vv().includes_vv(&version.0)
+    }
+
     pub fn version(&self) -> Version {
         Version(self.0.oplog_vv())
     }
@@ -281,6 +286,16 @@ impl Document {
     /// All changes that are not in `since`, as one blob.
     pub fn changes_since(&self, since: &Version) -> Result<Vec<u8>, Unreadable> {
         export(&self.0, ExportMode::updates(&since.0))
+    }
+
+    /// The changes that `until` has and `since` has not, as one blob.
+    pub fn changes_between(&self, since: &Version, until: &Version) -> Result<Vec<u8>, Unreadable> {
+        let span = |(author, end): (&u64, &i32)| {
+            let start = since.changes_by(*author);
+            (start < *end).then(|| IdSpan::new(*author, start, *end))
+        };
+        let spans: Vec<IdSpan> = until.0.iter().filter_map(span).collect();
+        export(&self.0, ExportMode::updates_in_range(spans))
     }
 
     /// Merge a blob; false if some of it waits for a blob that is missing.
@@ -350,6 +365,26 @@ mod tests {
         assert_eq!(text.open(|b| b == dot(2, 1)).unwrap().value(), "new");
         text.retain(|b| b == dot(2, 1));
         assert_eq!(text.open(|_| true).unwrap().value(), "new");
+    }
+
+    #[test]
+    fn a_reader_may_take_in_less_than_there_is() {
+        let present = Document::default();
+        present.set_author(1);
+        present.splice(0, 0, "ac").unwrap();
+        let shown = present.version();
+        let editor = Document::default();
+        editor.import(&present.changes_since(&Version::default()).unwrap()).unwrap();
+        present.splice(0, 0, ">> ").unwrap();
+        let more = present.version();
+        present.splice(0, 0, "## ").unwrap();
+
+        editor.set_author(2);
+        editor.splice(1, 0, "b").unwrap();
+        present.import(&editor.changes_since(&shown).unwrap()).unwrap();
+        assert_eq!(present.value(), "## >> abc");
+        editor.import(&present.changes_between(&editor.version(), &more).unwrap()).unwrap();
+        assert_eq!(editor.value(), ">> abc");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and keep it. What a value means (its scale, its enum) is the schema's business.
 
 use crate::id::FieldId;
+use minicbor::decode::{Decoder, Error};
 use minicbor::{Decode, Encode};
 use std::fmt;
 
@@ -47,24 +48,37 @@ pub struct Member {
 }
 
 /// A double with a total order: its IEEE 754 bits, every NaN the same and -0.0 written as 0.0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
 #[cbor(transparent)]
 pub struct Float(#[n(0)] u64);
 
 impl Float {
+    /// The quiet NaN without a payload.
+    const NAN: Self = Self(0x7ff8_0000_0000_0000);
+
     pub fn new(v: f64) -> Self {
-        let v = if v.is_nan() {
-            f64::NAN
+        if v.is_nan() {
+            Self::NAN
         } else if v == 0.0 {
-            0.0
+            Self(0)
         } else {
-            v
-        };
-        Self(v.to_bits())
+            Self(v.to_bits())
+        }
     }
 
     pub fn get(self) -> f64 {
         f64::from_bits(self.0)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Float {
+    /// Refuses what is not canonical: another NaN, -0.0.
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, Error> {
+        let bits = d.u64()?;
+        match Self::new(f64::from_bits(bits)) {
+            float if float.0 == bits => Ok(float),
+            _ => Err(Error::message("a float is not canonical")),
+        }
     }
 }
 

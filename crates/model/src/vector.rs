@@ -4,6 +4,7 @@
 //! state?". The two types have no conversion between them, on purpose.
 
 use crate::id::{RegionId, StreamId};
+use minicbor::decode::{Decoder, Error};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +43,7 @@ impl fmt::Debug for Position {
 }
 
 /// Per origin, the last position that is covered. An origin that is absent is covered up to 0.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode)]
 #[cbor(transparent)]
 pub struct Vector(#[n(0)] BTreeMap<Origin, u64>);
 
@@ -114,6 +115,17 @@ impl Vector {
     }
 }
 
+impl<'b, C> Decode<'b, C> for Vector {
+    /// Refuses what is not canonical: an origin covered up to 0.
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, Error> {
+        let entries: BTreeMap<Origin, u64> = d.decode_with(ctx)?;
+        if entries.values().any(|&seq| seq == 0) {
+            return Err(Error::message("an origin of a vector is covered up to 0"));
+        }
+        Ok(Self(entries))
+    }
+}
+
 impl FromIterator<(Origin, u64)> for Vector {
     fn from_iter<I: IntoIterator<Item = (Origin, u64)>>(iter: I) -> Self {
         let mut v = Self::new();
@@ -133,7 +145,7 @@ impl fmt::Debug for Vector {
 /// The numbers of one device that a replica has received: all up to `upto`, and some ranges above.
 ///
 /// Canonical: ranges ascend, do not touch, and none begins at `upto + 1`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode)]
 pub struct SeqSet {
     #[n(0)]
     upto: u64,
@@ -180,7 +192,7 @@ impl SeqSet {
             self.upto = last;
         } else {
             self.ranges.retain(|&(a, b)| {
-                let touches = a <= last + 1 && first <= b + 1;
+                let touches = a <= last.saturating_add(1) && first <= b.saturating_add(1);
                 if touches {
                     first = first.min(a);
                     last = last.max(b);
@@ -191,7 +203,7 @@ impl SeqSet {
             self.ranges.insert(at, (first, last));
         }
         while let Some(&(a, b)) = self.ranges.first() {
-            if a > self.upto + 1 {
+            if a > self.upto.saturating_add(1) {
                 break;
             }
             self.upto = self.upto.max(b);
@@ -221,6 +233,28 @@ impl SeqSet {
 
     pub fn is_empty(&self) -> bool {
         self.upto == 0 && self.ranges.is_empty()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for SeqSet {
+    /// Refuses what is not canonical.
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, Error> {
+        #[derive(Decode)]
+        struct Parts {
+            #[n(0)]
+            upto: u64,
+            #[n(1)]
+            ranges: Vec<(u64, u64)>,
+        }
+        let Parts { upto, ranges } = d.decode_with(ctx)?;
+        let mut end = upto;
+        for &(first, last) in &ranges {
+            if first <= end.saturating_add(1) || last < first {
+                return Err(Error::message("the ranges of a set of numbers are not canonical"));
+            }
+            end = last;
+        }
+        Ok(Self { upto, ranges })
     }
 }
 

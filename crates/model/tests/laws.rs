@@ -11,6 +11,7 @@ mod laws {
     mod named_cases;
     mod oracle;
     mod order;
+    mod reach;
     mod samples;
     mod shows;
     mod text;

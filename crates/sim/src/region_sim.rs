@@ -89,7 +89,7 @@ impl World {
         sim.turn_due = false;
         let life = node.incarnation();
         sim.node = Some(node);
-        self.say(|| format!("region {region} up, incarnation +{}", life as i64 - EPOCH_MS));
+        self.say(format!("region {region} up, incarnation +{}", life as i64 - EPOCH_MS));
         for other in self.live_regions() {
             if other != region {
                 self.after(1, Event::Redial { asker: region, answerer: other });
@@ -104,7 +104,7 @@ impl World {
         if self.regions[region].node.take().is_none() {
             return;
         }
-        self.say(|| format!("region {region} dies {why}"));
+        self.say(format!("region {region} dies {why}"));
         self.regions[region].store.rollback();
         let links: Vec<u64> = self
             .net
@@ -215,7 +215,7 @@ impl World {
             Report::Refused { .. } => "session refused",
         };
         self.mark(mark);
-        self.say(|| format!("region {region} reports {report:?}"));
+        self.say(format!("region {region} reports {report:?}"));
     }
 
     /// A device's frame has arrived.
@@ -262,7 +262,7 @@ impl World {
         let frame = wire::PeerFrame::decode(bytes).expect("the sim sends whole frames");
         if let Some(wire::peer_frame::Kind::Entries(e)) = &frame.kind {
             let batches = e.batches.len();
-            self.trace.say(self.now, || format!("region {to} gets {batches} logs of region {from}"));
+            self.trace.say(self.now, format!("region {to} gets {batches} logs of region {from}"));
         }
         self.trace.mix(bytes);
         node.peer_frame(LinkId(link), frame);

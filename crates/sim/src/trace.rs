@@ -24,9 +24,9 @@ impl Default for Trace {
 
 impl Trace {
     /// Note an event.
-    pub fn say(&mut self, now: i64, what: impl FnOnce() -> String) {
+    pub fn say(&mut self, now: i64, what: String) {
         self.steps += 1;
-        let line = format!("{:>7} ms  {}", now - crate::world::EPOCH_MS, what());
+        let line = format!("{:>7} ms  {what}", now - crate::world::EPOCH_MS);
         self.mix(line.as_bytes());
         if self.keep_all {
             self.all.push(line.clone());

@@ -4,7 +4,9 @@
 //! is an [`Event`]; handling one may schedule more.
 
 use crate::app::App;
+use crate::checkers::sessions::Shown;
 use crate::device_sim::DeviceSim;
+use crate::hands::Hands;
 use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::plan::Plan;
@@ -38,6 +40,7 @@ pub enum Event {
     Dial { device: usize },
     Poll { device: usize },
     Act,
+    Hand,
     Fault,
     Join(usize, crate::net::End, crate::net::End),
 }
@@ -54,11 +57,13 @@ pub struct World {
     pub net: Net,
     pub trace: Trace,
     pub oracle: Oracle,
+    pub shown: Shown,
     pub marks: BTreeMap<&'static str, u64>,
     pub failure: Option<Failure>,
     /// Faults are over; everything is to settle.
     pub healing: bool,
     pub acts_left: usize,
+    pub hands: Hands,
     queue: BTreeMap<(i64, u64), Event>,
     scheduled: u64,
 }
@@ -66,8 +71,9 @@ pub struct World {
 impl World {
     /// An empty world at its first moment.
     pub fn new(seed: u64, options: &Options, plan: Plan, rng: Rng) -> Self {
-        let mut trace = Trace { keep_all: options.keep_all, ..Trace::default() };
-        trace.say(EPOCH_MS, || format!("seed {seed}"));
+        let mut trace = Trace::default();
+        trace.keep_all = options.keep_all;
+        trace.say(EPOCH_MS, format!("seed {seed}"));
         Self {
             now: EPOCH_MS,
             rng,
@@ -80,9 +86,11 @@ impl World {
             net: Net::default(),
             trace,
             oracle: Oracle::default(),
+            shown: Shown::default(),
             marks: BTreeMap::new(),
             failure: None,
             healing: false,
+            hands: Hands::default(),
             queue: BTreeMap::new(),
             scheduled: 0,
         }
@@ -100,7 +108,8 @@ impl World {
         self.schedule(self.now + ms, event);
     }
 
-    pub fn say(&mut self, what: impl FnOnce() -> String) {
+    /// Note an event.
+    pub fn say(&mut self, what: String) {
         self.trace.say(self.now, what);
     }
 
@@ -118,7 +127,7 @@ impl World {
     /// The first failure counts.
     pub fn fail(&mut self, checker: &'static str, invariant: &'static str, message: String) {
         if self.failure.is_none() {
-            self.trace.say(self.now, || format!("FAILED {checker} ({invariant}): {message}"));
+            self.say(format!("FAILED {checker} ({invariant}): {message}"));
             let story = self.trace.story();
             self.failure = Some(Failure { checker, invariant, message, story });
         }
@@ -155,6 +164,7 @@ impl World {
             Event::Dial { device } => self.dial(device),
             Event::Poll { device } => self.poll(device),
             Event::Act => self.act(),
+            Event::Hand => self.hand_acts(),
             Event::Fault => self.fault_tick(),
             Event::Join(_, a, b) => {
                 self.net.apart.remove(&(a.min(b), a.max(b)));

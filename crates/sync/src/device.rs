@@ -1,6 +1,32 @@
 //! The device: writes locally first, pushes in the background, takes in what regions tell.
+//!
+//! [`node::Node`] is the whole of it, as its driver sees it. Behind it: `write`, `locate`, `check`
+//! and `texts` (edits become ops), `view` (base and overlay become what shows), `outbox`, `fates`
+//! and `restamp` (ops leave and are answered), `delta`, `install` and `leave` (rows come and go),
+//! `session`, `cuts` and `identity` (regions, their ends, and copies of this file), `again` (what
+//! was refused). `call` is what they share.
 
+mod again;
+mod call;
+mod check;
 pub mod conformance;
+mod cuts;
+mod delta;
+mod fates;
+mod identity;
+mod install;
+mod leave;
+mod locate;
 pub mod memory;
 pub mod node;
+mod outbox;
+mod refused;
+mod restamp;
+mod session;
 pub mod store;
+mod texts;
+mod view;
+mod write;
+
+#[cfg(test)]
+mod tests;

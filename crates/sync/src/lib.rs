@@ -8,6 +8,7 @@
 
 pub mod convert;
 pub mod device;
+pub mod digest;
 pub mod limits;
 pub mod log;
 pub mod mutant;

@@ -3,7 +3,8 @@
 //! A checker that has never failed proves nothing. Each mutant here breaks one rule at the place
 //! that keeps it, and the simulator must notice. Without the feature `mutants` nothing of this is
 //! compiled in: [`active`] is a constant. With it, and unless [`set`] chose one for this thread,
-//! [`active`] reads one thread-local cell.
+//! [`active`] reads one thread-local cell. [`chunk_rows`] works in the same way: a simulated world
+//! has few rows, and its passes are still to take many chunks.
 
 /// A planted fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -124,6 +125,17 @@ mod chosen {
 
     thread_local! {
         static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
+        static CHUNK_ROWS: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// Close chunks at this many rows, if the limit is not lower.
+    pub fn set_chunk_rows(rows: usize) {
+        CHUNK_ROWS.with(|c| c.set(rows.max(1)));
+    }
+
+    /// Rows at which a chunk of a pass is closed.
+    pub fn chunk_rows() -> usize {
+        CHUNK_ROWS.with(Cell::get).min(crate::limits::CHUNK_ROWS)
     }
 
     /// Choose the mutant of this thread.
@@ -138,10 +150,16 @@ mod chosen {
 }
 
 #[cfg(feature = "mutants")]
-pub use chosen::{active, set};
+pub use chosen::{active, chunk_rows, set, set_chunk_rows};
 
 /// True if this fault is planted; without the feature, never.
 #[cfg(not(feature = "mutants"))]
 pub const fn active(_: Mutant) -> bool {
     false
+}
+
+/// Rows at which a chunk of a pass is closed.
+#[cfg(not(feature = "mutants"))]
+pub const fn chunk_rows() -> usize {
+    crate::limits::CHUNK_ROWS
 }

@@ -78,6 +78,11 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// True between frames. At the end of a stream, anything else is a frame that was cut off.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// The next whole message, if it has arrived.
     pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
         let Some(mut header) = self.buffer.get(..4) else { return Ok(None) };

@@ -36,9 +36,10 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Forward connections to `target`, each byte `delay` later than it came.
-    pub(crate) async fn start(target: SocketAddr, delay: Duration) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// Forward connections from a loopback port (0: any) to `target`, each byte `delay` later than
+    /// it came.
+    pub(crate) async fn start(port: u16, target: SocketAddr, delay: Duration) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             target: std::sync::Mutex::new(target),

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::rows;
 use landfall_model::id::{EntityKey, FieldId, Scope};
 use landfall_model::text::Text;
-use landfall_sync::device::store::Base;
+use landfall_sync::device::store::{Base, TextMark};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeSet;
 
@@ -44,6 +44,7 @@ pub(super) fn remove(conn: &Connection, key: &EntityKey) -> Result<(), Error> {
     let sql = "DELETE FROM _lf_base WHERE home = ? AND kind = ? AND id = ?";
     rows::execute(conn, sql, key)?;
     rows::execute(conn, "DELETE FROM _lf_text WHERE home = ? AND kind = ? AND id = ?", key)?;
+    rows::execute(conn, "DELETE FROM _lf_text_mark WHERE home = ? AND kind = ? AND id = ?", key)?;
     Ok(())
 }
 
@@ -97,6 +98,41 @@ pub(super) fn put_text(
             ON CONFLICT (home, kind, id, field) DO UPDATE SET document = excluded.document";
         rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0, document])?;
     }
+    Ok(())
+}
+
+pub(super) fn text_mark(
+    conn: &Connection,
+    key: &EntityKey,
+    field: FieldId,
+) -> Result<Option<TextMark>, Error> {
+    let sql = "SELECT births, version FROM _lf_text_mark
+        WHERE home = ? AND kind = ? AND id = ? AND field = ?";
+    rows::query_one(conn, sql, params![key.home, key.kind.0, key.id, field.0], |row| {
+        Ok(TextMark { births: rows::packed_at(row, 0)?, version: row.get(1)? })
+    })
+}
+
+pub(super) fn put_text_mark(
+    conn: &Connection,
+    key: &EntityKey,
+    field: FieldId,
+    mark: Option<&TextMark>,
+) -> Result<(), Error> {
+    match mark {
+        Some(mark) => {
+            let sql = "INSERT OR REPLACE INTO _lf_text_mark
+                (home, kind, id, field, births, version) VALUES (?, ?, ?, ?, ?, ?)";
+            let (births, version) = (rows::pack(&mark.births), &mark.version);
+            let params = params![key.home, key.kind.0, key.id, field.0, births, version];
+            rows::execute(conn, sql, params)?
+        }
+        None => {
+            let sql = "DELETE FROM _lf_text_mark
+                WHERE home = ? AND kind = ? AND id = ? AND field = ?";
+            rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0])?
+        }
+    };
     Ok(())
 }
 

@@ -20,9 +20,9 @@ pub struct Lease {
     pub beat: i64,
 }
 
-/// Take the lease if it is free, has ended, or is the holder's own. One that ends further away
-/// than any lease runs was written under a clock that has since been set back, and counts as
-/// ended.
+/// Take the lease if it is free, has ended, or is the holder's own. One that ends two terms away
+/// was written under a clock that has since been set back, and counts as ended; one term would not
+/// do, because `now_ms` was read before this call waited for the file.
 pub(super) fn acquire(
     conn: &Connection,
     holder: &str,
@@ -32,9 +32,10 @@ pub(super) fn acquire(
     let sql = "INSERT INTO _lf_lease (one, holder, expires_ms, beat) VALUES (1, ?1, ?3, 1)
         ON CONFLICT (one) DO UPDATE
         SET holder = excluded.holder, expires_ms = excluded.expires_ms, beat = beat + 1
-        WHERE holder = excluded.holder OR expires_ms <= ?2 OR expires_ms > excluded.expires_ms";
+        WHERE holder = excluded.holder OR expires_ms <= ?2 OR expires_ms > ?4";
     let ends_ms = now_ms.saturating_add(ttl_ms);
-    Ok(rows::execute(conn, sql, params![holder, now_ms, ends_ms])? > 0)
+    let believable_ms = ends_ms.saturating_add(ttl_ms);
+    Ok(rows::execute(conn, sql, params![holder, now_ms, ends_ms, believable_ms])? > 0)
 }
 
 /// False if another process has taken it meanwhile.

@@ -36,14 +36,15 @@ CREATE TABLE _lf_fact (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE _lf_meta (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   device BLOB NOT NULL, last_seq INTEGER NOT NULL, sent_seq INTEGER NOT NULL,
-  clock INTEGER NOT NULL, offset_ms INTEGER NOT NULL, former BLOB NOT NULL,
-  last_order INTEGER NOT NULL);
+  clock INTEGER NOT NULL, read INTEGER NOT NULL, offset_ms INTEGER NOT NULL,
+  former BLOB NOT NULL, last_order INTEGER NOT NULL);
 
 -- Rows are too wide for a table that is its own index.
 CREATE TABLE _lf_base (
   home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
   holds BLOB NOT NULL, touch BLOB NOT NULL, state BLOB NOT NULL,
   PRIMARY KEY (home, kind, id));
+CREATE INDEX _lf_base_by_name ON _lf_base (kind, id, home);
 CREATE TABLE _lf_hold (
   scope TEXT NOT NULL, home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
   PRIMARY KEY (scope, home, kind, id)) WITHOUT ROWID;
@@ -51,6 +52,10 @@ CREATE TABLE _lf_text (
   home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, field INTEGER NOT NULL,
   document BLOB NOT NULL,
   PRIMARY KEY (home, kind, id, field));
+CREATE TABLE _lf_text_mark (
+  home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, field INTEGER NOT NULL,
+  births BLOB NOT NULL, version BLOB NOT NULL,
+  PRIMARY KEY (home, kind, id, field)) WITHOUT ROWID;
 CREATE TABLE _lf_child (
   parent_home TEXT NOT NULL, parent_kind INTEGER NOT NULL, parent_id TEXT NOT NULL,
   home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
@@ -62,8 +67,13 @@ CREATE TABLE _lf_op (
   home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
   state INTEGER NOT NULL, about BLOB, overlay INTEGER NOT NULL, payload BLOB NOT NULL,
   PRIMARY KEY (device, seq));
-CREATE INDEX _lf_op_of_entity ON _lf_op (home, kind, id, place);
+CREATE INDEX _lf_op_by_name ON _lf_op (kind, id, home, place);
 CREATE INDEX _lf_op_in_outbox ON _lf_op (place, device, seq) WHERE state <= 2;
+CREATE INDEX _lf_op_settled ON _lf_op (place, device, seq) WHERE state > 2;
+CREATE TABLE _lf_void (
+  device BLOB NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL,
+  state INTEGER NOT NULL, about BLOB, overlay INTEGER NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY (device, seq));
 CREATE TABLE _lf_unconfirmed (
   device BLOB NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (device, seq)) WITHOUT ROWID;

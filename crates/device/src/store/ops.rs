@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::rows;
-use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, TypeId};
 use landfall_model::op::Sealed;
 use landfall_model::stamp::Hlc;
 use landfall_model::vector::SeqSet;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn meta(conn: &Connection) -> Result<Option<Meta>, Error> {
-    let sql = "SELECT device, last_seq, sent_seq, clock, offset_ms, former, last_order
+    let sql = "SELECT device, last_seq, sent_seq, clock, read, offset_ms, former, last_order
         FROM _lf_meta";
     rows::query_one(conn, sql, [], |row| {
         Ok(Meta {
@@ -19,22 +19,24 @@ pub(super) fn meta(conn: &Connection) -> Result<Option<Meta>, Error> {
             last_seq: rows::from_bits(row.get(1)?),
             sent_seq: rows::from_bits(row.get(2)?),
             clock: Hlc(rows::from_bits(row.get(3)?)),
-            offset_ms: row.get(4)?,
-            former: rows::packed_at(row, 5)?,
-            last_order: rows::from_bits(row.get(6)?),
+            read: Hlc(rows::from_bits(row.get(4)?)),
+            offset_ms: row.get(5)?,
+            former: rows::packed_at(row, 6)?,
+            last_order: rows::from_bits(row.get(7)?),
         })
     })
 }
 
 pub(super) fn put_meta(conn: &Connection, meta: &Meta) -> Result<(), Error> {
     let sql = "INSERT OR REPLACE INTO _lf_meta
-        (one, device, last_seq, sent_seq, clock, offset_ms, former, last_order)
-        VALUES (1, ?, ?, ?, ?, ?, ?, ?)";
+        (one, device, last_seq, sent_seq, clock, read, offset_ms, former, last_order)
+        VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)";
     let params = params![
         meta.device.0,
         rows::bits(meta.last_seq),
         rows::bits(meta.sent_seq),
         rows::bits(meta.clock.0),
+        rows::bits(meta.read.0),
         meta.offset_ms,
         rows::pack(&meta.former),
         rows::bits(meta.last_order),
@@ -92,6 +94,55 @@ pub(super) fn outbox(conn: &Connection, after: u64, limit: usize) -> Result<Vec<
     let sql = "SELECT place, state, about, overlay, payload FROM _lf_op
         WHERE state <= 2 AND place > ? ORDER BY place, device, seq LIMIT ?";
     rows::query_all(conn, sql, params![rows::rank(after), rows::limit(limit)], own_at)
+}
+
+/// Two indexes hold every op between them, each in order; the query merges them.
+pub(super) fn all(conn: &Connection, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {
+    let sql = "SELECT place, state, about, overlay, payload, device, seq FROM _lf_op
+        WHERE state <= 2 AND place > ?1
+        UNION ALL
+        SELECT place, state, about, overlay, payload, device, seq FROM _lf_op
+        WHERE state > 2 AND place > ?1
+        ORDER BY place, device, seq LIMIT ?2";
+    rows::query_all(conn, sql, params![rows::rank(after), rows::limit(limit)], own_at)
+}
+
+/// Names among base rows and own ops.
+pub(super) fn find(conn: &Connection, kind: TypeId, id: &str) -> Result<Vec<EntityKey>, Error> {
+    let sql = "SELECT home, kind, id FROM _lf_base WHERE kind = ?1 AND id = ?2
+        UNION
+        SELECT home, kind, id FROM _lf_op WHERE kind = ?1 AND id = ?2
+        ORDER BY home";
+    rows::query_all(conn, sql, params![kind.0, id], |row| Ok(rows::key_at(row, 0)?))
+}
+
+pub(super) fn put_void(conn: &Connection, void: &OwnOp) -> Result<(), Error> {
+    let dot = void.sealed.op.dot;
+    let (state, about) = state_columns(&void.state);
+    let sql = "INSERT OR REPLACE INTO _lf_void
+        (device, seq, place, state, about, overlay, payload) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let (device, seq, place) = (dot.device.0, rows::bits(dot.seq), rows::bits(void.order));
+    let payload = &void.sealed.payload;
+    rows::execute(conn, sql, params![device, seq, place, state, about, void.overlay, payload])?;
+    Ok(())
+}
+
+pub(super) fn void(conn: &Connection, dot: Dot) -> Result<Option<OwnOp>, Error> {
+    let sql = "SELECT place, state, about, overlay, payload FROM _lf_void
+        WHERE device = ? AND seq = ?";
+    rows::query_one(conn, sql, params![dot.device.0, rows::bits(dot.seq)], own_at)
+}
+
+pub(super) fn voids(conn: &Connection) -> Result<Vec<OwnOp>, Error> {
+    let sql = "SELECT place, state, about, overlay, payload FROM _lf_void
+        ORDER BY place, device, seq";
+    rows::query_all(conn, sql, [], own_at)
+}
+
+pub(super) fn remove_void(conn: &Connection, dot: Dot) -> Result<(), Error> {
+    let sql = "DELETE FROM _lf_void WHERE device = ? AND seq = ?";
+    rows::execute(conn, sql, params![dot.device.0, rows::bits(dot.seq)])?;
+    Ok(())
 }
 
 pub(super) fn unconfirmed(conn: &Connection) -> Result<Vec<(DeviceId, SeqSet)>, Error> {

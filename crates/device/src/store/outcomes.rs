@@ -31,9 +31,10 @@ pub(super) fn all(conn: &Connection) -> Result<Vec<(Dot, EntityKey, Outcome)>, E
     })
 }
 
-pub(super) fn dismiss(conn: &Connection, dot: Dot) -> Result<bool, Error> {
+pub(super) fn remove(conn: &Connection, dot: Dot) -> Result<(), Error> {
     let sql = "DELETE FROM _lf_outcome WHERE device = ? AND seq = ?";
-    Ok(rows::execute(conn, sql, params![dot.device.0, rows::bits(dot.seq)])? > 0)
+    rows::execute(conn, sql, params![dot.device.0, rows::bits(dot.seq)])?;
+    Ok(())
 }
 
 /// The number of an outcome, the field that is part of its name, and what else there is to it.

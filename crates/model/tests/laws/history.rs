@@ -7,6 +7,7 @@
 //! Some devices are cloned: such a step uses the dot and the stamp of the op before it again.
 
 use super::oracle::Oracle;
+use landfall_model::entity::Entity;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, TypeId};
 use landfall_model::op::{Action, Change, FieldChange, Op, Parent, Removal, Tx};
 use landfall_model::stamp::{Clock, Hlc};
@@ -49,7 +50,8 @@ enum Edit {
     Title(i64),
     Address(i64),
     Add(i64),
-    Remove(i64),
+    /// Take out one of the elements that the device sees.
+    Remove(prop::sample::Index),
     Count(i64),
 }
 
@@ -58,7 +60,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         3 => (0i64..3).prop_map(Edit::Title),
         1 => (0i64..3).prop_map(Edit::Address),
         2 => (0i64..3).prop_map(Edit::Add),
-        2 => (0i64..3).prop_map(Edit::Remove),
+        3 => any::<prop::sample::Index>().prop_map(Edit::Remove),
         2 => (-3i64..5).prop_map(Edit::Count),
     ]
 }
@@ -73,16 +75,22 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     // Half of all masks choose everything: most devices name all that they know.
     let mask = prop_oneof![Just(u64::MAX), any::<u64>()];
-    (0..DEVICES, any::<bool>(), 0i64..6, prop::bool::weighted(0.1), mask, kind).prop_map(
-        |(device, child, now_ms, forked, mask, kind)| Step {
+    (
+        0..DEVICES,
+        any::<bool>(),
+        0i64..6,
+        prop::bool::weighted(0.1),
+        mask,
+        kind,
+    )
+        .prop_map(|(device, child, now_ms, forked, mask, kind)| Step {
             device,
             child,
             now_ms,
             forked,
             mask,
             kind,
-        },
-    )
+        })
 }
 
 /// The ops that a list of steps made.
@@ -134,11 +142,21 @@ struct Device {
 impl Device {
     fn new(number: usize) -> Self {
         let id = DeviceId::from_number(number as u64 + 1);
-        Self { id, seq: 0, clock: Clock::default(), known: BTreeSet::new() }
+        Self {
+            id,
+            seq: 0,
+            clock: Clock::default(),
+            known: BTreeSet::new(),
+        }
     }
 
     fn view<'a>(&self, ops: &'a [Op], kind: TypeId) -> Oracle<'a> {
-        Oracle::new(self.known.iter().map(|&at| &ops[at]).filter(|op| op.key.kind == kind))
+        Oracle::new(
+            self.known
+                .iter()
+                .map(|&at| &ops[at])
+                .filter(|op| op.key.kind == kind),
+        )
     }
 
     /// The op of a step; none where there is nothing to write on.
@@ -158,10 +176,13 @@ impl Device {
             births.insert(dot);
         }
         let action = match &step.kind {
-            Kind::Create(edits) => Action::Create {
-                parent: step.child.then(|| self.parent(step.mask, ops)),
-                changes: changes(edits, step.mask, &view),
-            },
+            Kind::Create(edits) => {
+                let changes = changes(edits, step.mask, &view);
+                Action::Create {
+                    parent: step.child.then(|| self.parent(step.mask, ops)),
+                    changes,
+                }
+            }
             Kind::Update(edits) => Action::Update(changes(edits, step.mask, &view)),
             Kind::Delete => Action::Delete,
             Kind::Read(_) => return None,
@@ -170,36 +191,66 @@ impl Device {
     }
 
     fn parent(&self, mask: u64, ops: &[Op]) -> Parent {
-        let births = choose(mask.rotate_left(16), self.view(ops, PARENT).heard());
-        Parent { kind: PARENT, id: "p".into(), births }
+        let mut births = choose(mask.rotate_left(16), self.view(ops, PARENT).heard());
+        if births.is_empty() {
+            // A birth of a device that takes no part: it never arrives and never dies.
+            births.push(Dot::new(DeviceId::from_number(98), 1));
+        }
+        Parent {
+            kind: PARENT,
+            id: "p".into(),
+            births,
+        }
     }
 }
 
 /// The items whose bits the mask has.
 fn choose<T>(mask: u64, items: Vec<T>) -> Vec<T> {
-    items.into_iter().enumerate().filter(|(i, _)| mask >> (i % 64) & 1 == 1).map(|(_, t)| t).collect()
+    items
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| mask >> (i % 64) & 1 == 1)
+        .map(|(_, t)| t)
+        .collect()
 }
 
 fn changes(edits: &[Edit], mask: u64, view: &Oracle<'_>) -> Vec<FieldChange> {
     let living = view.living().into_keys().collect();
     let register = |field, value| {
         let replaced = view.register(field, &living).map(|shown| shown.stamp);
-        FieldChange { field, change: Change::Register { value, replaced } }
+        FieldChange {
+            field,
+            change: Change::Register { value, replaced },
+        }
     };
-    let set = |add, remove| FieldChange { field: LABELS, change: Change::Set { add, remove } };
+    let set = |add, remove| FieldChange {
+        field: LABELS,
+        change: Change::Set { add, remove },
+    };
     let one = |edit: &Edit| match edit {
         Edit::Title(n) => register(TITLE, Value::Int(*n)),
         Edit::Address(n) => register(
             ADDRESS,
-            Value::object([(FieldId(9), Value::Int(*n)), (FieldId(8), Value::text("Lyon"))]),
+            Value::object([
+                (FieldId(9), Value::Int(*n)),
+                (FieldId(8), Value::text("Lyon")),
+            ]),
         ),
         Edit::Add(n) => set(vec![Value::Int(*n)], vec![]),
-        Edit::Remove(n) => {
-            let value = Value::Int(*n);
+        Edit::Remove(which) => {
+            let shown: Vec<Value> = view.set(LABELS, &living).into_keys().collect();
+            let value = if shown.is_empty() {
+                Value::Null
+            } else {
+                which.get(&shown).clone()
+            };
             let dots = choose(mask.rotate_left(32), view.additions(LABELS, &value));
             set(vec![], vec![Removal { value, dots }])
         }
-        Edit::Count(n) => FieldChange { field: VOTES, change: Change::Counter(*n) },
+        Edit::Count(n) => FieldChange {
+            field: VOTES,
+            change: Change::Counter(*n),
+        },
     };
     edits.iter().map(one).collect()
 }
@@ -211,7 +262,10 @@ pub fn op(dot: Dot, hlc: Hlc, child: bool, births: BTreeSet<Dot>, action: Action
         hlc,
         key: EntityKey::new("team/red", kind, id),
         principal: "ana".into(),
-        tx: Tx { first: dot.seq, count: 1 },
+        tx: Tx {
+            first: dot.seq,
+            count: 1,
+        },
         births: births.into_iter().collect(),
         action,
         needs: vec![],
@@ -219,6 +273,15 @@ pub fn op(dot: Dot, hlc: Hlc, child: bool, births: BTreeSet<Dot>, action: Action
         preconditions: None,
         blobs: None,
     }
+}
+
+/// The state that ops add up to, applied in this order.
+pub fn merged<'a>(ops: impl IntoIterator<Item = &'a Op>) -> Entity {
+    let mut state = Entity::default();
+    for op in ops {
+        state.apply(op);
+    }
+    state
 }
 
 /// The items in an order that the seed decides.

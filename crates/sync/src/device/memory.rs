@@ -5,6 +5,8 @@
 //! one. Each table journals the values that it replaces, so all of this costs what was changed,
 //! not what is stored. A clone of the store is a copy of the file.
 
+mod table;
+
 use super::store::{Base, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Text;
@@ -13,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
+use table::{Journal, Table};
 
 /// What one op came to: an overwritten write has an outcome for each of its fields.
 pub type OutcomeKey = (Dot, OutcomeKind);
@@ -104,17 +107,28 @@ impl MemoryStore {
 
     /// Forget the outcomes of an op, as the app does that has dealt with them.
     pub fn dismiss(&mut self, dot: Dot) {
-        let of_dot: Vec<OutcomeKey> =
-            self.outcomes.rows.keys().filter(|(d, _)| *d == dot).copied().collect();
+        let of_dot: Vec<OutcomeKey> = self
+            .outcomes
+            .rows
+            .keys()
+            .filter(|(d, _)| *d == dot)
+            .copied()
+            .collect();
         of_dot.iter().for_each(|key| self.outcomes.remove(key));
     }
 
     pub fn base_rows(&self) -> impl Iterator<Item = (&EntityKey, &Base)> {
-        self.bases.rows.iter().map(|(key, base)| (key, base.as_ref()))
+        self.bases
+            .rows
+            .iter()
+            .map(|(key, base)| (key, base.as_ref()))
     }
 
     pub fn base_texts(&self) -> impl Iterator<Item = (&EntityKey, FieldId, &Text)> {
-        self.texts.rows.iter().map(|((key, field), text)| (key, *field, text.as_ref()))
+        self.texts
+            .rows
+            .iter()
+            .map(|((key, field), text)| (key, *field, text.as_ref()))
     }
 
     /// Own ops by dot.
@@ -182,14 +196,8 @@ impl Store for MemoryStore {
     fn remove_base(&mut self, key: &EntityKey) -> Result<(), Infallible> {
         self.release_holds(key);
         self.bases.remove(key);
-        let first = (key.clone(), FieldId(0));
-        let texts = self.texts.rows.range(first..).take_while(|((k, _), _)| k == key);
-        let texts: Vec<(EntityKey, FieldId)> = texts.map(|(text, _)| text.clone()).collect();
-        texts.iter().for_each(|text| self.texts.remove(text));
-        let first = (key.clone(), FieldId(0));
-        let marks = self.marks.rows.range(first..).take_while(|((k, _), _)| k == key);
-        let marks: Vec<(EntityKey, FieldId)> = marks.map(|(mark, _)| mark.clone()).collect();
-        marks.iter().for_each(|mark| self.marks.remove(mark));
+        self.texts.remove_under(key);
+        self.marks.remove_under(key);
         Ok(())
     }
 
@@ -209,11 +217,18 @@ impl Store for MemoryStore {
     ) -> Result<Vec<(EntityKey, Base)>, Infallible> {
         let start = after.map_or(Unbounded, Excluded);
         let rows = self.bases.rows.range((start, Unbounded)).take(limit);
-        Ok(rows.map(|(key, base)| (key.clone(), Base::clone(base))).collect())
+        Ok(rows
+            .map(|(key, base)| (key.clone(), Base::clone(base)))
+            .collect())
     }
 
     fn base_text(&mut self, key: &EntityKey, field: FieldId) -> Result<Text, Infallible> {
-        Ok(self.texts.get(&(key.clone(), field)).as_deref().cloned().unwrap_or_default())
+        Ok(self
+            .texts
+            .get(&(key.clone(), field))
+            .as_deref()
+            .cloned()
+            .unwrap_or_default())
     }
 
     fn put_base_text(
@@ -238,7 +253,11 @@ impl Store for MemoryStore {
 
     fn children(&mut self, parent: &EntityKey) -> Result<Vec<EntityKey>, Infallible> {
         let least = (parent.clone(), least_key());
-        let links = self.children.rows.range(least..).take_while(|((p, _), _)| p == parent);
+        let links = self
+            .children
+            .rows
+            .range(least..)
+            .take_while(|((p, _), _)| p == parent);
         Ok(links.map(|((_, child), _)| child.clone()).collect())
     }
 
@@ -275,7 +294,8 @@ impl Store for MemoryStore {
     fn put_op(&mut self, op: &OwnOp) -> Result<(), Infallible> {
         let dot = op.sealed.op.dot;
         self.remove_op(dot)?;
-        self.ops_on.put((op.sealed.op.key.clone(), op.order, dot), ());
+        self.ops_on
+            .put((op.sealed.op.key.clone(), op.order, dot), ());
         if op.in_outbox() {
             self.outbox.put((op.order, dot), ());
         }
@@ -289,7 +309,8 @@ impl Store for MemoryStore {
 
     fn remove_op(&mut self, dot: Dot) -> Result<(), Infallible> {
         if let Some(old) = self.ops.get(&dot) {
-            self.ops_on.remove(&(old.sealed.op.key.clone(), old.order, dot));
+            self.ops_on
+                .remove(&(old.sealed.op.key.clone(), old.order, dot));
             self.outbox.remove(&(old.order, dot));
             self.ops.remove(&dot);
         }
@@ -298,20 +319,41 @@ impl Store for MemoryStore {
 
     fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Infallible> {
         let first = (key.clone(), 0, LEAST_DOT);
-        let on_key = self.ops_on.rows.range(first..).take_while(|((k, _, _), _)| k == key);
-        Ok(on_key.map(|((_, _, dot), _)| self.ops.expect(dot)).collect())
+        let on_key = self
+            .ops_on
+            .rows
+            .range(first..)
+            .take_while(|((k, _, _), _)| k == key);
+        Ok(on_key
+            .map(|((_, _, dot), _)| self.ops.expect(dot))
+            .collect())
     }
 
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
-        let behind = self.outbox.rows.range((after, LEAST_DOT)..).filter(|((o, _), _)| *o > after);
-        Ok(behind.take(limit).map(|((_, dot), _)| self.ops.expect(dot)).collect())
+        let behind = self
+            .outbox
+            .rows
+            .range((after, LEAST_DOT)..)
+            .filter(|((o, _), _)| *o > after);
+        Ok(behind
+            .take(limit)
+            .map(|((_, dot), _)| self.ops.expect(dot))
+            .collect())
     }
 
     fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
-        let mut ops: Vec<&Arc<OwnOp>> =
-            self.ops.rows.values().filter(|op| op.order > after).collect();
+        let mut ops: Vec<&Arc<OwnOp>> = self
+            .ops
+            .rows
+            .values()
+            .filter(|op| op.order > after)
+            .collect();
         ops.sort_by_key(|op| op.order);
-        Ok(ops.into_iter().take(limit).map(|op| OwnOp::clone(op)).collect())
+        Ok(ops
+            .into_iter()
+            .take(limit)
+            .map(|op| OwnOp::clone(op))
+            .collect())
     }
 
     fn put_void(&mut self, void: &OwnOp) -> Result<(), Infallible> {
@@ -348,9 +390,14 @@ impl Store for MemoryStore {
     }
 
     fn clear_unconfirmed(&mut self, device: DeviceId, seqs: &SeqSet) -> Result<(), Infallible> {
-        let of_device = self.unconfirmed.rows.range((device, 0)..=(device, u64::MAX));
-        let told: Vec<(DeviceId, u64)> =
-            of_device.map(|(at, _)| *at).filter(|(_, seq)| seqs.contains(*seq)).collect();
+        let of_device = self
+            .unconfirmed
+            .rows
+            .range((device, 0)..=(device, u64::MAX));
+        let told: Vec<(DeviceId, u64)> = of_device
+            .map(|(at, _)| *at)
+            .filter(|(_, seq)| seqs.contains(*seq))
+            .collect();
         told.iter().for_each(|at| self.unconfirmed.remove(at));
         Ok(())
     }
@@ -369,11 +416,17 @@ impl Store for MemoryStore {
 
     fn subscriptions(&mut self) -> Result<Vec<(Scope, Subscription)>, Infallible> {
         let rows = self.subscriptions.rows.iter();
-        Ok(rows.map(|(scope, sub)| (scope.clone(), Subscription::clone(sub))).collect())
+        Ok(rows
+            .map(|(scope, sub)| (scope.clone(), Subscription::clone(sub)))
+            .collect())
     }
 
     fn subscription(&mut self, scope: &str) -> Result<Option<Subscription>, Infallible> {
-        Ok(self.subscriptions.get(&Scope::from(scope)).as_deref().cloned())
+        Ok(self
+            .subscriptions
+            .get(&Scope::from(scope))
+            .as_deref()
+            .cloned())
     }
 
     fn put_subscription(&mut self, scope: &str, sub: &Subscription) -> Result<(), Infallible> {
@@ -412,7 +465,9 @@ impl Store for MemoryStore {
 
     fn removed(&mut self) -> Result<Vec<(Scope, EntityKey, Vector)>, Infallible> {
         let rows = self.removed.rows.iter();
-        Ok(rows.map(|((s, k), touch)| (s.clone(), k.clone(), Vector::clone(touch))).collect())
+        Ok(rows
+            .map(|((s, k), touch)| (s.clone(), k.clone(), Vector::clone(touch)))
+            .collect())
     }
 
     fn forget_removed(&mut self, scope: &str, key: &EntityKey) -> Result<(), Infallible> {
@@ -421,7 +476,12 @@ impl Store for MemoryStore {
     }
 
     fn cuts(&mut self) -> Result<BTreeMap<Origin, u64>, Infallible> {
-        Ok(self.cuts.rows.iter().map(|(origin, last)| (*origin, **last)).collect())
+        Ok(self
+            .cuts
+            .rows
+            .iter()
+            .map(|(origin, last)| (*origin, **last))
+            .collect())
     }
 
     fn put_cut(&mut self, origin: Origin, last: u64) -> Result<(), Infallible> {
@@ -456,103 +516,13 @@ impl Store for MemoryStore {
     }
 }
 
-const LEAST_DOT: Dot = Dot { device: DeviceId([0; 16]), seq: 0 };
+const LEAST_DOT: Dot = Dot {
+    device: DeviceId([0; 16]),
+    seq: 0,
+};
 
 fn least_key() -> EntityKey {
-    EntityKey::new("", landfall_model::id::TypeId(0), "")
-}
-
-/// A table with the values that its rows had at the last commit and at the last durable commit,
-/// for the rows that have changed since; `None` for a row that was not there.
-#[derive(Clone, Debug)]
-struct Table<K, V> {
-    rows: BTreeMap<K, Arc<V>>,
-    committed: BTreeMap<K, Option<Arc<V>>>,
-    durable: BTreeMap<K, Option<Arc<V>>>,
-}
-
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Self { rows: BTreeMap::new(), committed: BTreeMap::new(), durable: BTreeMap::new() }
-    }
-}
-
-impl<K: Ord + Clone, V> Table<K, V> {
-    fn get(&self, key: &K) -> Option<Arc<V>> {
-        self.rows.get(key).cloned()
-    }
-
-    fn put(&mut self, key: K, value: V) {
-        let before = self.rows.insert(key.clone(), Arc::new(value));
-        self.committed.entry(key).or_insert(before);
-    }
-
-    fn remove(&mut self, key: &K) {
-        if let Some(before) = self.rows.remove(key) {
-            self.committed.entry(key.clone()).or_insert(Some(before));
-        }
-    }
-}
-
-impl Table<Dot, OwnOp> {
-    fn expect(&self, dot: &Dot) -> OwnOp {
-        OwnOp::clone(self.rows.get(dot).expect("indexes and ops change together"))
-    }
-}
-
-impl<V> Table<(Scope, EntityKey), V> {
-    /// The keys listed under a scope, ascending, after `after`.
-    fn under<'a>(
-        &'a self,
-        scope: &'a str,
-        after: Option<&EntityKey>,
-    ) -> impl Iterator<Item = EntityKey> + 'a {
-        let after = after.cloned();
-        let first = (Scope::from(scope), after.clone().unwrap_or_else(least_key));
-        let listed = self.rows.range(first..).map(|(at, _)| at);
-        listed
-            .take_while(move |(s, _)| s.as_ref() == scope)
-            .filter(move |(_, key)| after.as_ref() != Some(key))
-            .map(|(_, key)| key.clone())
-    }
-}
-
-trait Journal {
-    fn commit(&mut self);
-    fn commit_durable(&mut self);
-    fn rollback(&mut self);
-    fn lose_power(&mut self);
-}
-
-impl<K: Ord + Clone, V> Journal for Table<K, V> {
-    fn commit(&mut self) {
-        for (key, before) in std::mem::take(&mut self.committed) {
-            self.durable.entry(key).or_insert(before);
-        }
-    }
-
-    fn commit_durable(&mut self) {
-        self.committed.clear();
-        self.durable.clear();
-    }
-
-    fn rollback(&mut self) {
-        restore(&mut self.rows, std::mem::take(&mut self.committed));
-    }
-
-    fn lose_power(&mut self) {
-        self.rollback();
-        restore(&mut self.rows, std::mem::take(&mut self.durable));
-    }
-}
-
-fn restore<K: Ord, V>(rows: &mut BTreeMap<K, Arc<V>>, before: BTreeMap<K, Option<Arc<V>>>) {
-    for (key, value) in before {
-        match value {
-            Some(value) => rows.insert(key, value),
-            None => rows.remove(&key),
-        };
-    }
+    EntityKey::new("", TypeId(0), "")
 }
 
 #[cfg(test)]

@@ -6,11 +6,21 @@
 //! dies, the node is dropped and opened anew from the file; nothing was sent that the file does
 //! not know of.
 
-use super::store::{OpState, Outcome};
-use crate::wire::DeviceFrame;
-use landfall_model::id::{Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
+pub use super::refused::{Problem, RefusedEdit, WriteError};
+
+use super::call::Call;
+use super::session::Session;
+use super::store::{Meta, OpState, Outcome, Store, View};
+use super::texts::Documents;
+use super::write::Draft;
+use crate::wire::{DeviceFrame, RegionFrame};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
 use landfall_model::op::Tx;
+use landfall_model::schema::Schema;
 use landfall_model::value::Value;
+use landfall_model::vector::Vector;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a call asks its driver to do once the transaction is committed.
 #[derive(Debug, Default)]
@@ -74,4 +84,170 @@ pub struct Receipt {
     pub dots: Vec<Dot>,
     pub tx: Tx,
     pub keys: Vec<EntityKey>,
+}
+
+/// A device. All that must last is in the store; what is here is rebuilt by the next session.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) schema: Arc<Schema>,
+    /// The account that ops are made and pushed under.
+    pub(super) principal: Arc<str>,
+    pub(super) session: Option<Session>,
+    pub(super) documents: Documents,
+    /// Positions that enough regions are known to hold.
+    pub(super) safe: Vector,
+    /// Regions that found an op's stamp too far ahead. Forgotten ones say so again.
+    pub(super) ahead: BTreeMap<Dot, BTreeSet<RegionId>>,
+}
+
+impl Node {
+    /// Open the node on its file; a fresh file gets its device id here.
+    pub fn open<S: Store>(
+        store: &mut S,
+        schema: Arc<Schema>,
+        principal: Arc<str>,
+        random: &mut dyn FnMut() -> u64,
+        _now_ms: i64,
+    ) -> Result<Self, S::Error> {
+        if store.meta()?.is_none() {
+            store.put_meta(&Meta { device: random_id(random), ..Meta::default() })?;
+        }
+        Ok(Self {
+            schema,
+            principal,
+            session: None,
+            documents: Documents::new(random()),
+            safe: Vector::new(),
+            ahead: BTreeMap::new(),
+        })
+    }
+
+    /// Make one local transaction. If an edit is refused, none of them is made and the store is as
+    /// it was.
+    pub fn write<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        edits: &[Edit],
+    ) -> Result<(Receipt, Output), WriteError<S::Error>> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let mut draft = Draft::new(&mut call);
+        for (at, edit) in edits.iter().enumerate() {
+            draft.edit(at, edit)?;
+        }
+        let receipt = draft.commit()?;
+        Ok((receipt, call.finish()?))
+    }
+
+    /// Hold a scope's rows from now on. A scope that was denied is asked for again.
+    pub fn subscribe<S: Store>(
+        &mut self,
+        store: &mut S,
+        scope: impl Into<Scope>,
+    ) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, 0)?;
+        call.subscribe(scope.into())?;
+        call.finish()
+    }
+
+    /// Let go of a scope's rows. Writes on them that were not sent yet are still sent.
+    pub fn unsubscribe<S: Store>(
+        &mut self,
+        store: &mut S,
+        scope: &str,
+    ) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, 0)?;
+        call.unsubscribe(scope)?;
+        call.finish()
+    }
+
+    /// A connection is up: the first frame.
+    pub fn hello<S: Store>(
+        &mut self,
+        store: &mut S,
+        token: &str,
+        now_ms: i64,
+    ) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.hello(token)?;
+        call.finish()
+    }
+
+    /// A frame came. Randomness is for a new device id, where the old one turns out to be in use
+    /// by another file.
+    pub fn frame<S: Store>(
+        &mut self,
+        store: &mut S,
+        frame: RegionFrame,
+        now_ms: i64,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.on_frame(frame, random)?;
+        call.finish()
+    }
+
+    /// Push what may be pushed, and ask again for what is overdue. Called after writes and from
+    /// time to time.
+    pub fn poll<S: Store>(&mut self, store: &mut S, now_ms: i64) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.poll()?;
+        call.finish()
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self) {
+        self.session = None;
+    }
+
+    /// The region that the session is open with.
+    pub fn online(&self) -> Option<RegionId> {
+        self.session.as_ref().and_then(|s| s.region)
+    }
+
+    /// What the app sees of an entity.
+    pub fn view<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+    ) -> Result<Option<View>, S::Error> {
+        Call::begin(self, store, 0)?.view(key)
+    }
+
+    /// A text as it shows; empty if there is none.
+    pub fn text<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+        field: FieldId,
+    ) -> Result<String, S::Error> {
+        let view = self.view(store, key)?;
+        Ok(view.and_then(|mut v| v.texts.remove(&field)).unwrap_or_default())
+    }
+
+    /// The app has dealt with the outcomes of an op: forget them, and the op if it was refused.
+    pub fn dismiss<S: Store>(&mut self, store: &mut S, dot: Dot) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, 0)?;
+        call.dismiss(dot)?;
+        call.finish()
+    }
+
+    /// Make the refused transaction of this op anew, as seen from now.
+    pub fn resubmit<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        dot: Dot,
+    ) -> Result<(Receipt, Output), WriteError<S::Error>> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let receipt = call.resubmit(dot)?;
+        Ok((receipt, call.finish()?))
+    }
+}
+
+pub(super) fn random_id(random: &mut dyn FnMut() -> u64) -> DeviceId {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&random().to_be_bytes());
+    bytes[8..].copy_from_slice(&random().to_be_bytes());
+    DeviceId(bytes)
 }

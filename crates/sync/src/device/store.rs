@@ -154,6 +154,7 @@ pub trait Store {
 
     fn base(&mut self, key: &EntityKey) -> Result<Option<Base>, Self::Error>;
     fn put_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Self::Error>;
+    /// Its holds, texts and text marks go with it.
     fn remove_base(&mut self, key: &EntityKey) -> Result<(), Self::Error>;
     /// Base rows that a scope holds, in key order after `after`.
     fn held_by(

@@ -5,7 +5,7 @@
 
 use super::Core;
 use super::store::{Record, Store};
-use crate::{convert, limits, wire};
+use crate::{convert, limits, mutant, wire};
 use landfall_model::codec;
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::vector::Vector;
@@ -56,9 +56,9 @@ impl Core {
         from: &Vector,
         after: Option<&EntityKey>,
     ) -> Result<Stretch, S::Error> {
-        let keys = store.changed(scope, from, after, limits::CHUNK_ROWS)?;
-        let mut stretch =
-            Stretch { rows: Rows::default(), last: None, done: keys.len() < limits::CHUNK_ROWS };
+        let most = mutant::chunk_rows();
+        let keys = store.changed(scope, from, after, most)?;
+        let mut stretch = Stretch { rows: Rows::default(), last: None, done: keys.len() < most };
         let count = keys.len();
         for (i, key) in keys.into_iter().enumerate() {
             // A reader who has nothing need not hear of what is gone.

@@ -1,0 +1,140 @@
+//! `landfall region`: one region, from a configuration file.
+
+use crate::exit::Exit;
+use crate::terminal;
+use crate::world::{OsEntropy, WallClock};
+use anyhow::Context;
+use landfall_model::id::RegionId;
+use landfall_region::auth::{Keys, Secret};
+use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The region's configuration (TOML); docs/operating.md explains it
+    #[arg(long)]
+    config: PathBuf,
+}
+
+/// The file. Unknown keys are errors: a misspelt limit is worse than none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    region: u16,
+    name: String,
+    schema: PathBuf,
+    data_dir: PathBuf,
+    /// Outside of what is backed up; `data_dir/../marker` if not given.
+    marker_dir: Option<PathBuf>,
+    #[serde(default = "loopback")]
+    listen: SocketAddr,
+    #[serde(default)]
+    listen_beyond_loopback: bool,
+    #[serde(default)]
+    peers: Vec<Peer>,
+    /// Regions that are lost for ever.
+    #[serde(default)]
+    lost: Vec<u16>,
+    #[serde(default = "two")]
+    copies: usize,
+    /// Shared by all regions of the world; made if it is not there.
+    peer_key: PathBuf,
+    /// Trust tokens signed with this key. For development only.
+    dev_key: Option<PathBuf>,
+    /// Trust the public keys in this JWKS file.
+    jwks: Option<PathBuf>,
+    #[serde(default = "grace")]
+    grace_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Peer {
+    region: u16,
+    name: String,
+    url: String,
+}
+
+fn loopback() -> SocketAddr {
+    ([127, 0, 0, 1], 7400).into()
+}
+
+fn two() -> usize {
+    2
+}
+
+fn grace() -> u64 {
+    5_000
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
+    let text = std::fs::read_to_string(&args.config)
+        .with_context(|| format!("cannot read {}", args.config.display()))?;
+    // The library's message points at line and column.
+    let file: File =
+        toml::from_str(&text).with_context(|| format!("in {}", args.config.display()))?;
+    let base = args.config.parent().unwrap_or(Path::new("."));
+    let schema = Arc::new(crate::schema::load(&base.join(&file.schema))?);
+    let config = config(file, base)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let name = config.name.clone();
+        let server = Server::start(config, schema).await?;
+        terminal::say(format!("{name} listens on http://{}", server.address()));
+        crate::dev::wait_for_interrupt().await;
+        terminal::note("draining");
+        server.stop().await;
+        terminal::note("stopped");
+        Ok(Exit::Done)
+    })
+}
+
+fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
+    let data_dir = base.join(&file.data_dir);
+    let peer_key = Secret::load_or_create(&base.join(&file.peer_key), &OsEntropy)?;
+    let dev_key = file.dev_key.map(|p| Secret::load_or_create(&base.join(p), &OsEntropy));
+    let mut keys = Keys::new(dev_key.transpose()?, peer_key);
+    if let Some(path) = &file.jwks {
+        keys = keys.with_key_set(&base.join(path))?;
+    }
+    let marker_dir = match file.marker_dir {
+        Some(dir) => base.join(dir),
+        None => data_dir.parent().unwrap_or(base).join("marker"),
+    };
+    let peer = |p: Peer| PeerConfig {
+        region: RegionId(p.region),
+        name: p.name,
+        url: p.url,
+        delay_ms: 0,
+    };
+    Ok(ServerConfig {
+        region: RegionId(file.region),
+        name: file.name,
+        data_dir,
+        marker_dir,
+        host: host_name(),
+        listen: file.listen,
+        listen_beyond_loopback: file.listen_beyond_loopback,
+        placement: 0,
+        peers: file.peers.into_iter().map(peer).collect(),
+        lost: file.lost.into_iter().map(RegionId).collect(),
+        copies: file.copies,
+        keys,
+        limits: Limits::default(),
+        gather: Duration::ZERO,
+        grace: Duration::from_millis(file.grace_ms),
+        clock: Arc::new(WallClock),
+        entropy: Arc::new(OsEntropy),
+    })
+}
+
+/// What tells this machine from another that a disk image may have been copied to.
+fn host_name() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let id = read("/etc/machine-id").filter(|s| !s.trim().is_empty());
+    id.or_else(|| read("/etc/hostname")).unwrap_or_default().trim().to_owned()
+}

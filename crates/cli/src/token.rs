@@ -1,0 +1,38 @@
+//! `landfall token`: a development token, signed with the key of a data directory.
+
+use crate::exit::Exit;
+use crate::terminal;
+use crate::world::{OsEntropy, WallClock};
+use anyhow::Context;
+use landfall_region::auth::{Claims, Secret, issue_dev_token};
+use landfall_region::world::Clock;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The directory that holds `dev.key`
+    #[arg(long, default_value = ".landfall")]
+    dir: PathBuf,
+    /// Who the token is for
+    #[arg(long)]
+    subject: String,
+    /// A home scope to read and write; a name, or a prefix that ends in `*`. May be repeated
+    #[arg(long = "scope")]
+    scopes: Vec<String>,
+    /// An audience to read. May be repeated
+    #[arg(long = "audience")]
+    audiences: Vec<String>,
+    /// Days until it expires
+    #[arg(long, default_value_t = 30)]
+    days: i64,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let path = args.dir.join("dev.key");
+    anyhow::ensure!(path.exists(), "{} is not there; a first run makes it", path.display());
+    let secret = Secret::load_or_create(&path, &OsEntropy).context("the development key")?;
+    let expires_ms = WallClock.now_ms() + args.days.saturating_mul(86_400_000);
+    let claims = Claims::new(&args.subject, &args.scopes, &args.audiences, expires_ms);
+    terminal::say(issue_dev_token(&secret, &claims)?);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,335 @@
+//! A world on this machine: several region servers in this process, each with its own files and
+//! socket, and between them and around them proxies that stand for the network.
+//!
+//! `landfall dev` and `landfall replay` are built on it. Devices and peers reach a region through
+//! proxies only, so each stretch can be delayed or cut by itself.
+
+mod faults;
+mod proxy;
+mod wan;
+
+pub(crate) use faults::{Faults, Random};
+pub(crate) use wan::Wan;
+
+use anyhow::Context;
+use landfall_device::{Account, Client, FixedToken, Options, RegionUrl};
+use landfall_model::id::RegionId;
+use landfall_model::schema::Schema;
+use landfall_region::auth::{Claims, Keys, Secret, issue_dev_token};
+use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig, ServerHandle};
+use landfall_region::status::Status;
+use landfall_region::store::Database;
+use landfall_region::world::{Clock, Entropy};
+use landfall_sync::digest;
+use landfall_sync::region::store::Store;
+use proxy::Proxy;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A region's store, in its data directory.
+const STORE_FILE: &str = "region.db";
+
+/// How long a development token is good for.
+const TOKEN_DAYS: i64 = 30;
+
+#[derive(Debug)]
+pub(crate) struct WorldOptions {
+    pub schema: Arc<Schema>,
+    pub regions: usize,
+    pub dir: PathBuf,
+    pub wan: Wan,
+    /// Ports for devices, one per region from this one on; 0 lets the system choose.
+    pub port: u16,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct World {
+    options: WorldOptions,
+    regions: Vec<Region>,
+    secret: Secret,
+    peer_secret: Secret,
+    /// What peer `.0` uses to reach region `.1`.
+    links: BTreeMap<(usize, usize), Proxy>,
+}
+
+#[derive(Debug)]
+struct Region {
+    name: String,
+    dir: PathBuf,
+    /// Where devices find it, running or not.
+    front: Proxy,
+    server: Option<ServerHandle>,
+}
+
+impl World {
+    pub(crate) async fn start(options: WorldOptions) -> anyhow::Result<Self> {
+        let entropy = OsEntropy;
+        let secret = Secret::load_or_create(&options.dir.join("dev.key"), &entropy)?;
+        let peer_secret = Secret::load_or_create(&options.dir.join("peer.key"), &entropy)?;
+        // Proxies come before servers; until then they lead nowhere.
+        let nowhere: SocketAddr = ([127, 0, 0, 1], 9).into();
+        let mut regions = Vec::new();
+        let mut links = BTreeMap::new();
+        for i in 0..options.regions {
+            let name = options.wan.name(i).to_owned();
+            let dir = options.dir.join(&name);
+            let port = if options.port == 0 { 0 } else { options.port + i as u16 };
+            let front = Proxy::start(port, nowhere, Duration::ZERO)
+                .await
+                .with_context(|| format!("cannot listen on 127.0.0.1:{port} for {name}"))?;
+            regions.push(Region { name, dir, front, server: None });
+            for j in (0..options.regions).filter(|j| *j != i) {
+                let delay = options.wan.one_way(i, j);
+                links.insert((i, j), Proxy::start(0, nowhere, delay).await?);
+            }
+        }
+        let mut world = Self { options, regions, secret, peer_secret, links };
+        for i in 0..world.len() {
+            world.start_region(i).await?;
+        }
+        Ok(world)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.regions.len()
+    }
+
+    pub(crate) fn name(&self, region: usize) -> &str {
+        &self.regions[region].name
+    }
+
+    pub(crate) fn one_way(&self, from: usize, to: usize) -> Duration {
+        self.options.wan.one_way(from, to)
+    }
+
+    pub(crate) fn url(&self, region: usize) -> String {
+        format!("http://{}", self.regions[region].front.address)
+    }
+
+    /// A country's region: the same every time, whatever the number of devices.
+    pub(crate) fn region_for(&self, country: &str) -> usize {
+        (landfall_model::hash::hash64(country.as_bytes()) % self.len() as u64) as usize
+    }
+
+    /// Start a region that is not running, on the files that it has.
+    pub(crate) async fn start_region(&mut self, i: usize) -> anyhow::Result<()> {
+        let name = self.regions[i].name.clone();
+        let config = self.config(i);
+        let server = Server::start(config, self.options.schema.clone())
+            .await
+            .with_context(|| format!("region {name} cannot start"))?;
+        self.regions[i].front.set_target(server.address());
+        for ((_, to), link) in &self.links {
+            if *to == i {
+                link.set_target(server.address());
+            }
+        }
+        self.regions[i].server = Some(server);
+        Ok(())
+    }
+
+    /// End a region as a crash would.
+    pub(crate) async fn kill_region(&mut self, i: usize) {
+        if let Some(server) = self.regions[i].server.take() {
+            server.kill().await;
+        }
+    }
+
+    /// Throw a region's files away, as if its disk had burned.
+    pub(crate) fn wipe_region(&mut self, i: usize) -> anyhow::Result<()> {
+        let dir = &self.regions[i].dir;
+        std::fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))
+    }
+
+    /// Cut or mend the way that one region's questions to another take.
+    pub(crate) fn set_link_cut(&self, from: usize, to: usize, cut: bool) {
+        self.links[&(from, to)].set_cut(cut);
+    }
+
+    /// Cut or mend the way that devices take to a region.
+    pub(crate) fn set_front_cut(&self, region: usize, cut: bool) {
+        self.regions[region].front.set_cut(cut);
+    }
+
+    pub(crate) fn status(&self, region: usize) -> Option<Status> {
+        self.regions[region].server.as_ref().map(ServerHandle::status)
+    }
+
+    /// Bytes between regions so far.
+    pub(crate) fn link_bytes(&self) -> u64 {
+        self.links.values().map(Proxy::bytes).sum()
+    }
+
+    /// Bytes between devices and regions so far.
+    pub(crate) fn front_bytes(&self) -> u64 {
+        self.regions.iter().map(|r| r.front.bytes()).sum()
+    }
+
+    fn config(&self, i: usize) -> ServerConfig {
+        let region = &self.regions[i];
+        let peer = |j: usize| PeerConfig {
+            region: RegionId(j as u16 + 1),
+            name: self.regions[j].name.clone(),
+            url: format!("http://{}", self.links[&(i, j)].address),
+            delay_ms: 0,
+        };
+        ServerConfig {
+            region: RegionId(i as u16 + 1),
+            name: region.name.clone(),
+            data_dir: region.dir.join("data"),
+            marker_dir: region.dir.join("marker"),
+            host: "this machine".to_owned(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            listen_beyond_loopback: false,
+            placement: 0,
+            peers: (0..self.len()).filter(|j| *j != i).map(peer).collect(),
+            lost: Default::default(),
+            copies: 2,
+            keys: Keys::new(Some(self.secret.clone()), self.peer_secret.clone()),
+            limits: Limits::default(),
+            gather: Duration::ZERO,
+            grace: Duration::from_secs(2),
+            clock: Arc::new(WallClock),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
+
+    /// A token of the development key.
+    pub(crate) fn token(
+        &self,
+        subject: &str,
+        scopes: &[&str],
+        audiences: &[&str],
+    ) -> anyhow::Result<String> {
+        let expires_ms = WallClock.now_ms() + TOKEN_DAYS * 86_400_000;
+        let claims =
+            Claims::new(subject, scopes.iter().copied(), audiences.iter().copied(), expires_ms);
+        Ok(issue_dev_token(&self.secret, &claims)?)
+    }
+
+    /// A device that may do everything, nearest to the given region and then to the others.
+    pub(crate) fn device(&self, subject: &str, nearest: usize) -> anyhow::Result<Client> {
+        self.device_with(subject, nearest, &["*"], &["*"])
+    }
+
+    pub(crate) fn device_with(
+        &self,
+        subject: &str,
+        nearest: usize,
+        scopes: &[&str],
+        audiences: &[&str],
+    ) -> anyhow::Result<Client> {
+        let dir = self.options.dir.join("devices");
+        std::fs::create_dir_all(&dir)?;
+        let account = Account { tenant: String::new(), subject: subject.to_owned() };
+        let path = dir.join(format!("{subject}.db"));
+        let mut options = Options::new(path, self.options.schema.clone(), account);
+        options.tokens = Arc::new(FixedToken(self.token(subject, scopes, audiences)?));
+        options.regions = (0..self.len())
+            .map(|i| (nearest + i) % self.len())
+            .map(|i| RegionUrl::new(self.name(i), self.url(i)))
+            .collect();
+        Client::open(options).with_context(|| format!("device {subject}"))
+    }
+
+    /// Wait until all regions hold the same logs.
+    pub(crate) async fn wait_until_equal(
+        &self,
+        within: Duration,
+        mut told: impl FnMut(u64),
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        loop {
+            let lag = self.lag();
+            if lag == 0 {
+                return Ok(());
+            }
+            anyhow::ensure!(started.elapsed() < within, "regions are still {lag} entries apart");
+            told(lag);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Log entries that some region has and another one lacks, in all.
+    pub(crate) fn lag(&self) -> u64 {
+        let heads: Vec<BTreeMap<_, u64>> = (0..self.len())
+            .filter_map(|i| self.status(i))
+            .map(|s| {
+                let head = |h: landfall_region::status::LogHead| {
+                    ((h.region, h.incarnation, h.stream), h.seq)
+                };
+                s.vector.into_iter().map(head).collect()
+            })
+            .collect();
+        let mut most: BTreeMap<_, u64> = BTreeMap::new();
+        for (log, seq) in heads.iter().flatten() {
+            let at = most.entry(*log).or_default();
+            *at = (*at).max(*seq);
+        }
+        let behind = |h: &BTreeMap<_, u64>| -> u64 {
+            most.iter().map(|(log, seq)| seq - h.get(log).copied().unwrap_or(0)).sum()
+        };
+        heads.iter().map(behind).sum()
+    }
+
+    /// End all regions cleanly, then read the digest of each from its files.
+    pub(crate) async fn stop_and_digest(mut self) -> anyhow::Result<Vec<String>> {
+        self.stop().await;
+        let schema = self.options.schema.clone();
+        let digest = |region: &Region| -> anyhow::Result<String> {
+            let mut store = open_store(&region.dir.join("data"))?;
+            Ok(digest::of_region(&mut store, |t| schema.text_fields(t))?.hex())
+        };
+        self.regions.iter().map(digest).collect()
+    }
+
+    /// Bytes of all documents in a stopped region's store.
+    pub(crate) fn stored_text_bytes(&self, region: usize) -> anyhow::Result<u64> {
+        let mut store = open_store(&self.regions[region].dir.join("data"))?;
+        let mut bytes = 0;
+        for (key, _) in store.entities(None, usize::MAX)? {
+            for field in self.options.schema.text_fields(key.kind) {
+                bytes += store.text(&key, field)?.stored_bytes() as u64;
+            }
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        let servers: Vec<ServerHandle> =
+            self.regions.iter_mut().filter_map(|r| r.server.take()).collect();
+        for server in servers {
+            server.stop().await;
+        }
+    }
+}
+
+fn open_store(dir: &Path) -> anyhow::Result<Database> {
+    let path = dir.join(STORE_FILE);
+    Ok(Database::open(&path, &landfall_region::store::Options::default())?)
+}
+
+/// The machine's clock.
+#[derive(Debug)]
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    fn now_ms(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |d| d.as_millis() as i64)
+    }
+}
+
+/// The system's random numbers.
+#[derive(Debug)]
+pub(crate) struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system has random numbers");
+    }
+}

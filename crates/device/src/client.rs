@@ -1,0 +1,238 @@
+//! The client: one account's file on this device, and everything an app does with it.
+//!
+//! Calls come from any of the app's threads and wait for no network. Writes are done on the
+//! caller's thread in one SQLite transaction; a thread of the client's own talks to the regions.
+//!
+//! What is written survives the process as soon as the call returns. It survives a loss of power
+//! from the next fsync on, which comes before the first byte of it leaves the device, at the latest
+//! at [`Client::close`]. A process that is killed leaves nothing to repair; the next one to open
+//! the file goes on where it stopped, once the killed one's lease on syncing has run out.
+
+use crate::engine;
+use crate::error::{Error, OpenError};
+use crate::event::{ConnectionState, Events, Only, Progress};
+use crate::fates::{Fate, OutboxStatus, WriteOutcome};
+use crate::inner::Inner;
+use crate::options::Options;
+use crate::read::{self, Row, Rows, SqlValue};
+use crate::transaction::Transaction;
+use crate::transport::Traffic;
+use landfall_model::id::{Dot, EntityKey};
+use landfall_model::schema::Schema;
+use landfall_sync::device::node::{Edit, Problem, RefusedEdit, Receipt};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// A handle to an open file. Clones share it; when the last one is dropped, syncing stops.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+    engine: Arc<Engine>,
+}
+
+/// A transaction that was written to the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteReceipt {
+    /// The identities of its ops, for [`Client::fate`]. Empty if it changed nothing.
+    pub dots: Vec<Dot>,
+    /// The entities that it wrote to, in order.
+    pub keys: Vec<EntityKey>,
+}
+
+impl From<Receipt> for WriteReceipt {
+    fn from(receipt: Receipt) -> Self {
+        Self { dots: receipt.dots, keys: receipt.keys }
+    }
+}
+
+impl Client {
+    /// Open an account's file, or make it, and begin to sync unless
+    /// [`start_offline`](crate::Network::start_offline) says otherwise.
+    ///
+    /// Fails if the file cannot be opened, is not this account's, or does not fit the schema; its
+    /// bytes are then as they were. Codes: `LF20xx`, `LF2107`.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let inner = Inner::open(options)?;
+        let engine = Engine { inner: inner.clone(), thread: Mutex::new(None) };
+        *engine.lock() = Some(engine::start(inner.clone())?);
+        Ok(Self { inner, engine: Arc::new(engine) })
+    }
+
+    /// The app's schema.
+    pub fn schema(&self) -> &Schema {
+        &self.inner.options.schema
+    }
+
+    // ---- writing ----
+
+    /// Write edits in one transaction: all of them or none.
+    ///
+    /// When this returns, the rows show, live queries are about to fire, and the ops are on their
+    /// way. Fails without a trace if an edit cannot be made (`LF20xx`) or the file fails.
+    pub fn write(&self, edits: &[Edit]) -> Result<WriteReceipt, Error> {
+        self.inner.write(edits)
+    }
+
+    /// Gather edits by name, to be written together.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.clone())
+    }
+
+    // ---- reading ----
+
+    /// Run one SQL statement that reads. Fails with `LF2102` if SQLite refuses it.
+    pub fn query(
+        &self,
+        sql: &str,
+        params: impl IntoIterator<Item = SqlValue>,
+    ) -> Result<Rows, Error> {
+        let params: Vec<SqlValue> = params.into_iter().collect();
+        self.inner.with_reader(|conn| read::store::query(conn, sql, &params))
+    }
+
+    /// An entity's row; `None` if this device has none, which does not mean that there is none.
+    /// Fails if the id stands for several, in different home scopes.
+    pub fn get(&self, kind: &str, id: &str) -> Result<Option<Row>, Error> {
+        let refused = |problem| RefusedEdit { edit: 0, field: None, problem };
+        let Some(found) = self.schema().entity_named(kind) else {
+            return Err(refused(Problem::UnknownType).into());
+        };
+        let rows = self.inner.with_reader(|c| read::store::rows_of_id(c, &found.name, id))?;
+        if rows.len() > 1 {
+            return Err(refused(Problem::Ambiguous).into());
+        }
+        Ok(rows.into_iter().next())
+    }
+
+    // ---- what becomes of writes ----
+
+    /// Where a write of this device stands.
+    pub fn fate(&self, dot: Dot) -> Result<Fate, Error> {
+        self.inner.fate(dot)
+    }
+
+    /// Every step of every own write from now on, as [`crate::Event::Fate`].
+    pub fn fates(&self) -> Events {
+        Events::new(self.inner.events.subscribe(), Only::Fates)
+    }
+
+    /// Everything that happens from now on.
+    pub fn events(&self) -> Events {
+        Events::new(self.inner.events.subscribe(), Only::All)
+    }
+
+    /// The outbox in numbers; empty once every write is as safe as was asked for.
+    pub fn outbox_status(&self) -> Result<OutboxStatus, Error> {
+        self.inner.outbox_status()
+    }
+
+    /// Refused, overwritten and otherwise unlucky writes, oldest first, until they are dismissed.
+    pub fn outcomes(&self) -> Result<Vec<WriteOutcome>, Error> {
+        self.inner.outcomes()
+    }
+
+    /// The app has dealt with the outcomes of a write: forget them, and the write if it was
+    /// refused.
+    pub fn dismiss(&self, dot: Dot) -> Result<(), Error> {
+        self.inner.dismiss(dot)
+    }
+
+    /// Make a refused transaction anew, as seen from now. Fails if the write was not refused.
+    pub fn resubmit(&self, dot: Dot) -> Result<WriteReceipt, Error> {
+        self.inner.resubmit(dot)
+    }
+
+    // ---- subscriptions ----
+
+    /// Hold a scope's rows on this device from now on, across restarts.
+    pub fn subscribe(&self, scope: &str) -> Result<(), Error> {
+        self.inner.subscribe(scope)
+    }
+
+    /// Let go of a scope's rows. Writes on them that were not sent yet are still sent.
+    pub fn unsubscribe(&self, scope: &str) -> Result<(), Error> {
+        self.inner.unsubscribe(scope)
+    }
+
+    /// How far a subscription is; `None` if the scope is not subscribed.
+    pub fn progress(&self, scope: &str) -> Result<Option<Progress>, Error> {
+        Ok(self.subscriptions()?.into_iter().find(|p| *p.scope == *scope))
+    }
+
+    /// All subscriptions, by scope.
+    pub fn subscriptions(&self) -> Result<Vec<Progress>, Error> {
+        self.inner.subscriptions()
+    }
+
+    // ---- the network ----
+
+    /// Use no network until [`Client::go_online`]. An open session is closed.
+    pub fn go_offline(&self) {
+        self.set_online(false);
+    }
+
+    /// Sync from now on.
+    pub fn go_online(&self) {
+        self.set_online(true);
+    }
+
+    /// Where the connection stands.
+    pub fn connection(&self) -> ConnectionState {
+        self.inner.connection.borrow().clone()
+    }
+
+    /// Bytes sent and received since the client was opened.
+    pub fn traffic(&self) -> &Traffic {
+        &self.inner.traffic
+    }
+
+    /// Wait until the outbox is empty and every subscription was heard to its end in the open
+    /// session. Fails with `LF2106` if that takes too long, as it does offline.
+    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.settle(timeout)
+    }
+
+    /// Stop syncing, make all that was written survive a loss of power, and let go of the file.
+    /// Other clones fail with `LF2104` from here on. Not to be called by a listener.
+    pub fn close(&self) -> Result<(), Error> {
+        self.inner.stop();
+        self.engine.join();
+        self.inner.close(true)
+    }
+
+    fn set_online(&self, online: bool) {
+        self.inner.goal.send_modify(|goal| goal.online = online);
+        self.inner.wake.notify_one();
+    }
+}
+
+/// The sync thread, as long as anybody holds a client.
+#[derive(Debug)]
+struct Engine {
+    inner: Arc<Inner>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn join(&self) {
+        let thread = self.lock().take();
+        if let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) {
+            // A panic in it was told where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.inner.stop();
+        self.join();
+        // The file is whole whatever happens here; it only may be a while until another syncs it.
+        let _ = self.inner.close(false);
+    }
+}

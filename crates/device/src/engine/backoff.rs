@@ -1,0 +1,61 @@
+//! How long to wait when regions fail.
+
+use crate::options::Network;
+use std::time::Duration;
+
+/// Doubles from round to round; none before the first round is over.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    min_ms: u64,
+    max_ms: u64,
+    failures: usize,
+}
+
+/// Doublings after which the wait no longer grows, whatever its bounds are.
+const DOUBLINGS_MAX: u32 = 16;
+
+impl Backoff {
+    pub fn new(network: &Network) -> Self {
+        let max_ms = network.backoff_ms_max.max(1);
+        Self { min_ms: network.backoff_ms_min.clamp(1, max_ms), max_ms, failures: 0 }
+    }
+
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Another region failed: none while there are untried ones in this round, else between half
+    /// of the round's wait and the whole, as `random` says.
+    pub fn after_failure(&mut self, regions: usize, random: u64) -> Duration {
+        self.failures += 1;
+        let rounds = self.failures / regions.max(1);
+        if rounds == 0 || self.failures % regions.max(1) != 0 {
+            return Duration::ZERO;
+        }
+        let doublings = u32::try_from(rounds - 1).unwrap_or(u32::MAX).min(DOUBLINGS_MAX);
+        let whole = self.min_ms.saturating_mul(1 << doublings).min(self.max_ms);
+        let half = whole / 2;
+        Duration::from_millis(whole - random % (half + 1))
+    }
+
+    /// A wait that a region asked for, as far as this device follows it.
+    pub fn capped(&self, wait_ms: u64) -> u64 {
+        wait_ms.min(self.max_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_comes_after_each_round_and_grows_to_its_bound() {
+        let network = Network { backoff_ms_min: 100, backoff_ms_max: 500, ..Network::default() };
+        let mut backoff = Backoff::new(&network);
+        let waits: Vec<u128> =
+            (0..9).map(|_| backoff.after_failure(2, 0).as_millis()).collect();
+        assert_eq!(waits, [0, 100, 0, 200, 0, 400, 0, 500, 0]);
+        backoff.reset();
+        assert_eq!(backoff.after_failure(1, u64::MAX).as_millis() / 50, 1);
+    }
+}

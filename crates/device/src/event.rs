@@ -1,0 +1,204 @@
+//! What a client tells those who watch it, and the streams on which it does.
+//!
+//! Events are told after the transaction that they come from is committed. They are memory: who
+//! was not listening asks the file instead ([`crate::Client::fate`], [`crate::Client::outcomes`],
+//! [`crate::Client::progress`]).
+
+use crate::fates::Fate;
+use landfall_model::id::{Dot, EntityKey, Scope};
+use landfall_sync::device::store::Outcome;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Something that happened in this client, or in another process that it takes note of.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The visible rows of these entities changed or went, in one transaction.
+    Changed {
+        /// Each entity once.
+        keys: Arc<[EntityKey]>,
+    },
+    /// Another process wrote to the file: any row may have changed.
+    ChangedElsewhere,
+    /// An own write went a step further.
+    Fate {
+        /// The write.
+        dot: Dot,
+        /// What it wrote to.
+        key: EntityKey,
+        /// Where it stands now.
+        fate: Fate,
+    },
+    /// An own write came to something that the app should deal with; kept until dismissed.
+    Outcome {
+        /// The write.
+        dot: Dot,
+        /// What it wrote to.
+        key: EntityKey,
+        /// What it came to.
+        outcome: Outcome,
+    },
+    /// A subscription took something in.
+    Progress(Progress),
+    /// A region refused a subscription.
+    Denied {
+        /// The scope.
+        scope: Scope,
+        /// The region's code.
+        code: String,
+    },
+    /// The connection changed its state.
+    Connection(ConnectionState),
+    /// The stream was read too slowly, and so many events are missing here.
+    Missed(u64),
+}
+
+/// How far a subscription is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The subscribed scope.
+    pub scope: Scope,
+    /// Rows taken in the pass under way, or in the last one.
+    pub rows: u64,
+    /// Rows of that pass in all, as far as the region knows; 0 if it does not.
+    pub total: u64,
+    /// What of the scope is on this device.
+    pub coverage: Coverage,
+}
+
+impl Progress {
+    /// True if all of the scope is here.
+    pub fn complete(&self) -> bool {
+        self.coverage == Coverage::Complete
+    }
+}
+
+/// What of the data asked for is on this device. A row that is missing from anything less than
+/// complete may exist all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Coverage {
+    /// Everything, as of the last time that a region was heard.
+    Complete,
+    /// The first pass, or a long one, is under way.
+    Loading,
+    /// Some of it is not subscribed, or was refused.
+    Partial,
+}
+
+/// Where the connection with the regions stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// By the app's wish, or because no regions were given.
+    Offline,
+    /// Another process of this account syncs the file.
+    Standby,
+    /// A session with this region is being opened.
+    Connecting {
+        /// The region's name.
+        region: String,
+    },
+    /// The session is open with this region.
+    Online {
+        /// The region's name.
+        region: String,
+    },
+    /// Every region was tried in vain; the next round comes by itself.
+    Waiting {
+        /// When, in milliseconds from now.
+        retry_ms: u64,
+        /// A stable code, if a region gave one.
+        code: Option<String>,
+    },
+}
+
+/// Events from the moment it was made. Holds up to some thousands; who reads more slowly finds
+/// [`Event::Missed`].
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+    only: Only,
+}
+
+/// Which events a stream gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Only {
+    All,
+    Fates,
+}
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>, only: Only) -> Self {
+        Self { receiver, only }
+    }
+
+    /// The next event; `None` when the client is closed.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let event = match self.receiver.recv().await {
+                Ok(event) => event,
+                Err(RecvError::Lagged(missed)) => Event::Missed(missed),
+                Err(RecvError::Closed) => return None,
+            };
+            let wanted = match self.only {
+                Only::All => true,
+                Only::Fates => matches!(event, Event::Fate { .. } | Event::Missed(_)),
+            };
+            if wanted {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The next event for callers without a runtime; `None` if none comes in time.
+    pub fn next_within(&mut self, timeout: Duration) -> Option<Event> {
+        block_on(self.next(), timeout).flatten()
+    }
+}
+
+/// Wait for a future on this thread, without a runtime; `None` if it takes too long.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>, timeout: Duration) -> Option<T> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    let until = Instant::now().checked_add(timeout);
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return Some(done);
+        }
+        match until.map(|u| u.saturating_duration_since(Instant::now())) {
+            Some(left) if left.is_zero() => return None,
+            Some(left) => thread::park_timeout(left),
+            None => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_gives_what_it_was_asked_for_and_says_what_it_missed() {
+        let (sender, receiver) = broadcast::channel(2);
+        let mut events = Events::new(receiver, Only::Fates);
+        for _ in 0..3 {
+            sender.send(Event::ChangedElsewhere).unwrap();
+        }
+        assert_eq!(events.next_within(Duration::ZERO), Some(Event::Missed(1)));
+        assert_eq!(events.next_within(Duration::from_millis(5)), None);
+        drop(sender);
+        assert_eq!(events.next_within(Duration::from_secs(5)), None);
+    }
+}

@@ -1,0 +1,269 @@
+//! What an app says when it opens a client, and what it lends: tokens, time, randomness.
+//!
+//! The SDK is the outermost layer in an app's process, as the binary is in a server's. So the
+//! system's clock and its random source are read here, behind traits that tests replace.
+
+use crate::error::OpenError;
+use crate::transport::{Http, Transport};
+use landfall_model::schema::{self, Schema};
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Whose data a file holds. Every account has a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The customer of the backend's operator; free text, `""` where there is only one.
+    pub tenant: String,
+    /// The user, as tokens name it (`sub`). Ops carry it as their principal.
+    pub subject: String,
+}
+
+/// A region and where it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionUrl {
+    /// For people: `eu-west`.
+    pub name: String,
+    /// `http://host:port`, without a path or with the prefix of one.
+    pub url: String,
+}
+
+impl RegionUrl {
+    /// A region by name and URL.
+    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self { name: name.into(), url: url.into() }
+    }
+}
+
+/// Why a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenReason {
+    /// A session is about to begin; a cached token will do.
+    Connect,
+    /// The region refused the last one as expired or unreadable; a cached one will not do.
+    Refused,
+}
+
+/// The app cannot give a token now. The client stays offline and asks again after its backoff;
+/// no write is lost or rejected by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no token: {message}")]
+pub struct TokenError {
+    /// For people who read logs.
+    pub message: String,
+}
+
+/// A token on its way.
+pub type TokenFuture = Pin<Box<dyn Future<Output = Result<String, TokenError>> + Send>>;
+
+/// Gives bearer tokens (JWT), when a session begins.
+pub trait TokenProvider: Send + Sync + 'static {
+    /// A token for the account that the client was opened for.
+    fn token(&self, reason: TokenReason) -> TokenFuture;
+}
+
+/// The same token every time: for tools and tests.
+#[derive(Clone, Default)]
+pub struct FixedToken(pub String);
+
+impl TokenProvider for FixedToken {
+    fn token(&self, _: TokenReason) -> TokenFuture {
+        let token = self.0.clone();
+        Box::pin(async move { Ok(token) })
+    }
+}
+
+impl fmt::Debug for FixedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FixedToken")
+    }
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync + 'static {
+    /// Milliseconds since 1970-01-01T00:00:00Z, as well as the device knows.
+    fn now_ms(&self) -> i64;
+}
+
+/// The system's wall clock, which it does not follow backwards: a user who sets the clock back
+/// does not set back the app. (It does follow forwards, because the time that a phone slept shows
+/// nowhere else.)
+#[derive(Debug)]
+pub struct SystemClock {
+    last: Mutex<(Instant, i64)>,
+}
+
+impl SystemClock {
+    /// A clock that starts at the wall clock's time.
+    pub fn new() -> Self {
+        Self { last: Mutex::new((Instant::now(), wall_ms())) }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        let mut last = self.last.lock().expect("no panic under this lock");
+        let passed_ms = last.0.elapsed().as_millis() as i64;
+        let now_ms = wall_ms().max(last.1 + passed_ms);
+        if now_ms > last.1 {
+            *last = (Instant::now(), now_ms);
+        }
+        now_ms
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the SDK is the edge of the app's process")]
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as i64
+}
+
+/// Gives random numbers, from which device ids are made.
+pub trait Random: Send + Sync + 'static {
+    /// 64 random bits that no other device draws.
+    fn next(&self) -> u64;
+}
+
+/// The operating system's random source.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn next(&self) -> u64 {
+        let mut bytes = [0; 8];
+        #[expect(clippy::disallowed_methods, reason = "the SDK is the edge of the app's process")]
+        getrandom::fill(&mut bytes).expect("a device without randomness cannot name itself");
+        u64::from_ne_bytes(bytes)
+    }
+}
+
+/// How the client uses the network. All times are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Stay offline until [`crate::Client::go_online`].
+    pub start_offline: bool,
+    /// A region that has not greeted within this time is given up for the next one.
+    pub ready_ms_max: u64,
+    /// The first wait after every region was tried in vain; it doubles from there.
+    pub backoff_ms_min: u64,
+    /// The longest wait. Each wait is drawn between half of it and the whole.
+    pub backoff_ms_max: u64,
+    /// How often the file is asked whether another process wrote to it.
+    pub poll_ms: u64,
+    /// Incoming frames that may share one transaction.
+    pub frames_per_transaction: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            start_offline: false,
+            ready_ms_max: 4_000,
+            backoff_ms_min: 100,
+            backoff_ms_max: 5_000,
+            poll_ms: 200,
+            frames_per_transaction: 64,
+        }
+    }
+}
+
+impl Network {
+    pub(crate) fn ready(&self) -> Duration {
+        Duration::from_millis(self.ready_ms_max)
+    }
+
+    pub(crate) fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms.max(1))
+    }
+}
+
+/// Everything that [`crate::Client::open`] needs.
+#[derive(Clone)]
+pub struct Options {
+    /// The account's file; made if it is not there. Two accounts never share one.
+    pub path: PathBuf,
+    /// The app's schema.
+    pub schema: Arc<Schema>,
+    /// Whose file it is.
+    pub account: Account,
+    /// Regions in order of preference. None: the client never syncs.
+    pub regions: Vec<RegionUrl>,
+    /// Where tokens come from.
+    pub tokens: Arc<dyn TokenProvider>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for device ids and backoff.
+    pub random: Arc<dyn Random>,
+    /// What carries the frames.
+    pub transport: Arc<dyn Transport>,
+    /// Timeouts and waits.
+    pub network: Network,
+}
+
+impl Options {
+    /// Options with the system's clock and randomness, HTTP, and an empty token; to be completed
+    /// through the fields.
+    pub fn new(path: impl Into<PathBuf>, schema: Arc<Schema>, account: Account) -> Self {
+        Self {
+            path: path.into(),
+            schema,
+            account,
+            regions: Vec::new(),
+            tokens: Arc::new(FixedToken::default()),
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            transport: Arc::new(Http::new()),
+            network: Network::default(),
+        }
+    }
+
+    /// Like [`Options::new`], from the text of a schema. Fails with `LF2101` and its first fault.
+    pub fn from_sdl(
+        path: impl Into<PathBuf>,
+        sdl: &str,
+        account: Account,
+    ) -> Result<Self, OpenError> {
+        let schema = schema::compile(sdl).map_err(|faults| OpenError::schema(&faults))?;
+        Ok(Self::new(path, Arc::new(schema), account))
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("path", &self.path)
+            .field("regions", &self.regions)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_never_goes_back() {
+        let clock = SystemClock::new();
+        clock.last.lock().unwrap().1 += 60_000;
+        let first = clock.now_ms();
+        assert!(first >= wall_ms() + 59_000);
+        assert!(clock.now_ms() >= first);
+    }
+
+    #[test]
+    fn a_faulty_schema_is_told_with_its_code() {
+        let account = Account { tenant: String::new(), subject: "u".into() };
+        let error = Options::from_sdl("x.db", "type A { id: ID! }", account).unwrap_err();
+        assert_eq!(error.code(), "LF2101");
+    }
+}

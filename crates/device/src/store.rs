@@ -1,0 +1,171 @@
+//! The device's SQLite file: the app's tables, and beside them what is needed to sync them.
+//!
+//! The SDK's thread owns a [`Database`] and does everything that writes in
+//! [`Database::transact`]: the app's own writes, and what regions tell. The app reads through
+//! [`Database::reader`], or with any SQLite of its own, while that goes on.
+//!
+//! **Durability.** The file is in WAL mode. A *local* commit (`synchronous = NORMAL`) is in the
+//! operating system's hands when it returns: it survives the process, and may be lost with the
+//! power. A *durable* commit (`FULL`) returns after an fsync of the log. That one makes all earlier
+//! commits durable with it, also local ones and those of other processes: commits of one file are
+//! appended to one log, the fsync covers the log as a whole, recovery takes its frames in order up
+//! to the last commit whose chained checksums hold, and a log is begun anew only after all of it
+//! was synced into the database file. A commit that changed nothing would append nothing and sync
+//! nothing, so a durable transaction always changes something.
+//!
+//! **Crash.** A transaction is there whole or not at all; there is nothing to repair at opening.
+//! After an error the caller drops whatever it holds in memory and reads it again.
+//!
+//! **Several processes** (an extension, a widget, a background worker) may open one file. Each
+//! transaction takes the write lock before it reads, so numbers and clock readings are given once;
+//! who waits longer than the busy timeout gets [`Error::Busy`]. One of the processes syncs, by the
+//! lease; the others notice what it wrote by [`Database::changed_elsewhere`].
+
+mod bases;
+mod error;
+mod lease;
+mod migrations;
+mod open;
+mod ops;
+mod outcomes;
+mod rows;
+mod scopes;
+mod show;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+pub use error::{Error, OpenError};
+pub use lease::Lease;
+pub use transaction::Transaction;
+
+use landfall_model::schema::Schema;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tables::Tables;
+
+/// How a file is opened. The defaults suit a phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How long to wait for another process's transaction.
+    pub busy_timeout: Duration,
+    /// Memory for pages, in KiB, for each connection.
+    pub cache_kib: u32,
+    /// A file of up to this many bytes is read through and checked at opening.
+    pub check_bytes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            cache_kib: 8 << 10,
+            check_bytes_max: 32 << 20,
+        }
+    }
+}
+
+/// One process's way to write a file.
+#[derive(Debug)]
+pub struct Database {
+    conn: Connection,
+    tables: Tables,
+    path: PathBuf,
+    options: Options,
+    /// What `synchronous` was last set to; unknown at first.
+    durable: Option<bool>,
+    seen_version: i64,
+}
+
+impl Database {
+    /// Open a file, or make it where there is none, and bring its tables to the schema. A file that
+    /// is refused keeps its bytes.
+    pub fn open(path: &Path, schema: &Schema, options: Options) -> Result<Self, OpenError> {
+        let conn = open::writer(path, schema, &options)?;
+        let seen_version = data_version(&conn)?;
+        let (tables, path) = (Tables::new(schema), path.to_owned());
+        Ok(Self { conn, tables, path, options, durable: None, seen_version })
+    }
+
+    /// Do `work` in one transaction: all of it is kept, or nothing if it fails or panics.
+    ///
+    /// `durable` makes this commit, and every commit before it, survive a loss of power.
+    pub fn transact<T, E: From<Error>>(
+        &mut self,
+        durable: bool,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.set_durable(durable)?;
+        let begin = self.conn.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begin.map_err(Error::from)?;
+        let before = transaction.total_changes();
+        let done = work(&mut Transaction { conn: &transaction, tables: &self.tables })?;
+        if durable && transaction.total_changes() == before {
+            leave_a_mark(&transaction)?;
+        }
+        transaction.commit().map_err(Error::from)?;
+        Ok(done)
+    }
+
+    /// A connection that only reads, for the app's SQL. It sees each transaction whole. A query
+    /// left open keeps the log of changes from being emptied.
+    pub fn reader(&self) -> Result<Connection, Error> {
+        open::reader(&self.path, &self.options)
+    }
+
+    /// Whether another process, or another handle of this one, has committed since this was last
+    /// asked.
+    pub fn changed_elsewhere(&mut self) -> Result<bool, Error> {
+        let version = data_version(&self.conn)?;
+        Ok(std::mem::replace(&mut self.seen_version, version) != version)
+    }
+
+    /// Read the whole file and check its structure; takes time in proportion to its size.
+    pub fn check(&self) -> Result<(), Error> {
+        open::check(&self.conn)
+    }
+
+    /// Become the process that syncs, for `ttl_ms` from `now_ms` (milliseconds since 1970) on;
+    /// false if another one is. All processes of a file use one `ttl_ms`, above the busy timeout.
+    pub fn acquire_lease(&mut self, holder: &str, now_ms: i64, ttl_ms: i64) -> Result<bool, Error> {
+        self.transact(false, |t| lease::acquire(t.conn, holder, now_ms, ttl_ms))
+    }
+
+    /// Stay the process that syncs; false if it took too long and another one is by now.
+    pub fn renew_lease(&mut self, holder: &str, now_ms: i64, ttl_ms: i64) -> Result<bool, Error> {
+        self.transact(false, |t| lease::renew(t.conn, holder, now_ms, ttl_ms))
+    }
+
+    pub fn release_lease(&mut self, holder: &str) -> Result<(), Error> {
+        self.transact(false, |t| lease::release(t.conn, holder))
+    }
+
+    /// Who syncs, whether or not the lease has ended.
+    pub fn lease(&self) -> Result<Option<Lease>, Error> {
+        lease::current(&self.conn)
+    }
+
+    /// Only outside of a transaction: within one, SQLite ignores the change.
+    fn set_durable(&mut self, durable: bool) -> Result<(), Error> {
+        if self.durable != Some(durable) {
+            let level = if durable { "FULL" } else { "NORMAL" };
+            self.conn.pragma_update(None, "synchronous", level)?;
+            self.durable = Some(durable);
+        }
+        Ok(())
+    }
+}
+
+/// Changes with the commits of others only.
+fn data_version(conn: &Connection) -> Result<i64, Error> {
+    Ok(conn.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+}
+
+/// A change that means nothing, so that there is something to sync.
+fn leave_a_mark(conn: &Connection) -> Result<(), Error> {
+    let sql = "INSERT INTO _lf_fact (name, value) VALUES ('mark', 1)
+        ON CONFLICT (name) DO UPDATE SET value = value + 1";
+    rows::execute(conn, sql, []).map(drop)
+}

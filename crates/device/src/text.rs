@@ -1,0 +1,117 @@
+//! Editing a shared text as an editor does: against what its user sees.
+//!
+//! A [`TextEditor`] holds its own copy of the document. What comes in from elsewhere does not move
+//! the text under the user's cursor until the app takes it in ([`TextEditor::pull`]); what the user
+//! types merges with it all the same. Edits are durable from [`TextEditor::commit`] on, like any
+//! other write.
+
+use crate::client::{Client, WriteReceipt};
+use crate::error::Error;
+use landfall_model::id::{EntityKey, FieldId};
+use landfall_model::text::{Document, Version};
+use landfall_sync::device::node::{Edit, FieldEdit};
+use std::time::{Duration, Instant};
+
+/// A version of a text, to compare and to join; it means the same on every device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TextVersion(pub(crate) Version);
+
+impl TextVersion {
+    /// Make it the least version that holds both.
+    pub fn join(&mut self, other: &Self) {
+        self.0.join(&other.0);
+    }
+}
+
+/// An editor's copy of a text. See the module's description.
+#[derive(Debug)]
+pub struct TextEditor {
+    client: Client,
+    key: EntityKey,
+    field: FieldId,
+    document: Document,
+    /// Everything up to here is in the device's file.
+    written: Version,
+}
+
+/// How often a waiting editor looks again.
+const LOOK_EVERY: Duration = Duration::from_micros(500);
+
+impl TextEditor {
+    pub(crate) fn open(
+        client: Client,
+        key: EntityKey,
+        field: FieldId,
+        author: u64,
+    ) -> Result<Self, Error> {
+        let document = Document::default();
+        document.set_author(author);
+        let mut editor = Self { client, key, field, document, written: Version::default() };
+        editor.pull()?;
+        Ok(editor)
+    }
+
+    /// The text as this editor shows it.
+    pub fn value(&self) -> String {
+        self.document.value()
+    }
+
+    /// The version that this editor shows.
+    pub fn version(&self) -> TextVersion {
+        TextVersion(self.document.version())
+    }
+
+    /// Replace `delete` code points at `at` by `insert`, in this editor. Fails with `LF2014` if
+    /// that reaches beyond the text.
+    pub fn splice(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), Error> {
+        self.document.splice(at, delete, insert).map_err(|_| Error::beyond_text())
+    }
+
+    /// Write what was spliced since the last commit, in one transaction. `None` if nothing was.
+    pub fn commit(&mut self) -> Result<Option<WriteReceipt>, Error> {
+        let now = self.document.version();
+        if now == self.written {
+            return Ok(None);
+        }
+        let update = self.document.changes_since(&self.written).map_err(|_| Error::unreadable_text())?;
+        let fields = vec![(self.field, FieldEdit::Merge(update))];
+        let receipt = self.client.write(&[Edit::Update { key: self.key.clone(), fields }])?;
+        self.written = now;
+        Ok(Some(receipt))
+    }
+
+    /// Take in everything that the device has.
+    pub fn pull(&mut self) -> Result<(), Error> {
+        let update = self.client.inner.text_changes(&self.key, self.field, &self.document.version(), None)?;
+        self.take_in(&update.unwrap_or_default())
+    }
+
+    /// Take in what the device has up to a version, and nothing beyond it. Waits until the device
+    /// has it; fails with `LF2016` if it has not come in time.
+    pub fn pull_to(&mut self, version: &TextVersion, within: Duration) -> Result<(), Error> {
+        let started = Instant::now();
+        while !self.document.holds(&version.0) {
+            let shown = self.document.version();
+            let update =
+                self.client.inner.text_changes(&self.key, self.field, &shown, Some(&version.0))?;
+            match update {
+                Some(update) => self.take_in(&update)?,
+                None if started.elapsed() > within => return Err(Error::text_not_here()),
+                None => std::thread::sleep(LOOK_EVERY),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, update: &[u8]) -> Result<(), Error> {
+        if !update.is_empty() {
+            let clean = self.document.version() == self.written;
+            self.document.import(update).map_err(|_| Error::unreadable_text())?;
+            // What came from the file is in the file; what was typed and not committed is not.
+            if clean {
+                self.written = self.document.version();
+            }
+        }
+        Ok(())
+    }
+}

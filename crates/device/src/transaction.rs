@@ -1,0 +1,308 @@
+//! Writes by name: types, fields and values as the app spells them, gathered into one transaction.
+//!
+//! A [`Transaction`] is memory until [`Transaction::commit`], which does everything in one SQLite
+//! transaction: it resolves names and ids, has the state machine check and make the ops, and
+//! writes rows, overlay and outbox. All of it is kept, or nothing.
+
+use crate::client::{Client, WriteReceipt};
+use crate::error::Error;
+use landfall_model::id::TypeId;
+use landfall_model::schema::{EntityType, Field, FieldKind, Schema};
+use landfall_model::value::Value;
+use landfall_sync::device::node::FieldEdit;
+use landfall_sync::device::node::{Problem, RefusedEdit};
+
+/// Edits to be committed together. Edits of one entity become one op; a later edit sees the
+/// earlier ones. Faults in names and values are told at the commit.
+///
+/// Values are given as the field stores them (see [`Value`]); where a field is a decimal, an
+/// object or a list, text is read too: `"12.50"`, or JSON with member names.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is written before commit"]
+pub struct Transaction {
+    client: Client,
+    edits: Vec<NamedEdit>,
+    fault: Option<Error>,
+}
+
+/// What an edit means to its entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Create it or change it.
+    Upsert,
+    /// Change it; it is there.
+    Update,
+    Delete,
+}
+
+/// An edit whose names are resolved, and whose entity is known by type and id only.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NamedEdit {
+    pub intent: Intent,
+    pub kind: TypeId,
+    pub id: String,
+    /// For an entity of which there may be several with this id.
+    pub home: Option<String>,
+    pub fields: Vec<(landfall_model::id::FieldId, FieldEdit)>,
+}
+
+impl Transaction {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, edits: Vec::new(), fault: None }
+    }
+
+    /// Create the entity, or change the given fields where the device knows one of this id.
+    pub fn upsert<N: AsRef<str>>(
+        self,
+        kind: &str,
+        id: &str,
+        fields: impl IntoIterator<Item = (N, Value)>,
+    ) -> Self {
+        self.put(Intent::Upsert, kind, id, fields)
+    }
+
+    /// Change the given fields of an entity that is there.
+    pub fn update<N: AsRef<str>>(
+        self,
+        kind: &str,
+        id: &str,
+        fields: impl IntoIterator<Item = (N, Value)>,
+    ) -> Self {
+        self.put(Intent::Update, kind, id, fields)
+    }
+
+    /// Delete an entity that is there.
+    pub fn delete(mut self, kind: &str, id: &str) -> Self {
+        match self.kind(kind) {
+            Ok(kind) => {
+                self.entry(Intent::Delete, kind.id, id);
+                self
+            }
+            Err(problem) => self.failed(None, problem),
+        }
+    }
+
+    /// Add to a counter; a negative number takes away. Counted exactly once, wherever it merges.
+    pub fn increment(self, kind: &str, id: &str, field: &str, by: i64) -> Self {
+        self.one(kind, id, field, |_, _| Ok(FieldEdit::Increment(by)))
+    }
+
+    /// Put an element into a set.
+    pub fn add_to_set(self, kind: &str, id: &str, field: &str, element: Value) -> Self {
+        self.one(kind, id, field, |s, f| Ok(FieldEdit::Add(read(s, element_kind(f), element)?)))
+    }
+
+    /// Take an element out of a set. One that is added elsewhere at the same time stays.
+    pub fn remove_from_set(self, kind: &str, id: &str, field: &str, element: Value) -> Self {
+        self.one(kind, id, field, |s, f| Ok(FieldEdit::Remove(read(s, element_kind(f), element)?)))
+    }
+
+    /// Replace `delete` code points of a text, from code point `at` on, by `insert`.
+    pub fn splice(
+        self,
+        kind: &str,
+        id: &str,
+        field: &str,
+        at: usize,
+        delete: usize,
+        insert: &str,
+    ) -> Self {
+        let insert = insert.to_owned();
+        self.one(kind, id, field, |_, _| Ok(FieldEdit::Splice { at, delete, insert }))
+    }
+
+    /// The edits that follow on this entity mean the one in this home scope. Only needed where the
+    /// device knows several of one type and id.
+    pub fn in_home(mut self, home: &str) -> Self {
+        if let Some(edit) = self.edits.last_mut() {
+            edit.home = Some(home.to_owned());
+        }
+        self
+    }
+
+    /// Write. When this returns, the transaction survives the process, and is on its way to the
+    /// regions; see [`Client::write`] for what it survives besides.
+    ///
+    /// Fails without a trace if an edit cannot be made: codes `LF20xx` say why.
+    pub fn commit(self) -> Result<WriteReceipt, Error> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.client.inner.write_named(self.edits),
+        }
+    }
+
+    fn put<N: AsRef<str>>(
+        mut self,
+        intent: Intent,
+        kind: &str,
+        id: &str,
+        fields: impl IntoIterator<Item = (N, Value)>,
+    ) -> Self {
+        let kind = match self.kind(kind) {
+            Ok(kind) => kind,
+            Err(problem) => return self.failed(None, problem),
+        };
+        let mut edits = Vec::new();
+        for (name, value) in fields {
+            let name = name.as_ref();
+            let Some(field) = kind.field_named(name) else {
+                return self.failed(Some(name), Problem::UnknownField);
+            };
+            match read(self.client.schema(), &field.kind, value) {
+                Ok(value) => edits.push((field.id, FieldEdit::Put(value))),
+                Err(problem) => return self.failed(Some(name), problem),
+            }
+        }
+        self.entry(intent, kind.id, id).fields.extend(edits);
+        self
+    }
+
+    fn one(
+        mut self,
+        kind: &str,
+        id: &str,
+        name: &str,
+        edit: impl FnOnce(&Schema, &Field) -> Result<FieldEdit, Problem>,
+    ) -> Self {
+        let kind = match self.kind(kind) {
+            Ok(kind) => kind,
+            Err(problem) => return self.failed(None, problem),
+        };
+        let Some(field) = kind.field_named(name) else {
+            return self.failed(Some(name), Problem::UnknownField);
+        };
+        match edit(self.client.schema(), field) {
+            Ok(edit) => {
+                self.entry(Intent::Update, kind.id, id).fields.push((field.id, edit));
+                self
+            }
+            Err(problem) => self.failed(Some(name), problem),
+        }
+    }
+
+    fn kind(&self, name: &str) -> Result<std::sync::Arc<EntityType>, Problem> {
+        self.client.schema().entity_named(name).cloned().ok_or(Problem::UnknownType)
+    }
+
+    /// The edit of this entity that is still open for more, or a new one. A deletion ends it: what
+    /// follows is another life.
+    fn entry(&mut self, intent: Intent, kind: TypeId, id: &str) -> &mut NamedEdit {
+        let same = |e: &NamedEdit| e.kind == kind && e.id == id;
+        let open = self.edits.iter().rposition(same).filter(|at| {
+            intent != Intent::Delete && self.edits[*at].intent != Intent::Delete
+        });
+        let at = open.unwrap_or_else(|| {
+            let home = None;
+            let fields = Vec::new();
+            self.edits.push(NamedEdit { intent, kind, id: id.to_owned(), home, fields });
+            self.edits.len() - 1
+        });
+        let edit = &mut self.edits[at];
+        if intent == Intent::Upsert {
+            edit.intent = Intent::Upsert;
+        }
+        edit
+    }
+
+    /// The first fault is the one that is told.
+    fn failed(mut self, field: Option<&str>, problem: Problem) -> Self {
+        let field = field.map(str::to_owned);
+        let refused = RefusedEdit { edit: self.edits.len(), field, problem };
+        self.fault.get_or_insert_with(|| refused.into());
+        self
+    }
+}
+
+fn element_kind(field: &Field) -> &FieldKind {
+    match &field.kind {
+        FieldKind::List(element) => element,
+        kind => kind,
+    }
+}
+
+/// The value as the field stores it. What is given in that form already goes through as it is.
+fn read(schema: &Schema, kind: &FieldKind, value: Value) -> Result<Value, Problem> {
+    let Value::Text(text) = &value else { return Ok(value) };
+    match kind {
+        FieldKind::Decimal { scale, .. } => decimal(text, *scale),
+        FieldKind::Object(_) | FieldKind::List(_) => {
+            let json = serde_json::from_str(text).map_err(|_| Problem::WrongValue)?;
+            from_json(schema, kind, &json)
+        }
+        _ => Ok(value),
+    }
+}
+
+/// `12.5` at scale 2 is 1250.
+fn decimal(text: &str, scale: u8) -> Result<Value, Problem> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    let scale = usize::from(scale);
+    if whole.is_empty() || !plain(whole) || !plain(fraction) || digits.ends_with('.') {
+        return Err(Problem::WrongValue);
+    }
+    if fraction.len() > scale {
+        return Err(Problem::OutOfRange);
+    }
+    let unscaled: i64 =
+        format!("{whole}{fraction:0<scale$}").parse().map_err(|_| Problem::OutOfRange)?;
+    Ok(Value::Int(sign * unscaled))
+}
+
+fn from_json(
+    schema: &Schema,
+    kind: &FieldKind,
+    json: &serde_json::Value,
+) -> Result<Value, Problem> {
+    use serde_json::Value as Json;
+    match (kind, json) {
+        (_, Json::Null) => Ok(Value::Null),
+        (FieldKind::Object(name), Json::Object(members)) => {
+            let object = schema.values.get(name).ok_or(Problem::WrongValue)?;
+            let member = |(name, json): (&String, &Json)| {
+                let field = object.fields.iter().find(|f| f.name == *name);
+                let field = field.ok_or(Problem::UnknownField)?;
+                Ok((field.id, from_json(schema, &field.kind, json)?))
+            };
+            let members: Vec<_> = members.iter().map(member).collect::<Result<_, _>>()?;
+            Ok(Value::object(members))
+        }
+        (FieldKind::List(element), Json::Array(items)) => {
+            let items = items.iter().map(|item| from_json(schema, element, item));
+            Ok(Value::List(items.collect::<Result<_, _>>()?))
+        }
+        (FieldKind::Float, Json::Number(n)) => {
+            n.as_f64().map(Value::from).ok_or(Problem::WrongValue)
+        }
+        (FieldKind::Decimal { scale, .. }, Json::Number(n)) => decimal(&n.to_string(), *scale),
+        (_, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or(Problem::WrongValue),
+        (_, Json::Bool(b)) => Ok(Value::Bool(*b)),
+        (_, Json::String(s)) => read(schema, kind, Value::text(s)),
+        _ => Err(Problem::WrongValue),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_read_exactly() {
+        let check = |text: &str, expected: Result<i64, Problem>| {
+            assert_eq!(decimal(text, 2), expected.map(Value::Int), "{text}");
+        };
+        check("12.50", Ok(1250));
+        check("12.5", Ok(1250));
+        check("-0.07", Ok(-7));
+        check("3", Ok(300));
+        check("0.005", Err(Problem::OutOfRange));
+        check("99999999999999999999", Err(Problem::OutOfRange));
+        check("1e3", Err(Problem::WrongValue));
+        check("1.", Err(Problem::WrongValue));
+        check("", Err(Problem::WrongValue));
+    }
+}

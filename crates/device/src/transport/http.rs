@@ -1,0 +1,201 @@
+//! A session over HTTP/2: one POST whose request and response bodies stay open and carry frames.
+//!
+//! Cleartext with prior knowledge; a proxy in front of the region, or of the app, adds TLS. The
+//! request body is fed from the queue of outgoing frames, many frames to one data frame where
+//! they wait; the response body is cut into frames again. HTTP/2's flow control bounds what lies
+//! in between, and its pings tell a quiet connection from a dead one.
+
+use super::{Connecting, Connection, INCOMING_FRAMES_MAX, Traffic, Transport, TransportError};
+use crate::options::RegionUrl;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::client::conn::http2;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use landfall_sync::wire::{self, DeviceFrame, FrameReader, RegionFrame, region_frame::Kind};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// The media type of a session's bodies.
+const CONTENT_TYPE: &str = "application/x-landfall";
+
+/// Where below a region's URL sessions are opened.
+const SESSION_PATH: &str = "/v1/session";
+
+/// Bytes of waiting frames that are joined into one data frame.
+const JOIN_BYTES: usize = 64 << 10;
+
+/// A connection that has said nothing for so long is asked whether it lives.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// ... and is closed when it does not answer within this time.
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// The bytes of a refusal that are read for the log.
+const REFUSAL_BYTES_MAX: usize = 512;
+
+/// HTTP/2 without TLS, a connection per session.
+#[derive(Debug, Clone, Default)]
+pub struct Http {
+    _private: (),
+}
+
+impl Http {
+    /// The transport with its regular settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Transport for Http {
+    fn connect(&self, region: RegionUrl, traffic: Arc<Traffic>) -> Connecting {
+        Box::pin(connect(region, traffic))
+    }
+}
+
+/// What makes a connection fail, in words.
+fn failed(what: &str, error: impl std::fmt::Display) -> TransportError {
+    TransportError::new(format!("{what}: {error}"))
+}
+
+async fn connect(
+    region: RegionUrl,
+    traffic: Arc<Traffic>,
+) -> Result<Connection, TransportError> {
+    let (uri, address) = target(&region.url)?;
+    let stream = TcpStream::connect(address).await.map_err(|e| failed("connect", e))?;
+    stream.set_nodelay(true).map_err(|e| failed("connect", e))?;
+    let (mut requests, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PONG_WITHIN)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| failed("HTTP/2 handshake", e))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended");
+        }
+    });
+    let (outgoing, queue) = mpsc::unbounded_channel();
+    let compress = Arc::new(AtomicBool::new(false));
+    let body = Outgoing { queue, compress: compress.clone(), traffic: traffic.clone() };
+    let request = Request::post(uri)
+        .header("content-type", CONTENT_TYPE)
+        .body(body)
+        .map_err(|e| failed("request", e))?;
+    let (sender, incoming) = mpsc::channel(INCOMING_FRAMES_MAX);
+    // The region may answer only when it has read Hello, so the caller gets its queues at once.
+    tokio::spawn(async move {
+        let end = match requests.send_request(request).await {
+            Ok(response) => read(response, &sender, &compress, &traffic).await,
+            Err(error) => Err(failed("request", error)),
+        };
+        if let Err(error) = end {
+            // Nobody may be listening any more.
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    Ok(Connection { outgoing, incoming })
+}
+
+/// The URL of a region's sessions, and where to connect.
+fn target(url: &str) -> Result<(Uri, String), TransportError> {
+    let uri: Uri = format!("{}{SESSION_PATH}", url.trim_end_matches('/'))
+        .parse()
+        .map_err(|e| failed("region URL", e))?;
+    let host = uri.host().ok_or_else(|| TransportError::new("region URL: no host"))?;
+    let address = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+    Ok((uri, address))
+}
+
+/// Cut the response into frames until it ends or nobody listens.
+async fn read(
+    response: Response<Incoming>,
+    sender: &mpsc::Sender<Result<RegionFrame, TransportError>>,
+    compress: &AtomicBool,
+    traffic: &Traffic,
+) -> Result<(), TransportError> {
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    let mut body = response.into_body();
+    let mut reader = FrameReader::default();
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = sender.closed() => return Ok(()),
+        };
+        let Some(frame) = frame else { return Err(TransportError::new("the region hung up")) };
+        let Ok(data) = frame.map_err(|e| failed("response", e))?.into_data() else { continue };
+        traffic.add_down(data.len());
+        reader.push(&data);
+        while let Some(frame) = reader.next::<RegionFrame>().map_err(|e| failed("frame", e))? {
+            if let Some(Kind::Welcome(welcome)) = &frame.kind {
+                compress.store(welcome.codec == 1, Ordering::Relaxed);
+            }
+            if sender.send(Ok(frame)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn refusal(response: Response<Incoming>) -> TransportError {
+    let status = response.status();
+    let text = response.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[..text.len().min(REFUSAL_BYTES_MAX)]).into_owned();
+    TransportError::new(format!("the region answered {status}: {text}"))
+}
+
+/// The request's body: frames as they are queued. It ends when the queue is closed.
+struct Outgoing {
+    queue: mpsc::UnboundedReceiver<DeviceFrame>,
+    compress: Arc<AtomicBool>,
+    traffic: Arc<Traffic>,
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(first) = ready!(self.queue.poll_recv(cx)) else { return Poll::Ready(None) };
+        let compress = self.compress.load(Ordering::Relaxed);
+        let mut bytes = BytesMut::new();
+        wire::encode_frame(&first, compress, &mut bytes);
+        while bytes.len() < JOIN_BYTES {
+            let Ok(frame) = self.queue.try_recv() else { break };
+            wire::encode_frame(&frame, compress, &mut bytes);
+        }
+        self.traffic.add_up(bytes.len());
+        Poll::Ready(Some(Ok(Frame::data(bytes.freeze()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_found_by_its_url() {
+        let check = |url: &str, uri: &str, address: &str| {
+            let (found, to) = target(url).expect("a URL");
+            assert_eq!((found.to_string().as_str(), to.as_str()), (uri, address));
+        };
+        check("http://a.example", "http://a.example/v1/session", "a.example:80");
+        check("http://127.0.0.1:8080/", "http://127.0.0.1:8080/v1/session", "127.0.0.1:8080");
+        check("http://h:1/eu", "http://h:1/eu/v1/session", "h:1");
+        assert!(target("not a url").is_err());
+    }
+}

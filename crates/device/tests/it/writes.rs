@@ -1,0 +1,103 @@
+//! Writing by name, reading by SQL, and what is told when something is wrong.
+
+use crate::world::World;
+use landfall_device::{
+    Account, Client, Coverage, Error, Fate, Options, SqlValue, TokenReason, Value,
+};
+
+fn offline(world: &World, path: &std::path::Path) -> Client {
+    let mut options = world.options(path, &[0]);
+    options.network.start_offline = true;
+    Client::open(options).unwrap()
+}
+
+#[test]
+fn writes_show_at_once_in_plain_sql() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    let receipt = client
+        .transaction()
+        .upsert("Order", "o1", [("market", "fr".into()), ("total", "12.50".into())])
+        .add_to_set("Order", "o1", "tags", "gift".into())
+        .splice("Order", "o1", "note", 0, 0, "ring twice")
+        .upsert("Order", "o1", [("shipTo", r#"{"city": "Lyon"}"#.into())])
+        .upsert("OrderLine", "l1", [
+            ("order", "o1".into()),
+            ("sku", "s".into()),
+            ("quantity", Value::Int(3)),
+        ])
+        .upsert("Stock", "s", [] as [(&str, Value); 0])
+        .increment("Stock", "s", "sold", 2)
+        .increment("Stock", "s", "sold", 1)
+        .commit()
+        .unwrap();
+    assert_eq!(receipt.dots.len(), 3, "edits of one entity are one op");
+    let order = client.get("Order", "o1").unwrap().unwrap();
+    assert_eq!(order.integer("total"), Some(1250));
+    assert_eq!(order.text("tags"), Some(r#"["gift"]"#));
+    assert_eq!(order.text("note"), Some("ring twice"));
+    assert_eq!(order.text("shipTo"), Some(r#"{"street":null,"city":"Lyon"}"#));
+    assert_eq!(order.integer("_pending"), Some(1));
+    let sold = client.query("SELECT sold FROM Stock WHERE id = ?", ["s".into()]).unwrap();
+    assert_eq!(sold.scalar(), Some(&SqlValue::Integer(3)));
+
+    let again = client.transaction().update("Order", "o1", [("status", "SENT".into())]);
+    again.remove_from_set("Order", "o1", "tags", "gift".into()).commit().unwrap();
+    let order = client.get("Order", "o1").unwrap().unwrap();
+    assert_eq!((order.text("status"), order.text("tags")), (Some("SENT"), Some("[]")));
+
+    client.transaction().delete("Order", "o1").commit().unwrap();
+    assert_eq!(client.get("Order", "o1").unwrap(), None);
+    assert_eq!(client.query("SELECT * FROM OrderLine", []).unwrap().len(), 0);
+    assert_eq!(client.fate(receipt.dots[0]).unwrap(), Fate::Pending { sent: false });
+    let status = client.outbox_status().unwrap();
+    assert_eq!((status.pending, status.accepted), (5, 0));
+    assert!(status.oldest_ms.is_some());
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_whole_and_says_why() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    let order = || client.transaction().upsert("Order", "o1", [("market", "fr".into())]);
+    let check = |done: Result<_, Error>, word: &str| {
+        let error = done.map(|_: landfall_device::WriteReceipt| ()).unwrap_err();
+        assert!(error.code().starts_with("LF20"), "{error}");
+        assert!(error.message().contains(word), "{error}");
+        assert_eq!(client.query("SELECT * FROM \"Order\"", []).unwrap().len(), 0);
+    };
+    check(order().upsert("Nothing", "x", [("a", Value::Null)]).commit(), "type");
+    check(order().update("Order", "o1", [("colour", Value::Null)]).commit(), "field");
+    check(order().update("Order", "o2", [("status", "SENT".into())]).commit(), "entity");
+    check(order().increment("Order", "o1", "status", 1).commit(), "merge");
+    check(order().update("Order", "o1", [("status", Value::Int(1))]).commit(), "type");
+    check(order().update("Order", "o1", [("total", "1.005".into())]).commit(), "range");
+    check(client.transaction().upsert("Order", "o9", [("status", "x".into())]).commit(), "home");
+    assert!(client.outbox_status().unwrap().is_empty());
+    assert_eq!(client.query("DELETE FROM \"Order\"", []).unwrap_err().code(), "LF2102");
+}
+
+#[test]
+fn a_file_is_opened_for_its_own_account_only() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    offline(&world, &path).close().unwrap();
+    let account = Account { tenant: "acme".into(), subject: "somebody else".into() };
+    let options = Options::new(&path, world.schema.clone(), account);
+    assert_eq!(Client::open(options).unwrap_err().code(), "LF2107");
+    assert_eq!(TokenReason::Connect, TokenReason::Connect);
+}
+
+#[test]
+fn a_closed_client_says_so() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    client.subscribe("catalog").unwrap();
+    let progress = client.progress("catalog").unwrap().unwrap();
+    assert_eq!(progress.coverage, Coverage::Loading);
+    let other = client.clone();
+    client.close().unwrap();
+    assert_eq!(other.subscribe("catalog").unwrap_err().code(), "LF2104");
+    assert_eq!(other.query("SELECT 1", []).unwrap_err().code(), "LF2104");
+    assert_eq!(other.watch("SELECT 1", []).unwrap_err().code(), "LF2104");
+}

@@ -1,0 +1,102 @@
+//! HTTP: the only place that knows it.
+//!
+//! One port speaks HTTP/2 without TLS (prior knowledge) and HTTP/1. Two addresses carry the
+//! protocol, both as one long POST whose request and response bodies are streams of frames:
+//!
+//! | address | |
+//! |---|---|
+//! | `POST /v1/session` | a device's session |
+//! | `POST /v1/peer` | a link that another region opened |
+//! | `GET /healthz` | the process is alive |
+//! | `GET /readyz` | sessions are let in; 503 while not |
+//! | `GET /v1/status` | what the status page shows |
+//!
+//! The response's headers leave at once, before anything of the request's body has been read.
+//! What is wrong with a session is told in an Error frame, with a code; HTTP's own status is for
+//! those who are not let in. Nothing is read from a request before the content type is right,
+//! which also keeps pages of other origins in a browser from posting here.
+
+mod accept;
+pub mod dial;
+pub mod duplex;
+mod pages;
+mod pace;
+
+pub(crate) use accept::serve;
+
+use crate::inputs::{error_frame, wire_error};
+use crate::limits::OVERLOADED_RETRY_MS;
+use crate::server::Shared;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use pace::Pace;
+use std::sync::Arc;
+
+/// The media type of frames.
+pub const MEDIA_TYPE: &str = "application/x-landfall";
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/session", post(session))
+        .route("/v1/peer", post(peer))
+        .route("/healthz", get(pages::health))
+        .route("/readyz", get(pages::ready))
+        .route("/v1/status", get(pages::status))
+        .with_state(shared)
+}
+
+async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if !carries_frames(request.headers()) {
+        return wrong_media_type();
+    }
+    if shared.is_draining() {
+        return refuse("draining", "the region takes no new sessions", 0);
+    }
+    let Ok(seat) = Arc::clone(&shared.sessions).try_acquire_owned() else {
+        shared.board.counters.overloaded.add(1);
+        let message = "the region has as many sessions as it takes";
+        return refuse("overloaded", message, OVERLOADED_RETRY_MS);
+    };
+    let pace = Pace::new(&shared.config.limits);
+    let id = shared.next_session();
+    frames(duplex::answer(&shared, id, request.into_body(), Some(pace), seat))
+}
+
+async fn peer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if !carries_frames(request.headers()) {
+        return wrong_media_type();
+    }
+    let Ok(seat) = Arc::clone(&shared.links).try_acquire_owned() else {
+        let message = "the region has as many links as it takes";
+        return refuse("overloaded", message, OVERLOADED_RETRY_MS);
+    };
+    let id = shared.next_link();
+    frames(duplex::answer(&shared, id, request.into_body(), None, seat))
+}
+
+fn frames(body: Body) -> Response {
+    ([(CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
+}
+
+fn carries_frames(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    value.and_then(|v| v.split(';').next()).is_some_and(|v| v.trim() == MEDIA_TYPE)
+}
+
+fn wrong_media_type() -> Response {
+    let message = format!("this address takes {MEDIA_TYPE}\n");
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response()
+}
+
+/// Not let in: the status for whatever stands between, and an Error frame for the device.
+fn refuse(code: &str, message: &str, retry_after_ms: u64) -> Response {
+    let seconds = retry_after_ms.div_ceil(1_000).max(1).to_string();
+    let headers = [(CONTENT_TYPE, MEDIA_TYPE.to_owned()), (RETRY_AFTER, seconds)];
+    let frame = error_frame(wire_error(code, message, retry_after_ms));
+    (StatusCode::SERVICE_UNAVAILABLE, headers, frame).into_response()
+}

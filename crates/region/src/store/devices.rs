@@ -1,0 +1,194 @@
+//! Devices, the ops that they sent, and what was refused of them.
+
+use landfall_model::id::{DeviceId, Dot, FieldId};
+use landfall_model::op::{Fingerprint, Tx};
+use landfall_model::vector::Position;
+use landfall_sync::region::store::{DeviceRecord, DotRecord, Refusal};
+use rusqlite::{OptionalExtension, Row};
+
+use super::database::Database;
+use super::error::Error;
+use super::values::{Bytes16, Number, decode, encode};
+
+/// A row of `dot` whose log still is a number.
+struct DotRow {
+    seq: u64,
+    origin: i64,
+    position: u64,
+    fingerprint: Fingerprint,
+    tx: Tx,
+}
+
+impl Database {
+    pub(super) fn read_device(&mut self, device: DeviceId) -> Result<DeviceRecord, Error> {
+        let mut statement = self.statement(
+            "SELECT received, confirmed, closed, principal FROM device WHERE device = ?1",
+        )?;
+        let mut rows = statement.query([Bytes16(device.0)])?;
+        let Some(row) = rows.next()? else { return Ok(DeviceRecord::default()) };
+        let (received, confirmed): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let principal: Option<String> = row.get(3)?;
+        Ok(DeviceRecord {
+            received: decode("a device's received numbers", &received)?,
+            confirmed: decode("a device's confirmed numbers", &confirmed)?,
+            closed: row.get(2)?,
+            principal: principal.map(Into::into),
+        })
+    }
+
+    pub(super) fn write_device(
+        &mut self,
+        device: DeviceId,
+        record: &DeviceRecord,
+    ) -> Result<(), Error> {
+        let (received, confirmed) = (encode(&record.received), encode(&record.confirmed));
+        let principal = record.principal.as_deref();
+        self.statement(
+            "INSERT INTO device (device, received, confirmed, closed, principal)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device) DO UPDATE
+             SET received = ?2, confirmed = ?3, closed = ?4, principal = ?5",
+        )?
+        .execute((Bytes16(device.0), received, confirmed, record.closed, principal))?;
+        Ok(())
+    }
+
+    pub(super) fn read_dots(&mut self, dot: Dot) -> Result<Vec<DotRecord>, Error> {
+        let rows: Vec<DotRow> = self
+            .statement(
+                "SELECT seq, origin, position, fingerprint, tx_first, tx_count FROM dot
+                 WHERE device = ?1 AND seq = ?2 ORDER BY n",
+            )?
+            .query_map((Bytes16(dot.device.0), Number(dot.seq)), dot_row)?
+            .collect::<Result<_, _>>()?;
+        rows.into_iter().map(|row| self.dot_record(row)).collect()
+    }
+
+    /// A fingerprint that is recorded under the dot keeps its first position.
+    pub(super) fn write_dot(&mut self, dot: Dot, record: DotRecord) -> Result<(), Error> {
+        if self.insert_dot(dot, 0, &record)? {
+            return Ok(());
+        }
+        // Rare: the device's id is in two files, or the caller adds what is there.
+        let before = self.read_dots(dot)?;
+        if before.iter().all(|known| known.fingerprint != record.fingerprint) {
+            self.insert_dot(dot, before.len(), &record)?;
+        }
+        Ok(())
+    }
+
+    fn insert_dot(&mut self, dot: Dot, n: usize, record: &DotRecord) -> Result<bool, Error> {
+        let origin = self.name_origin(record.position.origin)?;
+        let inserted = self
+            .statement(
+                "INSERT OR IGNORE INTO dot
+                 (device, seq, n, fingerprint, origin, position, tx_first, tx_count)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                Bytes16(dot.device.0),
+                Number(dot.seq),
+                n as i64,
+                Bytes16(record.fingerprint.0),
+                origin,
+                Number(record.position.seq),
+                Number(record.tx.first),
+                record.tx.count,
+            ))?;
+        Ok(inserted > 0)
+    }
+
+    pub(super) fn read_dot_records(
+        &mut self,
+        device: DeviceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, DotRecord)>, Error> {
+        let found = self.dot_rows(device, from, limit)?;
+        found.into_iter().map(|row| Ok((row.seq, self.dot_record(row)?))).collect()
+    }
+
+    fn dot_rows(&self, device: DeviceId, from: u64, limit: usize) -> Result<Vec<DotRow>, Error> {
+        let mut statement = self.statement(
+            "SELECT seq, origin, position, fingerprint, tx_first, tx_count FROM dot
+             WHERE device = ?1 AND seq >= ?2 ORDER BY seq, n",
+        )?;
+        let mut found: Vec<DotRow> = Vec::new();
+        let mut numbers = 0;
+        for row in statement.query_map((Bytes16(device.0), Number(from)), dot_row)? {
+            let row = row?;
+            if found.last().is_none_or(|last| last.seq != row.seq) {
+                numbers += 1;
+            }
+            if numbers > limit {
+                break;
+            }
+            found.push(row);
+        }
+        Ok(found)
+    }
+
+    fn dot_record(&mut self, row: DotRow) -> Result<DotRecord, Error> {
+        let origin = self.origin_named(row.origin)?;
+        let position = Position { origin, seq: row.position };
+        Ok(DotRecord { fingerprint: row.fingerprint, position, tx: row.tx })
+    }
+
+    pub(super) fn delete_dots(&mut self, dot: Dot) -> Result<(), Error> {
+        self.statement("DELETE FROM dot WHERE device = ?1 AND seq = ?2")?
+            .execute((Bytes16(dot.device.0), Number(dot.seq)))?;
+        Ok(())
+    }
+
+    pub(super) fn read_refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {
+        let refusal = |row: &Row<'_>| {
+            let seq: Number = row.get(1)?;
+            let field: Option<u32> = row.get(2)?;
+            Ok(Refusal {
+                code: row.get(0)?,
+                seq: seq.0,
+                field: field.map(FieldId),
+                detail: row.get(3)?,
+            })
+        };
+        let mut statement = self.statement(
+            "SELECT code, cause, field, detail FROM refusal WHERE device = ?1 AND seq = ?2",
+        )?;
+        let name = (Bytes16(dot.device.0), Number(dot.seq));
+        Ok(statement.query_row(name, refusal).optional()?)
+    }
+
+    pub(super) fn write_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Error> {
+        self.statement(
+            "INSERT OR REPLACE INTO refusal (device, seq, code, cause, field, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            Bytes16(dot.device.0),
+            Number(dot.seq),
+            &refusal.code,
+            Number(refusal.seq),
+            refusal.field.map(|f| f.0),
+            &refusal.detail,
+        ))?;
+        Ok(())
+    }
+
+    pub(super) fn delete_refusal(&mut self, dot: Dot) -> Result<(), Error> {
+        self.statement("DELETE FROM refusal WHERE device = ?1 AND seq = ?2")?
+            .execute((Bytes16(dot.device.0), Number(dot.seq)))?;
+        Ok(())
+    }
+}
+
+fn dot_row(row: &Row<'_>) -> rusqlite::Result<DotRow> {
+    let (seq, position): (Number, Number) = (row.get(0)?, row.get(2)?);
+    let (fingerprint, first): (Bytes16, Number) = (row.get(3)?, row.get(4)?);
+    Ok(DotRow {
+        seq: seq.0,
+        origin: row.get(1)?,
+        position: position.0,
+        fingerprint: Fingerprint(fingerprint.0),
+        tx: Tx { first: first.0, count: row.get(5)? },
+    })
+}

@@ -1,0 +1,64 @@
+//! The statements behind `changed` use the indexes that make them cheap.
+
+use super::super::index::{ABOVE, ALL, NEXT_ORIGIN, WALK};
+use super::{commit, key, open, origin, temporary};
+use landfall_model::vector::Vector;
+use landfall_sync::region::store::Store;
+use rusqlite::Connection;
+
+#[test]
+fn changed_never_scans_or_sorts() {
+    let (_directory, path) = temporary();
+    open(&path).close().unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let check = |sql: &str, parameters: usize, expected: &[&str]| {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let none = rusqlite::params_from_iter(vec![rusqlite::types::Null; parameters]);
+        let plan = statement.query_map(none, |row| row.get::<_, String>(3)).unwrap();
+        let plan: Vec<String> = plan.map(Result::unwrap).collect();
+        assert_eq!(plan, expected, "{sql}");
+    };
+    check(ALL, 3, &["SEARCH entry USING PRIMARY KEY (scope=? AND key>?)"]);
+    check(
+        NEXT_ORIGIN,
+        2,
+        &["SEARCH touch USING COVERING INDEX touch_by_seq (scope=? AND origin>?)"],
+    );
+    check(
+        ABOVE,
+        4,
+        &["SEARCH touch USING COVERING INDEX touch_by_seq (scope=? AND origin=? AND seq>?)"],
+    );
+    check(
+        WALK,
+        2,
+        &[
+            "SEARCH e USING PRIMARY KEY (scope=? AND key>?)",
+            "SEARCH t USING PRIMARY KEY (scope=? AND entity=?)",
+        ],
+    );
+}
+
+/// Both ways to find what changed, at the size where one takes over from the other.
+#[test]
+fn few_and_many_changes_are_found_alike() {
+    let (_directory, path) = temporary();
+    let mut database = open(&path);
+    let o = origin(1, 0);
+    commit(&mut database, |d| {
+        for n in 1..=2_000_u64 {
+            d.touch("s", &key(&format!("{:05}", n * 1_009 % 2_003)), o, n).unwrap();
+        }
+        // With pages of 10, more than sqrt(2000 * 10) = 141 changes are walked.
+        for changed in [1, 9, 10, 11, 140, 141, 142, 143, 1_000, 2_000] {
+            let cursor: Vector = [(o, 2_000 - changed)].into_iter().collect();
+            let first_page = d.changed("s", &cursor, None, 10).unwrap();
+            let all = d.changed("s", &cursor, None, usize::MAX).unwrap();
+            assert_eq!(all.len() as u64, changed);
+            assert!(all.is_sorted());
+            assert_eq!(first_page, all[..all.len().min(10)]);
+            let behind = d.changed("s", &cursor, Some(&all[0]), 10).unwrap();
+            assert_eq!(behind, all[1..all.len().min(11)]);
+        }
+    });
+}

@@ -1,0 +1,119 @@
+//! I3 and I13 at the devices: each holds exactly the rows of its scopes, as far as those show
+//! them, and shows what the base rows say.
+
+use super::Accepted;
+use super::convergence::Fold;
+use crate::world::World;
+use landfall_model::codec;
+use landfall_model::entity::Entity;
+use landfall_model::id::{EntityKey, FieldId, Scope};
+use landfall_model::value::Value;
+use landfall_sync::device::store::View;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub fn check(world: &mut World, accepted: &Accepted) {
+    let fold = Fold::of(world, accepted);
+    for device in 0..world.devices.len() {
+        let fault = rows(world, &fold, device).or_else(|| views(world, &fold, device));
+        if let Some(message) = fault {
+            let name = world.devices[device].name.clone();
+            return world.fail("devices", "I3", format!("{name}: {message}"));
+        }
+    }
+}
+
+/// True if the scope shows the field.
+fn shows(world: &World, scope: &str, key: &EntityKey, field: FieldId) -> bool {
+    let ids = &world.app.ids;
+    *scope == *key.home || !(key.kind == ids.order && field == ids.margin)
+}
+
+fn rows(world: &World, fold: &Fold, device: usize) -> Option<String> {
+    let sim = &world.devices[device];
+    let wants: &BTreeSet<Scope> = &sim.wants;
+    let mut bases: BTreeMap<&EntityKey, _> = sim.store.base_rows().collect();
+    for (key, entity) in &fold.entities {
+        let scopes: BTreeSet<Scope> =
+            fold.scopes(&world.app.ids, key).intersection(wants).cloned().collect();
+        let base = bases.remove(key);
+        let Some(base) = base else {
+            if fold.exists(key) && !scopes.is_empty() {
+                return Some(format!("{key:?} is missing, though {scopes:?} hold it"));
+            }
+            continue;
+        };
+        if scopes.is_empty() {
+            return Some(format!("{key:?} is kept, though no scope holds it ({:?})", base.holds));
+        }
+        if base.holds != scopes {
+            return Some(format!("{key:?} is held by {:?}, not by {scopes:?}", base.holds));
+        }
+        let shown = |f: FieldId| scopes.iter().any(|s| shows(world, s, key, f));
+        let expected = entity.clone().only(shown);
+        if codec::to_bytes(&base.entity) != codec::to_bytes(&expected) {
+            return Some(format!("{key:?} is {:?} and should be {expected:?}", base.entity));
+        }
+        if let Some(message) = texts(world, fold, device, key) {
+            return Some(message);
+        }
+    }
+    bases.pop_first().map(|(key, _)| format!("{key:?} is kept, and nobody made it"))
+}
+
+fn texts(world: &World, fold: &Fold, device: usize, key: &EntityKey) -> Option<String> {
+    let sim = &world.devices[device];
+    for ((at, field), expected) in fold.texts.iter().filter(|((k, _), _)| k == key) {
+        let found = sim.store.base_texts().find(|(k, f, _)| *k == at && f == field);
+        let mut text = found.map(|(_, _, t)| t.clone()).unwrap_or_default();
+        text.retain(|b| !fold.entities[key].is_dead(b));
+        if text.canonical() != expected.canonical() {
+            return Some(format!("the text of {key:?} differs"));
+        }
+    }
+    None
+}
+
+fn views(world: &World, fold: &Fold, device: usize) -> Option<String> {
+    let sim = &world.devices[device];
+    let overlaid: BTreeSet<&EntityKey> =
+        sim.store.own_ops().filter(|o| o.overlay).map(|o| &o.sealed.op.key).collect();
+    if let Some(key) = overlaid.first() {
+        return Some(format!("an own op on {key:?} is still in the overlay"));
+    }
+    let mut visible = sim.store.visible().clone();
+    for (key, base) in sim.store.base_rows() {
+        let shown = visible.remove(key);
+        let expected = view(world, fold, key, &base.entity);
+        if shown.as_deref() != expected.as_ref() {
+            return Some(format!("{key:?} shows {shown:?} and should show {expected:?}"));
+        }
+    }
+    visible.pop_first().map(|(key, _)| format!("{key:?} shows, without a base row"))
+}
+
+fn view(world: &World, fold: &Fold, key: &EntityKey, entity: &Entity) -> Option<View> {
+    let under = fold.under(key);
+    if !entity.exists(&under) {
+        return None;
+    }
+    let mut view = View::default();
+    for field in entity.register_fields() {
+        let value = entity.register(field, &under).map(|w| w.value.clone());
+        view.registers.extend(value.filter(|v| *v != Value::Null).map(|v| (field, v)));
+    }
+    let ids = &world.app.ids;
+    if key.kind == ids.memo {
+        let labels: Vec<Value> = entity.set(ids.labels, &under).into_keys().cloned().collect();
+        view.sets.extend((!labels.is_empty()).then_some((ids.labels, labels)));
+        view.counters.insert(ids.votes, entity.counter(ids.votes, &under));
+        if let Some(text) = fold.texts.get(&(key.clone(), ids.body)).filter(|t| !t.is_empty()) {
+            let births = entity.standing(&under);
+            let value = text.open(|b| births.contains(&b)).ok().map(|d| d.value());
+            view.texts.extend(value.map(|v| (ids.body, v)));
+        }
+    }
+    if key.kind == ids.order {
+        view.counters.insert(ids.attempts, entity.counter(ids.attempts, &under));
+    }
+    Some(view)
+}

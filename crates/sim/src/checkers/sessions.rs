@@ -1,0 +1,157 @@
+//! I5: what a device shows never loses its own writes and never goes back.
+//!
+//! Looked at after every call of a device, for the rows that the call changed. Counters only count
+//! up here, so one that goes down lost something, and one above all increments ever made counted
+//! something twice. An own register write stays until a higher stamp, a delete, a leave or a
+//! refusal takes its place.
+
+use crate::world::World;
+use landfall_model::entity::Living;
+use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::op::Change;
+use landfall_model::stamp::Stamp;
+use landfall_model::value::Value;
+use landfall_sync::device::node::{Event, Output};
+use landfall_sync::device::store::{OpState, Store};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a device showed last.
+#[derive(Debug, Default)]
+pub struct Shown {
+    rows: BTreeMap<(usize, EntityKey), Row>,
+    pub changed: Vec<EntityKey>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Row {
+    dead: BTreeSet<Dot>,
+    counters: BTreeMap<FieldId, i64>,
+    /// Own writes that should show.
+    registers: BTreeMap<FieldId, (Dot, Stamp, Value)>,
+}
+
+impl World {
+    /// Take note of what a call changed.
+    pub fn tell_events(&mut self, device: usize, out: &Output) {
+        for event in &out.events {
+            match event {
+                Event::Changed { key } => self.shown.changed.push(key.clone()),
+                Event::Outcome { key, outcome, .. } => {
+                    let name = &self.devices[device].name;
+                    self.trace.say(self.now, format!("{name}: {outcome:?} on {}", key.id));
+                    // What was refused or rolled back may go.
+                    self.shown.rows.remove(&(device, key.clone()));
+                }
+                Event::Fate { dot, state, .. } => {
+                    let name = &self.devices[device].name;
+                    self.trace.say(self.now, format!("{name}: {dot:?} is {state:?}"));
+                    if let OpState::Rejected { .. } = state {
+                        self.shown.rows.retain(|(d, _), _| *d != device);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A file was put back or is new: what it showed before does not bind it.
+    pub fn resume_sessions(&mut self, device: usize) {
+        self.shown.rows.retain(|(d, _), _| *d != device);
+        let keys: Vec<EntityKey> = self.devices[device].store.visible().keys().cloned().collect();
+        self.shown.changed = keys;
+        self.check_sessions(device);
+    }
+
+    pub fn check_sessions(&mut self, device: usize) {
+        for key in std::mem::take(&mut self.shown.changed) {
+            let before = self.shown.rows.remove(&(device, key.clone()));
+            let Some(mut now) = self.row(device, &key) else { continue };
+            // A region that lost data takes back what only it held.
+            let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
+            if let Some(before) = before.filter(|b| b.dead == now.dead && !disaster) {
+                if let Some(message) = self.lost(device, &key, &before, &now) {
+                    let name = &self.devices[device].name;
+                    let message = format!("{name}: {message}");
+                    return self.fail("sessions", "I5", message);
+                }
+            }
+            self.note_own_writes(device, &key, &mut now);
+            self.shown.rows.insert((device, key), now);
+        }
+    }
+
+    fn row(&mut self, device: usize, key: &EntityKey) -> Option<Row> {
+        let store = &mut self.devices[device].store;
+        let view = store.visible().get(key)?.clone();
+        let base = store.base(key).expect("a store in memory does not fail");
+        let mut dead = base.map(|b| b.entity.fallen(&Living)).unwrap_or_default();
+        for own in store.ops_on(key).expect("a store in memory does not fail") {
+            if own.sealed.op.action == landfall_model::op::Action::Delete {
+                dead.extend(own.sealed.op.births);
+            }
+        }
+        Some(Row { dead, counters: view.counters.clone(), registers: BTreeMap::new() })
+    }
+
+    /// What the row showed and shows no more, though it should.
+    fn lost(&mut self, device: usize, key: &EntityKey, before: &Row, now: &Row) -> Option<String> {
+        for (field, was) in &before.counters {
+            let is = now.counters.get(field).copied().unwrap_or(0);
+            if is < *was {
+                return Some(format!("a counter of {key:?} went from {was} back to {is}"));
+            }
+            let most = self.oracle.increments_on(key, *field);
+            if is > most {
+                return Some(format!("a counter of {key:?} shows {is} of {most} increments"));
+            }
+        }
+        let view = self.devices[device].store.visible().get(key)?.clone();
+        for (field, (dot, stamp, value)) in &before.registers {
+            let shows = view.registers.get(field).unwrap_or(&Value::Null);
+            if shows != value && !self.outdone(device, key, *field, *dot, *stamp) {
+                return Some(format!("{key:?} shows {shows:?} in place of its own {value:?}"));
+            }
+        }
+        None
+    }
+
+    /// Something with a higher stamp has taken the place of an own write.
+    fn outdone(
+        &mut self,
+        device: usize,
+        key: &EntityKey,
+        field: FieldId,
+        dot: Dot,
+        stamp: Stamp,
+    ) -> bool {
+        let store = &mut self.devices[device].store;
+        let base = store.base(key).expect("a store in memory does not fail");
+        let higher = base
+            .and_then(|b| b.entity.register(field, &Living).map(|w| w.stamp))
+            .is_some_and(|s| s > stamp);
+        let own = store.ops_on(key).expect("a store in memory does not fail");
+        let newer = own.iter().any(|o| {
+            let writes = o.sealed.op.changes().iter().any(|c| c.field == field);
+            o.overlay && writes && o.sealed.op.dot != dot && o.sealed.op.stamp() > stamp
+        });
+        let restamped = own.iter().any(|o| o.sealed.op.dot == dot && o.sealed.op.stamp() != stamp);
+        higher || newer || restamped
+    }
+
+    fn note_own_writes(&mut self, device: usize, key: &EntityKey, row: &mut Row) {
+        let store = &mut self.devices[device].store;
+        let view = store.visible().get(key).cloned();
+        for own in store.ops_on(key).expect("a store in memory does not fail") {
+            let op = &own.sealed.op;
+            for change in op.changes().iter().filter(|_| own.overlay) {
+                if let Change::Register { value, .. } = &change.change {
+                    let shows = view.as_ref().and_then(|v| v.registers.get(&change.field));
+                    if shows.unwrap_or(&Value::Null) == value {
+                        let expected = (op.dot, op.stamp(), value.clone());
+                        row.registers.insert(change.field, expected);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Driving a device: its file, its process, its clock, and its connection.
+//!
+//! Every call of the node is one transaction on the file, committed locally or durably as the node
+//! says, before its frames leave. A process may die before the commit (undone), or after it and
+//! before the sending. A power cut takes the file back to the last durable commit.
+
+use crate::app::App;
+use crate::net::{Conn, End, Pipe};
+use crate::world::{Event, World};
+use landfall_model::id::Scope;
+use landfall_sync::device::memory::MemoryStore;
+use landfall_sync::device::node::{Node, Output};
+use landfall_sync::device::store::Store;
+use landfall_sync::mutant::Mutant;
+use landfall_sync::wire;
+use prost::Message;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use wire::device_frame::Kind as FromDevice;
+
+#[derive(Debug)]
+pub struct DeviceSim {
+    pub name: String,
+    pub subject: Arc<str>,
+    pub store: MemoryStore,
+    pub node: Option<Node>,
+    pub conn: Option<u64>,
+    pub skew_ms: i64,
+    pub offline_until: i64,
+    /// Scopes that it is to be subscribed to.
+    pub wants: BTreeSet<Scope>,
+    /// An older copy of the file.
+    pub backup: Option<MemoryStore>,
+    /// When its file last lost data: put back to a copy, or by a power cut.
+    pub put_back: Option<i64>,
+    /// Counts the times that the file was put back, for what is compared over time.
+    pub epoch: u64,
+}
+
+impl World {
+    pub fn add_devices(&mut self) {
+        let mut subjects: Vec<Arc<str>> = self.app.accounts.keys().cloned().collect();
+        self.rng.shuffle(&mut subjects);
+        // Somebody has to create orders.
+        subjects.sort_by_key(|s| !s.starts_with("office"));
+        for n in 0..self.plan.devices {
+            let subject = subjects[n % subjects.len()].clone();
+            let wants = self.app.accounts[&subject].wants.iter().cloned().collect();
+            let skew_ms = self.skew();
+            self.devices.push(DeviceSim {
+                name: format!("{subject}/{n}"),
+                subject,
+                store: MemoryStore::new(),
+                node: None,
+                conn: None,
+                skew_ms,
+                offline_until: 0,
+                wants,
+                backup: None,
+                put_back: None,
+                epoch: 0,
+            });
+            self.start_device(n);
+        }
+    }
+
+    /// How wrong a device's clock is.
+    pub fn skew(&mut self) -> i64 {
+        if !self.plan.device_clocks {
+            return 0;
+        }
+        let year = 365 * 86_400_000;
+        match self.rng.below(4) {
+            0 => self.rng.between(-2_000, 2_000),
+            1 => self.rng.between(-3 * year, 3 * year),
+            _ => self.rng.between(-20_000, 20_000),
+        }
+    }
+
+    /// A device's timers and its subscriptions, as at the first start of the app.
+    pub fn start_device(&mut self, device: usize) {
+        self.open_device(device);
+        for scope in self.devices[device].wants.clone() {
+            self.subscribe(device, &scope);
+        }
+        let wait = self.rng.between(0, 400);
+        self.after(wait, Event::Dial { device });
+        self.after(wait, Event::Poll { device });
+    }
+
+    pub fn device_now(&self, device: usize) -> i64 {
+        self.now + self.devices[device].skew_ms
+    }
+
+    /// Start the process on the file.
+    pub fn open_device(&mut self, device: usize) {
+        if self.devices[device].node.is_some() {
+            return;
+        }
+        let now = self.device_now(device);
+        let schema = self.app.schema.clone();
+        let mut rng = crate::rng::Rng::new(self.rng.next());
+        let sim = &mut self.devices[device];
+        sim.store.begin();
+        let node =
+            Node::open(&mut sim.store, schema, sim.subject.clone(), &mut || rng.next(), now)
+                .expect("a store in memory does not fail");
+        sim.store.commit();
+        sim.node = Some(node);
+    }
+
+    /// One call of a device's node as one transaction.
+    pub fn device_call(
+        &mut self,
+        device: usize,
+        call: impl FnOnce(&mut Node, &mut MemoryStore, i64) -> Output,
+    ) {
+        self.open_device(device);
+        let now = self.device_now(device);
+        let sim = &mut self.devices[device];
+        let mut node = sim.node.take().expect("just opened");
+        sim.store.begin();
+        let out = call(&mut node, &mut sim.store, now);
+        self.devices[device].node = Some(node);
+        self.device_commit(device, out);
+    }
+
+    /// Commit what a call did, and let its frames leave.
+    pub fn device_commit(&mut self, device: usize, out: Output) {
+        if !self.healing && self.rng.chance(self.plan.kill_before_commit) {
+            self.mark("device killed before commit");
+            let name = self.devices[device].name.clone();
+            self.say(format!("{name} is killed before a commit"));
+            self.devices[device].store.rollback();
+            self.oracle.pending.clear();
+            self.shown.changed.clear();
+            return self.kill_device(device);
+        }
+        let store = &mut self.devices[device].store;
+        if out.durable && self.mutant != Some(Mutant::SentBeforeFsync) {
+            store.commit_durable();
+        } else {
+            store.commit();
+        }
+        self.oracle.after_commit(device, &self.devices[device].store, self.now);
+        if !self.healing && self.rng.chance(self.plan.kill_after_commit) {
+            self.mark("device killed after commit");
+            let name = self.devices[device].name.clone();
+            self.say(format!("{name} is killed after a commit"));
+            return self.kill_device(device);
+        }
+        self.tell_events(device, &out);
+        for frame in out.frames {
+            self.to_region(device, frame);
+        }
+        if let Some(close) = out.close {
+            self.say(format!("{} closes: {}", self.devices[device].name, close.code));
+            self.mark("device closes");
+            self.hang_up(device, false);
+            let wait = close.retry_after_ms as i64 + self.rng.between(50, 800);
+            self.after(wait, Event::Dial { device });
+        }
+        self.check_sessions(device);
+    }
+
+    /// The process dies; its connection with it.
+    pub fn kill_device(&mut self, device: usize) {
+        self.devices[device].node = None;
+        self.hang_up(device, self.plan.stale > 0);
+        let wait = self.rng.between(20, 1_500);
+        self.after(wait, Event::Dial { device });
+    }
+
+    /// Forget the connection. What is in flight to the region may still arrive.
+    pub fn hang_up(&mut self, device: usize, stale: bool) {
+        let Some(conn) = self.devices[device].conn.take() else { return };
+        let late = self.rng.between(0, 4_000);
+        let lost = !stale || !self.rng.chance(self.plan.stale);
+        let Some(c) = self.net.conns.get_mut(&conn) else { return };
+        c.device_up = false;
+        let at = if lost { self.now } else { c.to_region.arrival(self.now, late) };
+        self.schedule(at, Event::RegionHangs { conn });
+        if let Some(node) = self.devices[device].node.as_mut() {
+            node.disconnected();
+        }
+    }
+
+    pub fn device_hangs(&mut self, conn: u64) {
+        let Some(device) = self.net.conns.get(&conn).filter(|c| c.device_up).map(|c| c.device)
+        else {
+            return;
+        };
+        if self.devices[device].conn == Some(conn) {
+            self.hang_up(device, false);
+            let wait = self.rng.between(20, 800);
+            self.after(wait, Event::Dial { device });
+        }
+    }
+
+    pub fn forget_conn(&mut self, conn: u64) {
+        if self.net.conns.get(&conn).is_some_and(|c| !c.device_up && !c.region_up) {
+            self.net.conns.remove(&conn);
+        }
+    }
+
+    /// Connect to some region that can be reached.
+    pub fn dial(&mut self, device: usize) {
+        let sim = &self.devices[device];
+        if sim.conn.is_some() {
+            return;
+        }
+        if sim.offline_until > self.now {
+            let at = sim.offline_until;
+            return self.schedule(at, Event::Dial { device });
+        }
+        let reachable: Vec<usize> = self
+            .live_regions()
+            .into_iter()
+            .filter(|r| self.regions[*r].node.is_some())
+            .filter(|r| self.net.reaches(End::Region(*r), End::Device(device)))
+            .collect();
+        let Some(&region) = self.rng.pick(&reachable) else {
+            return self.after(300, Event::Dial { device });
+        };
+        let id = self.net.id();
+        let life = self.regions[region].life;
+        let (to_region, to_device) = (Pipe::default(), Pipe::default());
+        let conn =
+            Conn { device, region, life, to_region, to_device, device_up: true, region_up: true };
+        self.net.conns.insert(id, conn);
+        self.devices[device].conn = Some(id);
+        self.say(format!("{} dials region {region}", self.devices[device].name));
+        let token = self.token(device);
+        self.device_call(device, |node, store, now| {
+            node.hello(store, &token, now).expect("a store in memory does not fail")
+        });
+    }
+
+    fn token(&mut self, device: usize) -> String {
+        let short = !self.healing && self.rng.chance(self.plan.token);
+        if short {
+            self.mark("short token");
+        }
+        let valid = if short { self.rng.between(-500, 3_000) } else { 10_000_000 };
+        App::token(&self.devices[device].subject, self.now + valid)
+    }
+
+    /// A frame leaves the device.
+    fn to_region(&mut self, device: usize, mut frame: wire::DeviceFrame) {
+        let Some(id) = self.devices[device].conn else { return };
+        match &mut frame.kind {
+            Some(FromDevice::Hello(h)) if self.plan.credit > 0 => h.credit = self.plan.credit,
+            Some(FromDevice::Push(push)) => self.note_push(device, push),
+            _ => {}
+        }
+        let latency = self.latency();
+        let Some(conn) = self.net.conns.get_mut(&id) else { return };
+        let at = conn.to_region.arrival(self.now, latency);
+        self.schedule(at, Event::ToRegion { conn: id, bytes: frame.encode_to_vec() });
+    }
+
+    /// A region's frame leaves.
+    pub fn to_device(&mut self, conn: u64, frame: &wire::RegionFrame) {
+        let latency = self.latency();
+        let Some(c) = self.net.conns.get_mut(&conn) else { return };
+        let at = c.to_device.arrival(self.now, latency);
+        self.schedule(at, Event::ToDevice { conn, bytes: frame.encode_to_vec() });
+    }
+
+    /// A region closes a connection behind what it has sent.
+    pub fn region_closes(&mut self, conn: u64) {
+        let Some(c) = self.net.conns.get_mut(&conn) else { return };
+        c.region_up = false;
+        let at = c.to_device.arrival(self.now, 1);
+        self.schedule(at, Event::DeviceHangs { conn });
+    }
+
+    pub fn frame_at_device(&mut self, conn: u64, bytes: &[u8]) {
+        let Some(c) = self.net.conns.get(&conn).filter(|c| c.device_up) else { return };
+        let (device, region) = (c.device, c.region);
+        if device == crate::hands::HAND {
+            let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
+            return self.hand_hears(region, &frame);
+        }
+        if self.devices[device].conn != Some(conn) || self.devices[device].node.is_none() {
+            return;
+        }
+        self.trace.mix(bytes);
+        let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
+        self.note_answer(device, region, &frame);
+        let mut rng = crate::rng::Rng::new(self.rng.next());
+        self.device_call(device, |node, store, now| {
+            node.frame(store, frame, now, &mut || rng.next())
+                .expect("a store in memory does not fail")
+        });
+    }
+
+    pub fn poll(&mut self, device: usize) {
+        if self.devices[device].node.is_some() {
+            self.device_call(device, |node, store, now| {
+                node.poll(store, now).expect("a store in memory does not fail")
+            });
+        }
+        self.after(400, Event::Poll { device });
+    }
+
+    pub fn subscribe(&mut self, device: usize, scope: &str) {
+        let scope = Scope::from(scope);
+        self.devices[device].wants.insert(scope.clone());
+        self.say(format!("{} subscribes {scope}", self.devices[device].name));
+        self.device_call(device, |node, store, _| {
+            node.subscribe(store, scope).expect("a store in memory does not fail")
+        });
+    }
+
+    pub fn unsubscribe(&mut self, device: usize, scope: &str) {
+        self.devices[device].wants.remove(scope);
+        self.say(format!("{} unsubscribes {scope}", self.devices[device].name));
+        let scope = Scope::from(scope);
+        self.device_call(device, |node, store, _| {
+            node.unsubscribe(store, &scope).expect("a store in memory does not fail")
+        });
+    }
+
+    /// Subscribe what a restored file has forgotten.
+    pub fn subscribe_missing(&mut self, device: usize) {
+        let known: BTreeSet<Scope> = self.devices[device]
+            .store
+            .subscriptions()
+            .expect("a store in memory does not fail")
+            .into_iter()
+            .map(|(s, _)| s)
+            .collect();
+        let missing: Vec<Scope> =
+            self.devices[device].wants.iter().filter(|s| !known.contains(*s)).cloned().collect();
+        missing.iter().for_each(|scope| self.subscribe(device, scope));
+    }
+}

@@ -1,0 +1,286 @@
+//! What goes wrong, and how it is made good again.
+
+use crate::device_sim::DeviceSim;
+use crate::net::End;
+use crate::world::{Event, World};
+use landfall_model::id::{RegionId, Scope};
+use landfall_sync::device::store::Store;
+
+/// How often the fault clock ticks.
+const TICK_MS: i64 = 200;
+
+impl World {
+    pub fn fault_tick(&mut self) {
+        if self.healing {
+            return;
+        }
+        self.network_faults();
+        if !self.devices.is_empty() {
+            self.device_faults();
+            self.disk_faults();
+        }
+        self.region_faults();
+        self.after(TICK_MS, Event::Fault);
+    }
+
+    fn network_faults(&mut self) {
+        if self.rng.chance(self.plan.cut) {
+            let device = self.rng.below(self.devices.len());
+            if self.devices.get(device).is_some_and(|d| d.conn.is_some()) {
+                self.say(format!("{} loses its connection", self.devices[device].name));
+                self.hang_up(device, true);
+                let wait = self.rng.between(10, 1_500);
+                self.after(wait, Event::Dial { device });
+            }
+        }
+        if self.rng.chance(self.plan.cut_link) {
+            let links: Vec<u64> = self.net.links.keys().copied().collect();
+            if let Some(&link) = self.rng.pick(&links) {
+                self.drop_link(link);
+            }
+        }
+        if self.rng.chance(self.plan.partition) {
+            self.partition();
+        }
+        if self.rng.chance(self.plan.stall) {
+            let links: Vec<u64> = self.net.links.keys().copied().collect();
+            let until = self.now + self.rng.between(200, 4_000);
+            let side = self.rng.below(2);
+            if let Some(link) = self.rng.pick(&links).and_then(|l| self.net.links.get_mut(l)) {
+                link.pipes[side].busy_until = until;
+            }
+            let conns: Vec<u64> = self.net.conns.keys().copied().collect();
+            if let Some(conn) = self.rng.pick(&conns).and_then(|c| self.net.conns.get_mut(c)) {
+                let pipe = if side == 0 { &mut conn.to_region } else { &mut conn.to_device };
+                pipe.busy_until = pipe.busy_until.max(until);
+            }
+        }
+    }
+
+    fn partition(&mut self) {
+        let regions = self.live_regions();
+        let Some(&a) = self.rng.pick(&regions) else { return };
+        let b = if self.devices.is_empty() || self.rng.chance(700) {
+            End::Region(regions[self.rng.below(regions.len())])
+        } else {
+            End::Device(self.rng.below(self.devices.len()))
+        };
+        let a = End::Region(a);
+        if a == b {
+            return;
+        }
+        self.say(format!("{a:?} and {b:?} cannot reach one another"));
+        self.net.part(a, b);
+        let cut = |l: &crate::net::Link| {
+            let ends = [End::Region(l.asker), End::Region(l.answerer)];
+            ends.contains(&a) && ends.contains(&b)
+        };
+        let links: Vec<u64> =
+            self.net.links.iter().filter(|(_, l)| cut(l)).map(|(id, _)| *id).collect();
+        links.into_iter().for_each(|l| self.drop_link(l));
+        if let End::Device(device) = b {
+            let with = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
+            if with.is_some_and(|c| End::Region(c.region) == a) {
+                self.hang_up(device, true);
+                self.after(50, Event::Dial { device });
+            }
+        }
+        let wait = self.rng.between(500, 8_000);
+        self.after(wait, Event::Join(0, a, b));
+    }
+
+    fn device_faults(&mut self) {
+        let device = self.rng.below(self.devices.len());
+        if self.rng.chance(self.plan.kill) && self.devices[device].node.is_some() {
+            self.say(format!("{} is killed", self.devices[device].name));
+            self.kill_device(device);
+        }
+        if self.rng.chance(self.plan.offline) {
+            let until = self.now + self.rng.between(1_000, 20_000);
+            self.say(format!("{} goes offline", self.devices[device].name));
+            self.devices[device].offline_until = until;
+            self.hang_up(device, true);
+            self.schedule(until, Event::Dial { device });
+        }
+        if self.rng.chance(self.plan.subscribe) {
+            self.change_subscriptions(device);
+        }
+        if self.plan.device_clocks && self.rng.chance(30) {
+            self.devices[device].skew_ms = self.skew();
+        }
+    }
+
+    fn change_subscriptions(&mut self, device: usize) {
+        let all = self.app.accounts[&self.devices[device].subject].wants.clone();
+        let Some(scope) = self.rng.pick(&all).cloned() else { return };
+        if self.devices[device].wants.contains(&scope) {
+            self.unsubscribe(device, &scope);
+        } else {
+            self.subscribe(device, &scope);
+        }
+    }
+
+    fn disk_faults(&mut self) {
+        let device = self.rng.below(self.devices.len());
+        if self.rng.chance(self.plan.power_cut) {
+            self.say(format!("{} loses power", self.devices[device].name));
+            self.mark("power cut");
+            self.kill_device(device);
+            self.devices[device].store.lose_power();
+            self.file_put_back(device);
+        }
+        if self.plan.rollback > 0 && self.rng.chance(100) {
+            let copy = copy_of(&self.devices[device].store);
+            self.devices[device].backup = Some(copy);
+        }
+        if self.rng.chance(self.plan.rollback) {
+            if let Some(copy) = self.devices[device].backup.clone() {
+                self.say(format!("{}: its file is put back", self.devices[device].name));
+                self.mark("file put back");
+                self.kill_device(device);
+                self.devices[device].store = copy;
+                self.devices[device].put_back = Some(self.now);
+                self.file_put_back(device);
+            }
+        }
+        if self.rng.chance(self.plan.clone) && self.devices.len() < 10 {
+            self.clone_device(device);
+        }
+    }
+
+    fn file_put_back(&mut self, device: usize) {
+        let sim = &mut self.devices[device];
+        let meta = sim.store.meta().expect("a store in memory does not fail");
+        sim.epoch += 1;
+        let fresh = meta.is_none();
+        self.oracle.put_back(device, meta.map_or(0, |m| m.last_order));
+        if fresh {
+            self.say(format!("{} has an empty file", self.devices[device].name));
+        }
+        self.resume_sessions(device);
+        self.subscribe_missing(device);
+    }
+
+    fn clone_device(&mut self, device: usize) {
+        let new = self.devices.len();
+        let sim = &self.devices[device];
+        let copy = DeviceSim {
+            name: format!("{}'", sim.name),
+            subject: sim.subject.clone(),
+            store: copy_of(&sim.store),
+            node: None,
+            conn: None,
+            skew_ms: sim.skew_ms,
+            offline_until: 0,
+            wants: sim.wants.clone(),
+            backup: None,
+            put_back: None,
+            epoch: 0,
+        };
+        self.say(format!("{}: its file is copied to another device", sim.name));
+        self.mark("file cloned");
+        self.devices.push(copy);
+        self.oracle.copied(device, new);
+        self.resume_sessions(new);
+        self.open_device(new);
+        self.subscribe_missing(new);
+        self.after(100, Event::Dial { device: new });
+        self.after(100, Event::Poll { device: new });
+    }
+
+    fn region_faults(&mut self) {
+        let live = self.live_regions();
+        let Some(&region) = self.rng.pick(&live) else { return };
+        if self.rng.chance(self.plan.crash) {
+            self.crash_region(region, "");
+            let wait = self.rng.between(50, 5_000);
+            self.after(wait, Event::RegionUp { region });
+        }
+        if (self.plan.restore > 0) && self.rng.chance(80) {
+            let mut copy = self.regions[region].store.clone();
+            copy.rollback();
+            self.regions[region].backup = Some(copy);
+        }
+        // One region at a time loses data: two at once may lose what two hold.
+        let calm = self.regions.iter().flat_map(|r| &r.losses).all(|at| at + 15_000 < self.now);
+        if self.rng.chance(self.plan.restore) && calm {
+            self.restore_region(region);
+        }
+        let many = live.len() > 2;
+        if self.rng.chance(self.plan.lose) && many && calm {
+            self.lose_region(region);
+        }
+    }
+
+    fn restore_region(&mut self, region: usize) {
+        let Some(copy) = self.regions[region].backup.clone() else { return };
+        let fooled = self.rng.chance(self.plan.fooled) && self.peers_know_better(region, &copy);
+        self.crash_region(region, "and is restored from an older copy");
+        self.say(format!("region {region}: the marker is fooled: {fooled}"));
+        self.mark(if fooled { "restore with a fooled marker" } else { "restore" });
+        self.regions[region].store = copy;
+        self.regions[region].losses.push(self.now);
+        self.open_region(region, fooled);
+    }
+
+    /// Some peer holds more of this region's present life than the copy does.
+    fn peers_know_better(
+        &self,
+        region: usize,
+        copy: &landfall_sync::region::memory::MemoryStore,
+    ) -> bool {
+        let life = self.regions[region].node.as_ref().map(|n| n.incarnation());
+        let heads: std::collections::BTreeMap<_, _> = copy.iter_heads().collect();
+        self.regions.iter().enumerate().filter(|(r, _)| *r != region).any(|(_, peer)| {
+            peer.store.iter_heads().any(|(origin, head)| {
+                origin.region == RegionId(region as u16)
+                    && Some(origin.incarnation) == life
+                    && heads.get(&origin).map_or(0, |h| h.seq) < head.seq
+            })
+        })
+    }
+
+    pub fn lose_region(&mut self, region: usize) {
+        self.crash_region(region, "and is lost for ever");
+        self.mark("region lost");
+        self.regions[region].lost = true;
+        self.regions[region].losses.push(self.now);
+        for other in self.live_regions() {
+            if let Some(node) = self.regions[other].node.as_mut() {
+                node.declare_lost(RegionId(region as u16));
+                self.wake(other);
+            }
+        }
+    }
+
+    /// No more faults, and everything that still exists works.
+    pub fn heal(&mut self) {
+        self.say("faults are over".to_owned());
+        self.healing = true;
+        self.net.apart.clear();
+        for region in self.live_regions() {
+            self.open_region(region, true);
+        }
+        for link in self.net.links.values_mut() {
+            link.pipes.iter_mut().for_each(|p| p.busy_until = p.busy_until.min(self.now + 1_000));
+        }
+        for device in 0..self.devices.len() {
+            self.devices[device].offline_until = 0;
+            self.after(100, Event::Dial { device });
+            let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
+            if wants.is_empty() {
+                let all = self.app.accounts[&self.devices[device].subject].wants.clone();
+                all.iter().for_each(|s| self.subscribe(device, s));
+            }
+        }
+    }
+}
+
+/// A copy of a device's file.
+fn copy_of(
+    store: &landfall_sync::device::memory::MemoryStore,
+) -> landfall_sync::device::memory::MemoryStore {
+    let mut copy = store.clone();
+    copy.commit_durable();
+    copy
+}

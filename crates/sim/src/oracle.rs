@@ -1,0 +1,256 @@
+//! What the simulator itself has seen, apart from what the nodes say of themselves.
+//!
+//! It writes down every op when its local transaction commits, every payload that leaves a device,
+//! and every answer that reaches one. The checkers compare the end of the run with this.
+
+use crate::world::World;
+use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::op::{Change, Fingerprint, Sealed};
+use landfall_sync::convert;
+use landfall_sync::device::memory::MemoryStore;
+use landfall_sync::device::store::{OpState, Store};
+use landfall_sync::wire;
+use std::collections::{BTreeMap, BTreeSet};
+use wire::region_frame::Kind as FromRegion;
+
+/// An op of a file, by the file's own order; its dot may change when the file takes a new id.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub sealed: Sealed,
+    pub at: i64,
+    /// It left the device.
+    pub sent: bool,
+}
+
+/// A region said that it has an op.
+#[derive(Debug, Clone)]
+pub struct Ack {
+    pub region: usize,
+    pub at: i64,
+    pub device: usize,
+    pub durable: bool,
+    pub sealed: Sealed,
+}
+
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// Ops of each file as it stands: (device, order).
+    pub written: BTreeMap<(usize, u64), Written>,
+    pub acks: BTreeMap<(Dot, Fingerprint), Ack>,
+    /// Dots that a region refused, per device.
+    pub refused: BTreeMap<(usize, Dot), BTreeSet<(usize, String)>>,
+    /// Everything that ever left a device.
+    pub pushed: BTreeMap<(Dot, Fingerprint), Sealed>,
+    /// Per file and dot, what left last.
+    pub last_pushed: BTreeMap<(usize, Dot), Fingerprint>,
+    /// Local transactions whose commit is under way.
+    pub pending: Vec<(usize, Dot)>,
+    /// Rows in deltas since each device's last connection.
+    pub rows: BTreeMap<usize, u64>,
+    /// Every increment ever written, per counter: what it can at most show.
+    increments: BTreeMap<(EntityKey, FieldId), i64>,
+    counted: BTreeSet<(Dot, Fingerprint)>,
+}
+
+impl Oracle {
+    /// A device's call was committed: note the ops that it wrote.
+    pub fn after_commit(&mut self, device: usize, store: &MemoryStore, now: i64) {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return;
+        }
+        let dots: BTreeSet<Dot> = pending.iter().map(|(_, d)| *d).collect();
+        for op in store.own_ops().filter(|o| dots.contains(&o.sealed.op.dot)) {
+            let written = Written { sealed: op.sealed.clone(), at: now, sent: false };
+            if self.counted.insert((op.sealed.op.dot, op.sealed.fingerprint)) {
+                for change in op.sealed.op.changes() {
+                    if let Change::Counter(n) = change.change {
+                        let counter = (op.sealed.op.key.clone(), change.field);
+                        *self.increments.entry(counter).or_default() += n;
+                    }
+                }
+            }
+            self.written.insert((device, op.order), written);
+        }
+    }
+
+    /// The increments of a counter that were ever written.
+    pub fn increments_on(&self, key: &EntityKey, field: FieldId) -> i64 {
+        self.increments.get(&(key.clone(), field)).copied().unwrap_or(0)
+    }
+
+    /// A file was put back: what it does not remember was not written.
+    pub fn put_back(&mut self, device: usize, last_order: u64) {
+        self.written.retain(|(d, order), _| *d != device || *order <= last_order);
+        self.last_pushed.retain(|(d, _), _| *d != device);
+    }
+
+    /// A file was copied.
+    pub fn copied(&mut self, from: usize, to: usize) {
+        let copies: Vec<_> = self
+            .written
+            .iter()
+            .filter(|((d, _), _)| *d == from)
+            .map(|((_, order), w)| ((to, *order), w.clone()))
+            .collect();
+        self.written.extend(copies);
+    }
+}
+
+impl World {
+    /// Payloads leave a device.
+    pub fn note_push(&mut self, device: usize, push: &wire::Push) {
+        let payloads = push.transactions.iter().flat_map(|t| &t.ops);
+        for payload in payloads {
+            let sealed = match Sealed::decode(payload) {
+                Ok(sealed) => sealed,
+                Err(e) => {
+                    let message = format!("{} sends no op: {e}", self.devices[device].name);
+                    return self.fail("wire", "I17", message);
+                }
+            };
+            self.note_pushed_op(device, sealed);
+        }
+    }
+
+    fn note_pushed_op(&mut self, device: usize, sealed: Sealed) {
+        let (dot, fingerprint) = (sealed.op.dot, sealed.fingerprint);
+        let own = self.devices[device].store.op(dot).expect("a store in memory does not fail");
+        self.say({
+            let name = &self.devices[device].name;
+            format!("{name} sends {dot:?} {fingerprint:?} {}", told(&sealed))
+        });
+        let before = self.oracle.last_pushed.insert((device, dot), fingerprint);
+        if before.is_some_and(|b| b != fingerprint) && fingerprint != Fingerprint::VOID {
+            self.check_resealed(device, dot, own.as_ref().map(|o| &o.state));
+        }
+        if let Some(own) = own.filter(|o| o.sealed.fingerprint == fingerprint) {
+            let written = Written { sealed: sealed.clone(), at: self.now, sent: true };
+            self.oracle.written.insert((device, own.order), written);
+        }
+        self.oracle.pushed.entry((dot, fingerprint)).or_insert(sealed);
+    }
+
+    /// I7: a payload that was sent changes only after every region that it went to refused it for
+    /// its stamp.
+    fn check_resealed(&mut self, device: usize, dot: Dot, _state: Option<&OpState>) {
+        let refusals = self.oracle.refused.get(&(device, dot));
+        let ahead = refusals.is_some_and(|r| r.iter().any(|(_, code)| code == "clock_ahead"));
+        if ahead {
+            self.mark("restamp");
+            return;
+        }
+        let message = format!("{} rewrote {dot:?} after sending it", self.devices[device].name);
+        self.fail("stamps", "I7", message);
+    }
+
+    /// A region's answer reaches a device.
+    pub fn note_answer(&mut self, device: usize, region: usize, frame: &wire::RegionFrame) {
+        match &frame.kind {
+            Some(FromRegion::Fates(fates)) => self.note_fates(device, region, fates),
+            Some(FromRegion::Durable(d)) => {
+                let Ok(id) = convert::device_id(&d.device) else { return };
+                let Ok(seqs) = convert::seq_set(d.seqs.as_ref()) else { return };
+                for ack in self.oracle.acks.values_mut() {
+                    let dot = ack.sealed.op.dot;
+                    ack.durable |= ack.device == device && dot.device == id && seqs.contains(dot.seq);
+                }
+            }
+            Some(FromRegion::Closed(_)) => self.mark("closed"),
+            Some(FromRegion::Cuts(_)) => self.mark("cuts told"),
+            Some(FromRegion::Denied(_)) => self.mark("denied"),
+            Some(FromRegion::Welcome(w)) if w.known.iter().any(|k| k.closed) => {
+                self.mark("closed id greeted");
+            }
+            Some(FromRegion::Delta(d)) => self.note_delta(device, region, d),
+            _ => {}
+        }
+    }
+
+    fn note_fates(&mut self, device: usize, region: usize, fates: &wire::Fates) {
+        let Ok(id) = convert::device_id(&fates.device) else { return };
+        for fate in &fates.fates {
+            for seq in fate.first..fate.first + u64::from(fate.count) {
+                self.note_fate(device, region, Dot::new(id, seq), fate);
+            }
+        }
+    }
+
+    fn note_fate(&mut self, device: usize, region: usize, dot: Dot, fate: &wire::Fate) {
+        match &fate.kind {
+            Some(wire::fate::Kind::Accepted(_)) => {
+                self.say(format!("region {region} has {dot:?}, durable {}", fate.durable));
+                let Some(fp) = self.oracle.last_pushed.get(&(device, dot)) else { return };
+                let Some(sealed) = self.oracle.pushed.get(&(dot, *fp)).cloned() else { return };
+                let (at, durable) = (self.now, fate.durable);
+                let ack = Ack { region, at, device, durable, sealed };
+                let known = self.oracle.acks.entry((dot, *fp)).or_insert(ack);
+                known.durable |= durable;
+            }
+            Some(wire::fate::Kind::Rejected(r)) => {
+                self.say(format!("region {region} refuses {dot:?}: {}", r.code));
+                self.mark("refused");
+                let refusal = (region, r.code.clone());
+                self.oracle.refused.entry((device, dot)).or_default().insert(refusal);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_delta(&mut self, device: usize, region: usize, delta: &wire::Delta) {
+        use prost::Message;
+        let Ok(body) = wire::Body::decode(delta.body.as_ref()) else {
+            return self.fail("wire", "I17", format!("region {region} sends a bad body"));
+        };
+        *self.oracle.rows.entry(device).or_default() += body.rows.len() as u64;
+        match &delta.place {
+            Some(wire::delta::Place::Chunk(c)) if !c.covering => self.mark("chunk not covering"),
+            Some(wire::delta::Place::Refetched(_)) => self.mark("refetched"),
+            Some(wire::delta::Place::Live(_)) => self.mark("live delta"),
+            _ => {}
+        }
+        self.say({
+            let rows = body.rows.iter().map(|r| {
+                let id = r.key.as_ref().map_or("?", |k| k.id.as_str());
+                if r.left { format!("{id} left") } else { id.to_owned() }
+            });
+            let place = match &delta.place {
+                Some(wire::delta::Place::Chunk(c)) => {
+                    format!("chunk covering {} done {}", c.covering, c.done)
+                }
+                Some(wire::delta::Place::Live(_)) => "live".to_owned(),
+                Some(wire::delta::Place::Refetched(_)) => "refetched".to_owned(),
+                None => "?".to_owned(),
+            };
+            let rows: Vec<String> = rows.collect();
+            let name = &self.devices[device].name;
+            format!("{name} gets {place} of sub {} from region {region}: {rows:?}", delta.sub)
+        });
+    }
+}
+
+/// An op in words.
+pub fn told(sealed: &Sealed) -> String {
+    use landfall_model::op::Action;
+    let op = &sealed.op;
+    let changes = |changes: &[landfall_model::op::FieldChange]| {
+        let told = changes.iter().map(|c| match &c.change {
+            Change::Register { value, .. } => format!("{:x}={value:?}", c.field.0 & 0xfff),
+            Change::Set { add, remove } => {
+                let gone: Vec<_> = remove.iter().map(|r| &r.value).collect();
+                format!("+{add:?} -{gone:?}")
+            }
+            Change::Counter(n) => format!("+{n}"),
+            Change::Text(t) => format!("{t:?}"),
+        });
+        told.collect::<Vec<_>>().join(" ")
+    };
+    let what = match &op.action {
+        Action::Create { changes: c, .. } => format!("create {}", changes(c)),
+        Action::Update(c) => format!("update {}", changes(c)),
+        Action::Delete => "delete".to_owned(),
+        Action::Void => "void".to_owned(),
+    };
+    let (key, births, tx) = (&op.key, &op.births, op.tx);
+    format!("{}:{} {what} (births {births:?}, tx {}+{})", key.home, key.id, tx.first, tx.count)
+}

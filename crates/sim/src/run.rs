@@ -1,0 +1,149 @@
+//! One run: people and faults, then healing, then the checks.
+
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::world::{Event, World};
+use crate::{Options, Outcome, checkers};
+use landfall_sync::device::store::Store;
+use landfall_sync::mutant;
+
+/// How long everything may take to settle once faults are over, in virtual time.
+const SETTLE_MS: i64 = 180_000;
+
+/// Checked this often, and settled if so this many times in a row.
+const SETTLE_STEP_MS: i64 = 700;
+const SETTLED_TIMES: usize = 3;
+
+/// Run one seed.
+pub fn run_seed(seed: u64, options: &Options) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let plan = Plan::draw(&mut rng, options.weather);
+    run_plan(seed, options, plan, rng)
+}
+
+/// Run a world of a given plan.
+pub fn run_plan(seed: u64, options: &Options, plan: Plan, rng: Rng) -> Outcome {
+    mutant::set(options.mutant);
+    mutant::set_chunk_rows(plan.chunk_rows);
+    let mut world = World::new(seed, options, plan, rng);
+    world.add_regions();
+    world.add_devices();
+    world.after(50, Event::Act);
+    world.after(400, Event::Fault);
+    world.live_through();
+    world.settle();
+    if world.failure.is_none() {
+        checkers::run(&mut world);
+    }
+    mutant::set(None);
+    mutant::set_chunk_rows(usize::MAX);
+    world.outcome()
+}
+
+/// Run a world without devices: hand-made pushes, to any region and again and again.
+pub fn run_regions(seed: u64, options: &Options) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let plan = Plan { devices: 0, ..Plan::draw(&mut rng, options.weather) };
+    mutant::set(options.mutant);
+    let mut world = World::new(seed, options, plan, rng);
+    world.add_regions();
+    world.after(50, Event::Hand);
+    world.after(400, Event::Fault);
+    world.live_through();
+    world.settle();
+    if world.failure.is_none() {
+        checkers::run(&mut world);
+    }
+    mutant::set(None);
+    world.outcome()
+}
+
+impl World {
+    /// Until all has been written, and a little longer.
+    pub fn live_through(&mut self) {
+        while self.acts_left > 0 && self.failure.is_none() {
+            let until = self.now + 500;
+            self.run_until(until);
+        }
+        let more = self.rng.between(0, 5_000);
+        self.run_until(self.now + more);
+    }
+
+    /// Heal and wait until nothing is left to do.
+    pub fn settle(&mut self) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.heal();
+        let bound = self.now + SETTLE_MS;
+        let mut times = 0;
+        while self.failure.is_none() && times < SETTLED_TIMES {
+            self.run_until(self.now + SETTLE_STEP_MS);
+            match self.unsettled() {
+                None => times += 1,
+                Some(what) if self.now > bound => self.fail("liveness", "I10", what),
+                Some(_) => times = 0,
+            }
+        }
+        self.say("settled".to_owned());
+    }
+
+    /// What is still to be done, if anything.
+    fn unsettled(&mut self) -> Option<String> {
+        let live = self.live_regions();
+        for region in &live {
+            let Some(node) = self.regions[*region].node.as_ref() else {
+                return Some(format!("region {region} is down"));
+            };
+            let first = self.regions[live[0]].node.as_ref().map(|n| n.vector());
+            if first != Some(node.vector()) {
+                let (a, b) = (first, node.vector());
+                return Some(format!("regions hold different logs: {a:?} and {b:?}"));
+            }
+        }
+        if self.hands.unanswered() > 0 {
+            return Some("a hand-made op has no answer".to_owned());
+        }
+        (0..self.devices.len()).find_map(|d| self.unsettled_device(d))
+    }
+
+    fn unsettled_device(&mut self, device: usize) -> Option<String> {
+        let sim = &mut self.devices[device];
+        let name = &sim.name;
+        if sim.conn.is_none() {
+            return Some(format!("{name} is offline"));
+        }
+        if let Some(op) = sim.store.own_ops().find(|o| o.in_outbox()) {
+            let (dot, state) = (op.sealed.op.dot, &op.state);
+            return Some(format!("{name} still has {dot:?} in its outbox: {state:?}"));
+        }
+        let subs = sim.store.subscriptions().expect("a store in memory does not fail");
+        for (scope, sub) in subs {
+            let busy = sub.pass.is_some() || sub.loading || sub.provisional.is_some();
+            if busy && sub.denied.is_none() {
+                return Some(format!("{name} is not done with {scope}: {sub:?}"));
+            }
+            let refetches = sim.store.refetches(&scope, 5).expect("a store in memory does not fail");
+            if !refetches.is_empty() {
+                return Some(format!("{name} still asks for {refetches:?} in {scope}"));
+            }
+            let first = self.regions.iter().find(|r| !r.lost).and_then(|r| r.node.as_ref());
+            if first.is_some_and(|n| !sub.cursor.covers(n.vector())) {
+                return Some(format!("{name} has not caught up in {scope}"));
+            }
+        }
+        None
+    }
+
+    fn outcome(self) -> Outcome {
+        let events = self.trace.all.clone();
+        Outcome {
+            passed: self.failure.is_none(),
+            failure: self.failure,
+            trace_hash: self.trace.hash(),
+            steps: self.trace.steps(),
+            marks: self.marks,
+            events,
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Does a value fit its field? What one edit asks of each field, checked and gathered.
+
+use super::node::FieldEdit;
+use super::refused::Problem;
+use crate::limits;
+use landfall_model::id::FieldId;
+use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
+use landfall_model::value::{Member, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All that one edit does to one field.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Wanted {
+    Put(Value),
+    Set {
+        add: BTreeSet<Value>,
+        remove: BTreeSet<Value>,
+    },
+    Increment(i64),
+    Splices(Vec<Splice>),
+    /// A text change that was made before: the blob of a refused op.
+    Blob(Vec<u8>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Splice {
+    pub at: usize,
+    pub delete: usize,
+    pub insert: String,
+}
+
+pub(super) type WantedFields = BTreeMap<FieldId, Wanted>;
+
+/// A field that is to blame, if one is known by name.
+pub(super) type Fault = (Option<String>, Problem);
+
+/// Check each field edit and gather them by field: of several puts the last counts, the others
+/// add up.
+pub(super) fn gather(
+    schema: &Schema,
+    kind: &EntityType,
+    id: &str,
+    edits: &[(FieldId, FieldEdit)],
+) -> Result<WantedFields, Fault> {
+    let mut wanted = WantedFields::new();
+    for (field_id, edit) in edits {
+        let field = kind.field(*field_id).ok_or((None, Problem::UnknownField))?;
+        let fault = |problem| (Some(field.name.clone()), problem);
+        if Some(field.id) == kind.id_field() {
+            match edit {
+                FieldEdit::Put(Value::Text(s)) if s == id => continue,
+                _ => return Err(fault(Problem::FixedHome)),
+            }
+        }
+        check_edit(schema, field, edit).map_err(fault)?;
+        add(wanted.entry(field.id), edit).map_err(fault)?;
+    }
+    Ok(wanted)
+}
+
+fn add(
+    entry: std::collections::btree_map::Entry<'_, FieldId, Wanted>,
+    edit: &FieldEdit,
+) -> Result<(), Problem> {
+    match edit {
+        FieldEdit::Put(value) => {
+            entry.insert_entry(Wanted::Put(value.clone()));
+        }
+        FieldEdit::Add(value) => {
+            let set = entry.or_insert_with(empty_set);
+            let Wanted::Set { add, .. } = set else { return Err(Problem::WrongEdit) };
+            add.insert(value.clone());
+        }
+        FieldEdit::Remove(value) => {
+            let set = entry.or_insert_with(empty_set);
+            let Wanted::Set { add, remove } = set else { return Err(Problem::WrongEdit) };
+            add.remove(value);
+            remove.insert(value.clone());
+        }
+        FieldEdit::Increment(by) => {
+            let Wanted::Increment(sum) = entry.or_insert(Wanted::Increment(0)) else {
+                return Err(Problem::WrongEdit);
+            };
+            *sum = sum.checked_add(*by).ok_or(Problem::Overflow)?;
+        }
+        FieldEdit::Splice { at, delete, insert } => {
+            let Wanted::Splices(splices) = entry.or_insert_with(|| Wanted::Splices(Vec::new()))
+            else {
+                return Err(Problem::WrongEdit);
+            };
+            splices.push(Splice { at: *at, delete: *delete, insert: insert.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn empty_set() -> Wanted {
+    Wanted::Set { add: BTreeSet::new(), remove: BTreeSet::new() }
+}
+
+/// A create gives every required field a value.
+pub(super) fn check_required(kind: &EntityType, wanted: &WantedFields) -> Result<(), Fault> {
+    let given = |f: &Field| matches!(wanted.get(&f.id), Some(Wanted::Put(v)) if !v.is_null());
+    let missing = kind.fields.iter().find(|f| {
+        f.required
+            && f.merge == Merge::Register
+            && f.default.is_none()
+            && Some(f.id) != kind.id_field()
+            && !given(f)
+    });
+    match missing {
+        Some(f) => Err((Some(f.name.clone()), Problem::Required)),
+        None => Ok(()),
+    }
+}
+
+/// Names that go over the wire.
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
+    if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
+        return Err(Problem::BadName);
+    }
+    Ok(())
+}
+
+fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Problem> {
+    match (field.merge, edit) {
+        (Merge::Register, FieldEdit::Put(Value::Null)) if field.required => Err(Problem::Required),
+        (Merge::Register, FieldEdit::Put(Value::Null)) => Ok(()),
+        (Merge::Register, FieldEdit::Put(value)) => check_value(schema, &field.kind, value),
+        (Merge::Set, FieldEdit::Add(value) | FieldEdit::Remove(value)) => {
+            let element = match &field.kind {
+                FieldKind::List(element) => element,
+                element => element,
+            };
+            check_value(schema, element, value)
+        }
+        (Merge::Counter, FieldEdit::Increment(_)) | (Merge::Text, FieldEdit::Splice { .. }) => {
+            Ok(())
+        }
+        _ => Err(Problem::WrongEdit),
+    }
+}
+
+fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), Problem> {
+    let when = |ok: bool, problem| if ok { Ok(()) } else { Err(problem) };
+    match (kind, value) {
+        (FieldKind::Id | FieldKind::Ref(_), Value::Text(s)) => check_name(s),
+        (FieldKind::Int, Value::Int(i)) => when(i32::try_from(*i).is_ok(), Problem::OutOfRange),
+        (FieldKind::Decimal { precision, .. }, Value::Int(unscaled)) => {
+            let bound = 10_u64.checked_pow(u32::from(*precision)).unwrap_or(u64::MAX);
+            when(unscaled.unsigned_abs() < bound, Problem::OutOfRange)
+        }
+        (FieldKind::Date, Value::Text(s)) => when(is_date(s), Problem::WrongValue),
+        (FieldKind::LocalTime, Value::Text(s)) => when(is_time(s), Problem::WrongValue),
+        (FieldKind::ZonedDateTime, Value::Text(s)) => when(is_zoned(s), Problem::WrongValue),
+        (FieldKind::Enum(name), Value::Text(s)) => {
+            let Some(members) = schema.enums.get(name) else { return Ok(()) };
+            let known = !members.closed || members.values.contains(s);
+            check_name(s).and(when(known, Problem::UnknownMember))
+        }
+        (FieldKind::Object(name), Value::Object(members)) => match schema.values.get(name) {
+            Some(object) => check_object(schema, object, members),
+            None => Err(Problem::WrongValue),
+        },
+        (FieldKind::List(element), Value::List(values)) => {
+            values.iter().try_for_each(|v| check_value(schema, element, v))
+        }
+        (FieldKind::Int64 | FieldKind::Instant, Value::Int(_))
+        | (FieldKind::Float, Value::Float(_))
+        | (FieldKind::Boolean, Value::Bool(_))
+        | (FieldKind::Bytes, Value::Bytes(_))
+        | (FieldKind::String | FieldKind::Json | FieldKind::Blob, Value::Text(_)) => Ok(()),
+        _ => Err(Problem::WrongValue),
+    }
+}
+
+/// Members ascend, belong to the object, and none that is required is missing.
+fn check_object(schema: &Schema, object: &ValueType, members: &[Member]) -> Result<(), Problem> {
+    if !members.windows(2).all(|w| w[0].field < w[1].field) {
+        return Err(Problem::WrongValue);
+    }
+    for member in members {
+        let field = object.fields.iter().find(|f| f.id == member.field);
+        let field = field.ok_or(Problem::WrongValue)?;
+        match &member.value {
+            Value::Null if field.required => return Err(Problem::Required),
+            Value::Null => {}
+            value => check_value(schema, &field.kind, value)?,
+        }
+    }
+    let given = |f: &Field| members.iter().any(|m| m.field == f.id);
+    let missing = object.fields.iter().any(|f| f.required && f.default.is_none() && !given(f));
+    if missing { Err(Problem::Required) } else { Ok(()) }
+}
+
+/// `2026-01-31`
+fn is_date(s: &str) -> bool {
+    let parts: Vec<&str> = s.split('-').collect();
+    let [year, month, day] = parts[..] else { return false };
+    let (Some(y), Some(m), Some(d)) = (digits(year, 4), digits(month, 2), digits(day, 2)) else {
+        return false;
+    };
+    let leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+    let days = match m {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    (1..=days).contains(&d)
+}
+
+/// `23:59`, `23:59:59`, `23:59:59.125`
+fn is_time(s: &str) -> bool {
+    let (clock, fraction) = match s.split_once('.') {
+        Some((clock, fraction)) => (clock, Some(fraction)),
+        None => (s, None),
+    };
+    let parts: Vec<&str> = clock.split(':').collect();
+    let within = |part: &str, max: u32| digits(part, 2).is_some_and(|n| n <= max);
+    let fraction_ok = fraction.is_none_or(|f| {
+        parts.len() == 3 && (1..=9).contains(&f.len()) && f.bytes().all(|b| b.is_ascii_digit())
+    });
+    let clock_ok = match parts[..] {
+        [h, m] => within(h, 23) && within(m, 59),
+        [h, m, s] => within(h, 23) && within(m, 59) && within(s, 59),
+        _ => false,
+    };
+    clock_ok && fraction_ok
+}
+
+/// A date, `T`, a time, and then an offset, a zone name in brackets, or both.
+fn is_zoned(s: &str) -> bool {
+    let Some((date, rest)) = s.split_once('T') else { return false };
+    let Some(end) = rest.find(['Z', '+', '-', '[']) else { return false };
+    is_date(date) && is_time(&rest[..end]) && s.len() <= limits::NAME_BYTES_MAX
+}
+
+fn digits(s: &str, count: usize) -> Option<u32> {
+    let all = s.len() == count && s.bytes().all(|b| b.is_ascii_digit());
+    all.then(|| s.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_times_are_told_from_text() {
+        assert!(["2026-01-31", "2024-02-29", "0001-12-01"].into_iter().all(is_date));
+        assert!(!["2026-02-29", "2026-13-01", "2026-1-31", "31.1.2026", ""].into_iter().any(is_date));
+        assert!(["23:59", "00:00:00", "12:30:15.125"].into_iter().all(is_time));
+        assert!(!["24:00", "12:60", "12", "12:30.5", "12:30:15."].into_iter().any(is_time));
+        assert!(is_zoned("2026-01-31T12:30:00+01:00[Europe/Paris]"));
+        assert!(!is_zoned("2026-01-31T12:30:00"));
+    }
+
+    #[test]
+    fn a_decimal_has_no_more_digits_than_its_precision() {
+        let schema = Schema {
+            types: BTreeMap::new(),
+            values: BTreeMap::new(),
+            enums: BTreeMap::new(),
+        };
+        let kind = FieldKind::Decimal { precision: 3, scale: 2 };
+        let check = |v| check_value(&schema, &kind, &Value::Int(v));
+        assert_eq!(check(-999), Ok(()));
+        assert_eq!(check(1_000), Err(Problem::OutOfRange));
+        assert_eq!(check(i64::MIN), Err(Problem::OutOfRange));
+    }
+}

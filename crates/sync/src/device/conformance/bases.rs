@@ -1,0 +1,203 @@
+//! Checks of base rows, what hangs on them, and how they are found.
+
+use super::{base, dot, key, ok, own, text};
+use crate::device::store::{Base, Store, TextMark};
+use landfall_model::id::{EntityKey, FieldId, TypeId};
+use landfall_model::text::Text;
+
+pub(super) fn bases_come_back_whole<S: Store>(s: &mut S) {
+    let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
+    let first = base("one", 1, &["s/1"]);
+    ok(s.put_base(&a, &first));
+    ok(s.put_base(&b, &Base::default()));
+    assert_eq!(ok(s.base(&a)), Some(first));
+    assert_eq!(ok(s.base(&b)), Some(Base::default()));
+
+    let second = base("two", 2, &["s/1", "driver/9"]);
+    ok(s.put_base(&a, &second));
+    assert_eq!(ok(s.base(&a)), Some(second));
+
+    ok(s.remove_base(&a));
+    ok(s.remove_base(&a));
+    assert_eq!(ok(s.base(&a)), None);
+    assert_eq!(ok(s.base(&b)), Some(Base::default()));
+}
+
+pub(super) fn bases_are_walked_in_key_order<S: Store>(s: &mut S) {
+    let keys: Vec<EntityKey> = (10..20).map(|n| key("s/1", 1, &n.to_string())).collect();
+    for key in keys.iter().rev() {
+        ok(s.put_base(key, &base(&key.id, 1, &["s/1"])));
+    }
+    let walked = |s: &mut S, after: Option<&EntityKey>, limit| -> Vec<EntityKey> {
+        ok(s.bases(after, limit))
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect()
+    };
+    assert_eq!(walked(s, None, usize::MAX), keys);
+    assert_eq!(walked(s, None, 3), keys[..3]);
+    assert_eq!(walked(s, Some(&keys[2]), 4), keys[3..7]);
+    assert_eq!(walked(s, Some(&keys[9]), 4), []);
+    assert_eq!(walked(s, None, 0), []);
+    // A place need not name a row that is there.
+    assert_eq!(walked(s, Some(&key("s/1", 1, "175")), 1), keys[8..9]);
+    assert_eq!(
+        ok(s.bases(None, 1)),
+        [(keys[0].clone(), base("10", 1, &["s/1"]))]
+    );
+}
+
+pub(super) fn keys_order_by_home_then_kind_then_id<S: Store>(s: &mut S) {
+    let keys = [
+        key("a", u32::MAX, "é"),
+        key("a", u32::MAX, "𝄞"),
+        key("a/", 1, "z"),
+        key("b", 2, "B"),
+        key("b", 2, "a"),
+        key("b", 10, "A"),
+        key("b", 1 << 31, ""),
+    ];
+    assert!(keys.is_sorted());
+    for key in keys.iter().rev() {
+        ok(s.put_base(key, &base("x", 1, &["all"])));
+    }
+    let walked: Vec<EntityKey> = ok(s.bases(None, 100)).into_iter().map(|(k, _)| k).collect();
+    assert_eq!(walked, keys);
+    assert_eq!(ok(s.held_by("all", None, 100)), keys);
+    for (at, key) in keys.iter().enumerate() {
+        let behind: Vec<EntityKey> = ok(s.bases(Some(key), 100))
+            .into_iter()
+            .map(|(k, _)| k)
+            .collect();
+        assert_eq!(behind, keys[at + 1..]);
+        assert_eq!(ok(s.held_by("all", Some(key), 100)), keys[at + 1..]);
+    }
+}
+
+pub(super) fn holds_follow_the_base_row<S: Store>(s: &mut S) {
+    let (a, b) = (key("w/1", 1, "a"), key("w/2", 1, "b"));
+    ok(s.put_base(&b, &base("b", 1, &["w/2", "driver/9"])));
+    ok(s.put_base(&a, &base("a", 1, &["w/1", "driver/9"])));
+    assert_eq!(ok(s.held_by("driver/9", None, 10)), [a.clone(), b.clone()]);
+    assert_eq!(ok(s.held_by("driver/9", None, 1)), std::slice::from_ref(&a));
+    assert_eq!(
+        ok(s.held_by("driver/9", Some(&a), 10)),
+        std::slice::from_ref(&b)
+    );
+    assert_eq!(ok(s.held_by("w/1", None, 10)), std::slice::from_ref(&a));
+    assert_eq!(ok(s.held_by("driver", None, 10)), []);
+    assert_eq!(ok(s.held_by("driver/99", None, 10)), []);
+
+    ok(s.put_base(&a, &base("a", 1, &["driver/8"])));
+    assert_eq!(
+        ok(s.held_by("driver/9", None, 10)),
+        std::slice::from_ref(&b)
+    );
+    assert_eq!(
+        ok(s.held_by("driver/8", None, 10)),
+        std::slice::from_ref(&a)
+    );
+    assert_eq!(ok(s.held_by("w/1", None, 10)), []);
+
+    ok(s.remove_base(&b));
+    assert_eq!(ok(s.held_by("driver/9", None, 10)), []);
+    assert_eq!(ok(s.held_by("w/2", None, 10)), []);
+}
+
+pub(super) fn base_texts_come_and_go<S: Store>(s: &mut S) {
+    let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
+    let (one, two) = (text(1), text(2));
+    ok(s.put_base_text(&a, FieldId(1), &one));
+    ok(s.put_base_text(&a, FieldId(2), &two));
+    ok(s.put_base_text(&b, FieldId(1), &two));
+    assert_eq!(ok(s.base_text(&a, FieldId(1))), one);
+    assert_eq!(ok(s.base_text(&a, FieldId(2))), two);
+    ok(s.put_base_text(&a, FieldId(1), &two));
+    assert_eq!(ok(s.base_text(&a, FieldId(1))), two);
+    ok(s.put_base_text(&a, FieldId(1), &Text::default()));
+    ok(s.put_base_text(&a, FieldId(1), &Text::default()));
+    assert!(ok(s.base_text(&a, FieldId(1))).is_empty());
+    assert_eq!(ok(s.base_text(&a, FieldId(2))), two);
+    assert_eq!(ok(s.base_text(&b, FieldId(1))), two);
+}
+
+/// A row that left the device's scopes leaves its disk, texts and all.
+pub(super) fn a_base_row_takes_its_texts_along<S: Store>(s: &mut S) {
+    let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
+    for key in [&a, &b] {
+        ok(s.put_base(key, &base("x", 1, &["s/1"])));
+        ok(s.put_base_text(key, FieldId(0), &text(1)));
+        ok(s.put_base_text(key, FieldId(u32::MAX), &text(2)));
+    }
+    ok(s.put_base(&a, &base("y", 2, &[])));
+    assert_eq!(ok(s.base_text(&a, FieldId(0))), text(1));
+    ok(s.remove_base(&a));
+    assert!(ok(s.base_text(&a, FieldId(0))).is_empty());
+    assert!(ok(s.base_text(&a, FieldId(u32::MAX))).is_empty());
+    assert_eq!(ok(s.base_text(&b, FieldId(0))), text(1));
+}
+
+pub(super) fn text_marks_go_with_the_base_row<S: Store>(s: &mut S) {
+    let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
+    let mark = |n| TextMark {
+        births: vec![dot(1, n), dot(2, n)],
+        version: vec![n as u8, 0],
+    };
+    ok(s.put_base(&a, &Base::default()));
+    for (key, field, n) in [(&a, 1, 1), (&a, 2, 2), (&b, 1, 3), (&a, 1, 4)] {
+        ok(s.put_text_mark(key, FieldId(field), Some(&mark(n))));
+    }
+    assert_eq!(ok(s.text_mark(&a, FieldId(1))), Some(mark(4)));
+    assert_eq!(ok(s.text_mark(&a, FieldId(2))), Some(mark(2)));
+    ok(s.put_text_mark(&a, FieldId(1), None));
+    ok(s.put_text_mark(&a, FieldId(1), None));
+    assert_eq!(ok(s.text_mark(&a, FieldId(1))), None);
+    ok(s.remove_base(&a));
+    assert_eq!(ok(s.text_mark(&a, FieldId(2))), None);
+    assert_eq!(ok(s.text_mark(&b, FieldId(1))), Some(mark(3)));
+}
+
+pub(super) fn children_are_noted_once<S: Store>(s: &mut S) {
+    let (p, q) = (key("s/1", 1, "p"), key("s/1", 1, "q"));
+    let (a, b) = (key("s/1", 2, "a"), key("s/1", 2, "b"));
+    for child in [&b, &a, &b] {
+        ok(s.put_child(&p, child));
+    }
+    ok(s.put_child(&q, &b));
+    assert_eq!(ok(s.children(&p)), [a.clone(), b.clone()]);
+    assert_eq!(ok(s.children(&q)), std::slice::from_ref(&b));
+    assert_eq!(ok(s.children(&a)), []);
+}
+
+pub(super) fn names_are_found_in_any_home<S: Store>(s: &mut S) {
+    for home in ["s/3", "s/2", "s/1"] {
+        ok(s.put_base(&key(home, 1, "a"), &Base::default()));
+    }
+    for other in [key("s/1", 2, "a"), key("s/1", 1, "aa"), key("s/1", 1, "")] {
+        ok(s.put_base(&other, &Base::default()));
+    }
+    let homes = |homes: &[&str], id: &str| -> Vec<EntityKey> {
+        homes.iter().map(|home| key(home, 1, id)).collect()
+    };
+    assert_eq!(
+        ok(s.find(TypeId(1), "a")),
+        homes(&["s/1", "s/2", "s/3"], "a")
+    );
+    assert_eq!(ok(s.find(TypeId(3), "a")), []);
+    ok(s.remove_base(&key("s/1", 1, "a")));
+    assert_eq!(ok(s.find(TypeId(1), "a")), homes(&["s/2", "s/3"], "a"));
+    // Own ops count, and an entity that has both is named once.
+    ok(s.put_op(&own(1, 1, 1, "a")));
+    ok(s.put_op(&own(1, 2, 2, "b")));
+    ok(s.put_op(&own(1, 3, 3, "b")));
+    assert_eq!(
+        ok(s.find(TypeId(1), "a")),
+        homes(&["s/1", "s/2", "s/3"], "a")
+    );
+    ok(s.put_base(&key("s/1", 1, "a"), &Base::default()));
+    assert_eq!(
+        ok(s.find(TypeId(1), "a")),
+        homes(&["s/1", "s/2", "s/3"], "a")
+    );
+    assert_eq!(ok(s.find(TypeId(1), "b")), homes(&["s/1"], "b"));
+}

@@ -1,0 +1,314 @@
+//! Deltas: rows of a scope, and what they mean for its cursor.
+//!
+//! A cursor moves only at the end of a pass of a region that covers it, or with a live change of
+//! such a region. What another region shows is taken in for what it is worth, and asked for again.
+
+use super::call::Call;
+use super::install::{Row, Snapshot};
+use super::session::Handled;
+use super::store::{Pass, Store, Subscription};
+use crate::convert::{self, Malformed};
+use crate::wire::delta::Place;
+use crate::wire::device_frame::Kind;
+use crate::{limits, wire};
+use landfall_model::codec;
+use landfall_model::entity::Entity;
+use landfall_model::id::{DeviceId, EntityKey, FieldId};
+use landfall_model::vector::{SeqSet, Vector};
+use prost::Message;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows asked for in one Refetch.
+const REFETCH_KEYS: usize = 256;
+
+/// How long to wait before rows are asked for again without a sign that the region has them.
+const REFETCH_RETRY_MS: i64 = 30_000;
+
+/// Removed rows that are remembered for the case of a cut.
+const REMOVED_MAX: usize = 10_000;
+
+/// A delta with its parts checked.
+struct Parsed {
+    rows: Vec<Row>,
+    place: Where,
+}
+
+enum Where {
+    Chunk { start: Vector, done: bool, last: Option<EntityKey>, covering: bool, rows: (u64, u64) },
+    Live { advance: Vector },
+    Refetched { absent: Vec<EntityKey>, at: Vector },
+}
+
+impl<S: Store> Call<'_, S> {
+    pub fn on_delta(
+        &mut self,
+        delta: wire::Delta,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Handled<S::Error> {
+        let bytes = delta.body.len() as u64;
+        let sub = delta.sub;
+        let received = match self.note_received(&delta.received) {
+            Ok(received) => received,
+            Err(m) => return Ok(Err(m)),
+        };
+        let parsed = match parse(&delta) {
+            Ok(parsed) => parsed,
+            Err(m) => return Ok(Err(m)),
+        };
+        if self.used_elsewhere() {
+            // A copy of this file is at work. Which of the rows have this file's ops in them
+            // cannot be told: take none, and come back under another id.
+            self.renew(random)?;
+            return Ok(Ok(()));
+        }
+        self.give_credit(bytes);
+        let Some(session) = &self.node.session else { return Ok(Ok(())) };
+        let Some(open) = session.subs.get(&sub) else { return Ok(Ok(())) };
+        let scope = open.scope.clone();
+        let Some(subscription) = self.store.subscription(&scope)? else { return Ok(Ok(())) };
+        let snapshot = Snapshot {
+            scope,
+            received,
+            refetched: match &parsed.place {
+                Where::Refetched { at, .. } => Some(at.clone()),
+                _ => None,
+            },
+        };
+        self.take_in(sub, subscription, parsed, &snapshot)?;
+        Ok(Ok(()))
+    }
+
+    /// What the region had received when it read the rows. Only this tells which own ops are in
+    /// them; what the session knows besides may be newer.
+    fn note_received(
+        &mut self,
+        received: &[wire::SeqSet],
+    ) -> Result<BTreeMap<DeviceId, SeqSet>, Malformed> {
+        let mut sets = BTreeMap::new();
+        let Some(session) = &mut self.node.session else { return Ok(sets) };
+        if received.len() > session.ids.len() {
+            return Err(Malformed("received numbers"));
+        }
+        for (id, set) in session.ids.iter().zip(received) {
+            let set = convert::seq_set(Some(set))?;
+            session.received.entry(*id).or_default().union(&set);
+            sets.insert(*id, set);
+        }
+        Ok(sets)
+    }
+
+    fn give_credit(&mut self, bytes: u64) {
+        let Some(session) = &mut self.node.session else { return };
+        session.consumed = session.consumed.saturating_add(bytes);
+        if session.consumed >= limits::CREDIT_BYTES / 4 {
+            let bytes = std::mem::take(&mut session.consumed);
+            self.send(Kind::Credit(wire::Credit { bytes }));
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        number: u32,
+        mut sub: Subscription,
+        parsed: Parsed,
+        from: &Snapshot,
+    ) -> Result<(), S::Error> {
+        if sub.denied.take().is_some() {
+            self.forget_subscribed();
+        }
+        let rows = &parsed.rows;
+        match parsed.place {
+            Where::Chunk { start, done, last, covering, rows: count } => {
+                self.note_held(&start);
+                self.sub_state(number, |s| s.covering = covering);
+                self.install_all(rows, from, !covering)?;
+                if covering {
+                    self.move_pass(&mut sub, start, done, last);
+                    (sub.rows_taken, sub.rows_total) = count;
+                } else if done {
+                    let region = self.node.session.as_ref().and_then(|s| s.region);
+                    sub.provisional = region.map(|r| (r, start));
+                }
+                self.store.put_subscription(&from.scope, &sub)?;
+                self.progress(&from.scope, count.0, count.1.max(count.0), covering && done);
+                if covering && done {
+                    self.prune_removed()?;
+                    self.refetch(number, false)?;
+                }
+            }
+            Where::Live { advance } => {
+                self.note_held(&advance);
+                let covering = self.sub_state(number, |s| s.covering);
+                let moves = covering && sub.pass.is_none();
+                self.install_all(rows, from, !covering)?;
+                if moves {
+                    sub.cursor.join(&advance);
+                } else if let Some((region, seen)) = &mut sub.provisional
+                    && self.node.session.as_ref().and_then(|s| s.region) == Some(*region)
+                {
+                    seen.join(&advance);
+                }
+                self.store.put_subscription(&from.scope, &sub)?;
+                self.refetch(number, false)?;
+            }
+            Where::Refetched { absent, at } => {
+                self.note_held(&at);
+                self.store.put_subscription(&from.scope, &sub)?;
+                self.sub_state(number, |s| s.refetching = false);
+                for row in rows {
+                    if self.install(row, from)? {
+                        self.store.remove_refetch(&from.scope, &row.key)?;
+                    }
+                }
+                for key in absent {
+                    if self.leave(&key, &at, from)? {
+                        self.store.remove_refetch(&from.scope, &key)?;
+                    }
+                }
+                self.refetch(number, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sub_state<T: Default>(
+        &mut self,
+        number: u32,
+        f: impl FnOnce(&mut super::session::Sub) -> T,
+    ) -> T {
+        let session = self.node.session.as_mut();
+        session.and_then(|s| s.subs.get_mut(&number)).map(f).unwrap_or_default()
+    }
+
+    fn install_all(
+        &mut self,
+        rows: &[Row],
+        from: &Snapshot,
+        again: bool,
+    ) -> Result<(), S::Error> {
+        for row in rows {
+            self.install(row, from)?;
+            if again {
+                self.store.add_refetch(&from.scope, &row.key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One chunk of a pass that covers the cursor.
+    fn move_pass(
+        &mut self,
+        sub: &mut Subscription,
+        start: Vector,
+        done: bool,
+        last: Option<EntityKey>,
+    ) {
+        let (start, from, after) = match sub.pass.take() {
+            // The rows of a pass that went through several regions are as old as the oldest.
+            Some(open) => (open.start.meet(&start), open.from, last.or(open.after)),
+            None => (start, sub.cursor.clone(), last),
+        };
+        if done {
+            sub.cursor.join(&start);
+            sub.provisional = None;
+            sub.loading = false;
+        } else {
+            sub.pass = Some(Pass { start, after, from });
+            sub.loading = true;
+        }
+    }
+
+    /// Ask for rows by name, if the region covers the cursor and is known to have what is here of
+    /// them; `anyway` asks without knowing.
+    pub fn refetch(&mut self, number: u32, anyway: bool) -> Result<(), S::Error> {
+        let Some(session) = &self.node.session else { return Ok(()) };
+        let Some(sub) = session.subs.get(&number) else { return Ok(()) };
+        if sub.refetching || !sub.covering {
+            return Ok(());
+        }
+        let (scope, held) = (sub.scope.clone(), session.vector.clone());
+        let mut keys = Vec::new();
+        for key in self.store.refetches(&scope, REFETCH_KEYS)? {
+            let base = self.store.base(&key)?;
+            if anyway || base.is_none_or(|b| held.covers(&b.touch)) {
+                keys.push(convert::wire_key(&key));
+            }
+        }
+        if !keys.is_empty() {
+            self.sub_state(number, |s| s.refetching = true);
+            self.send(Kind::Refetch(wire::Refetch { sub: number, keys }));
+        }
+        Ok(())
+    }
+
+    /// Regions catch up with one another without a change in the scope that would say so.
+    pub fn refetch_overdue(&mut self) -> Result<(), S::Error> {
+        let now = self.now_ms;
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        if now.saturating_sub(session.refetched_ms).abs() < REFETCH_RETRY_MS {
+            return Ok(());
+        }
+        session.refetched_ms = now;
+        let numbers: Vec<u32> = session.subs.keys().copied().collect();
+        numbers.into_iter().try_for_each(|n| self.refetch(n, true))
+    }
+
+    /// Forget removed rows that no cut can bring back, and those beyond the limit.
+    fn prune_removed(&mut self) -> Result<(), S::Error> {
+        let removed = self.store.removed()?;
+        let mut left = removed.len();
+        for (scope, key, touch) in removed {
+            if left > REMOVED_MAX || self.node.safe.covers(&touch) {
+                self.store.forget_removed(&scope, &key)?;
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse(delta: &wire::Delta) -> Result<Parsed, Malformed> {
+    let body = wire::Body::decode(delta.body.clone()).map_err(|_| Malformed("rows"))?;
+    let rows = body.rows.iter().map(|r| parse_row(r, &body.masks)).collect::<Result<_, _>>()?;
+    let place = match delta.place.as_ref().ok_or(Malformed("delta"))? {
+        Place::Chunk(c) => Where::Chunk {
+            start: convert::vector(c.start.as_ref())?,
+            done: c.done,
+            last: c.last.as_ref().map(|k| convert::key(Some(k))).transpose()?,
+            covering: c.covering,
+            rows: (c.rows_so_far, c.rows_total),
+        },
+        Place::Live(l) => Where::Live { advance: convert::vector(l.advance.as_ref())? },
+        Place::Refetched(r) => Where::Refetched {
+            absent: r.absent.iter().map(|k| convert::key(Some(k))).collect::<Result<_, _>>()?,
+            at: convert::vector(r.at.as_ref())?,
+        },
+    };
+    Ok(Parsed { rows, place })
+}
+
+fn parse_row(row: &wire::Row, masks: &[wire::Mask]) -> Result<Row, Malformed> {
+    let entity = match row.left {
+        true => Entity::default(),
+        false => codec::from_bytes(&row.state).map_err(|_| Malformed("row"))?,
+    };
+    let text = |t: &wire::TextField| {
+        let text = codec::from_bytes(&t.text).map_err(|_| Malformed("text"))?;
+        Ok((FieldId(t.field), text))
+    };
+    let shown = match row.mask {
+        0 => None,
+        n => {
+            let mask = masks.get(n as usize - 1).ok_or(Malformed("mask"))?;
+            Some(mask.shown.iter().map(|f| FieldId(*f)).collect::<BTreeSet<_>>())
+        }
+    };
+    Ok(Row {
+        key: convert::key(row.key.as_ref())?,
+        touch: convert::vector(row.touch.as_ref())?,
+        left: row.left,
+        entity,
+        texts: row.texts.iter().map(text).collect::<Result<_, _>>()?,
+        shown,
+    })
+}

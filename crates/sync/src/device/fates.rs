@@ -1,0 +1,404 @@
+//! What regions say of pushed ops: accepted, durable, refused.
+//!
+//! A refusal is final only when every region that the op went to has refused it, or is lost. Then
+//! the op leaves the overlay and stays for the app, with its outcome; a void takes its number; and
+//! what hangs on it and never left falls with it.
+
+use super::call::Call;
+use super::session::Handled;
+use super::store::{OpState, Outcome, OwnOp, Store};
+use crate::convert::{self, Malformed};
+use crate::wire::device_frame::Kind;
+use crate::wire::fate::Kind as FateKind;
+use crate::{limits, wire};
+use landfall_model::id::{DeviceId, Dot, FieldId, RegionId};
+use landfall_model::op::{Action, Change, Op};
+use landfall_model::vector::{Position, SeqSet};
+use std::collections::BTreeSet;
+
+/// The stamp lies too far ahead: not a refusal of the write.
+const CLOCK_AHEAD: &str = "clock_ahead";
+
+/// The number is taken by another op, of a copy of this file: there is nothing to void.
+const FORKED_DEVICE: &str = "forked_device";
+
+/// The row left this device before the write was sent.
+pub(super) const LEFT_SCOPE: &str = "left_scope";
+
+/// Why an op is refused.
+#[derive(Clone, Debug)]
+pub(super) struct Reason {
+    pub code: String,
+    /// Number of the op of the transaction that caused it.
+    pub seq: u64,
+    pub field: Option<FieldId>,
+    pub detail: String,
+}
+
+/// A fate with its parts checked.
+enum Told {
+    Accepted { position: Position, durable: bool },
+    Rejected(Reason),
+    Unknown,
+}
+
+impl<S: Store> Call<'_, S> {
+    pub fn on_fates(&mut self, fates: wire::Fates) -> Handled<S::Error> {
+        let device = match convert::device_id(&fates.device) {
+            Ok(d) => d,
+            Err(m) => return Ok(Err(m)),
+        };
+        let told: Result<Vec<_>, Malformed> = fates.fates.into_iter().map(told).collect();
+        let told = match told {
+            Ok(told) => told,
+            Err(m) => return Ok(Err(m)),
+        };
+        for (first, count, told) in told {
+            let dots = (0..u64::from(count)).map(|i| Dot::new(device, first.saturating_add(i)));
+            match told {
+                Told::Accepted { position, durable } => {
+                    dots.into_iter().try_for_each(|d| self.accepted(d, position, durable))?;
+                }
+                Told::Rejected(reason) => self.refused(dots.collect(), &reason)?,
+                Told::Unknown => dots.into_iter().try_for_each(|d| self.unknown(d))?,
+            }
+        }
+        self.restamp()?;
+        self.confirm()?;
+        self.push()?;
+        Ok(Ok(()))
+    }
+
+    fn accepted(&mut self, dot: Dot, position: Position, durable: bool) -> Result<(), S::Error> {
+        if let Some(session) = &mut self.node.session {
+            session.in_flight.remove(&dot);
+            session.received.entry(dot.device).or_default().insert(dot.seq);
+        }
+        self.node.ahead.remove(&dot);
+        if let Some(mut void) = self.store.void(dot)? {
+            void.state = OpState::Accepted { position };
+            self.store.put_void(&void)?;
+            return if durable { self.void_durable(dot) } else { Ok(()) };
+        }
+        let Some(mut own) = self.store.op(dot)? else { return Ok(()) };
+        match own.state {
+            // Never sent: what the region has under this number is not ours.
+            OpState::Unsent | OpState::Durable { .. } | OpState::Rejected { .. } => return Ok(()),
+            OpState::Sent { .. } | OpState::Accepted { .. } => {}
+        }
+        if own.sealed.op.action == Action::Delete {
+            self.forget_own_birth(&own.sealed.op)?;
+        }
+        if durable {
+            return self.durable(own, position);
+        }
+        self.set_state(&mut own, OpState::Accepted { position })
+    }
+
+    fn forget_own_birth(&mut self, delete: &Op) -> Result<(), S::Error> {
+        let birth = self.store.own_birth(&delete.key)?;
+        if birth.is_some_and(|b| delete.births.contains(&b)) {
+            self.store.put_own_birth(&delete.key, None)?;
+        }
+        Ok(())
+    }
+
+    /// Enough regions hold the op.
+    fn durable(&mut self, mut own: OwnOp, position: Position) -> Result<(), S::Error> {
+        self.node.safe.advance_to(position);
+        self.mark_texts(&own)?;
+        self.touch(&own.sealed.op.key.clone());
+        own.overlay &= self.will_show(&own.sealed.op)?;
+        let leaves = !own.overlay;
+        self.set_state(&mut own, OpState::Durable { position })?;
+        if leaves { self.retire(&own) } else { Ok(()) }
+    }
+
+    fn void_durable(&mut self, dot: Dot) -> Result<(), S::Error> {
+        self.store.remove_void(dot)?;
+        self.store.add_unconfirmed(dot.device, dot.seq)
+    }
+
+    pub fn on_durable(&mut self, frame: &wire::Durable) -> Handled<S::Error> {
+        let parsed = convert::device_id(&frame.device)
+            .and_then(|d| convert::seq_set(frame.seqs.as_ref()).map(|s| (d, s)));
+        let (device, seqs) = match parsed {
+            Ok(parsed) => parsed,
+            Err(m) => return Ok(Err(m)),
+        };
+        let here = |own: &OwnOp| {
+            own.sealed.op.device() == device && seqs.contains(own.sealed.op.dot.seq)
+        };
+        for void in self.store.voids()?.iter().filter(|v| here(v)) {
+            if matches!(void.state, OpState::Accepted { .. }) {
+                self.void_durable(void.sealed.op.dot)?;
+            }
+        }
+        for own in self.among(device, &seqs)? {
+            // Without the answer that says where, the next greeting asks again.
+            if let OpState::Accepted { position } = own.state {
+                self.durable(own, position)?;
+            }
+        }
+        self.confirm()?;
+        Ok(Ok(()))
+    }
+
+    /// Own ops of these numbers.
+    fn among(&mut self, device: DeviceId, seqs: &SeqSet) -> Result<Vec<OwnOp>, S::Error> {
+        let spans = || std::iter::once((1, seqs.contiguous())).chain(seqs.ranges().iter().copied());
+        let count = spans().fold(0, |n: u64, (a, b)| n.saturating_add(b.saturating_sub(a)));
+        if count > u64::from(limits::PUSH_OPS_MAX) {
+            let mut ops = self.whole_outbox()?;
+            ops.retain(|own| {
+                own.sealed.op.device() == device && seqs.contains(own.sealed.op.dot.seq)
+            });
+            return Ok(ops);
+        }
+        let mut ops = Vec::new();
+        for seq in spans().flat_map(|(a, b)| a..=b) {
+            ops.extend(self.store.op(Dot::new(device, seq))?);
+        }
+        Ok(ops)
+    }
+
+    /// The region has the number and no longer knows of what op. If it had accepted this one, it
+    /// was told that all is well with it; otherwise only pushing it tells.
+    fn unknown(&mut self, dot: Dot) -> Result<(), S::Error> {
+        let accepted = |own: &OwnOp| match own.state {
+            OpState::Accepted { position } => Some(position),
+            _ => None,
+        };
+        if let Some(void) = self.store.void(dot)? {
+            return if accepted(&void).is_some() { self.void_durable(dot) } else { Ok(()) };
+        }
+        let Some(own) = self.store.op(dot)? else { return Ok(()) };
+        match accepted(&own) {
+            Some(position) if self.has_received(dot) => self.durable(own, position),
+            _ => Ok(()),
+        }
+    }
+
+    /// The region refuses these ops of one transaction.
+    fn refused(&mut self, dots: Vec<Dot>, reason: &Reason) -> Result<(), S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        let Some(region) = session.region else { return Ok(()) };
+        let lost = session.lost.clone();
+        for dot in &dots {
+            session.in_flight.remove(dot);
+            session.refused.insert(*dot);
+        }
+        if reason.code == CLOCK_AHEAD {
+            return self.refused_for_stamp(&dots, region);
+        }
+        let mut ends = Vec::new();
+        for dot in dots {
+            if self.store.void(dot)?.is_some() {
+                continue;
+            }
+            let Some(mut own) = self.store.op(dot)? else { continue };
+            let OpState::Sent { regions, refused_by } = &mut own.state else { continue };
+            refused_by.insert(region);
+            let all = regions.iter().all(|r| refused_by.contains(r) || lost.contains(r));
+            self.put_op(&own)?;
+            if all || reason.code == FORKED_DEVICE {
+                ends.push(own);
+            }
+        }
+        self.reject(ends, reason)
+    }
+
+    /// Back to unsent if every region that the ops went to found their stamps too far ahead. The
+    /// clock may have been set since the last time exchange, so there is another one first.
+    fn refused_for_stamp(&mut self, dots: &[Dot], region: RegionId) -> Result<(), S::Error> {
+        for dot in dots {
+            let Some(mut own) = self.store.op(*dot)? else { continue };
+            let OpState::Sent { regions, .. } = &own.state else { continue };
+            let said_so = self.node.ahead.entry(*dot).or_default();
+            said_so.insert(region);
+            if regions.is_subset(said_so) {
+                self.set_state(&mut own, OpState::Unsent)?;
+            }
+        }
+        if let Some(session) = &mut self.node.session {
+            session.round_trip = None;
+        }
+        let sent_ms = self.now_ms;
+        self.send(Kind::Ping(wire::Ping { sent_ms }));
+        Ok(())
+    }
+
+    /// Reject these ops for good, and the unsent ones that hang on them.
+    pub fn reject(&mut self, ops: Vec<OwnOp>, reason: &Reason) -> Result<(), S::Error> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let root = ops
+            .iter()
+            .map(|o| o.sealed.op.dot)
+            .find(|d| d.seq == reason.seq)
+            .unwrap_or(ops[0].sealed.op.dot);
+        let mut gone: BTreeSet<Dot> = BTreeSet::new();
+        for own in ops {
+            gone.insert(own.sealed.op.dot);
+            let culprit = own.sealed.op.dot == root;
+            let field = reason.field.filter(|_| culprit);
+            self.reject_one(own, Reason { field, ..reason.clone() })?;
+        }
+        let detail = format!("it hangs on {root}, which was refused");
+        let after = Reason { field: None, detail, ..reason.clone() };
+        for tx in transactions(self.whole_outbox()?) {
+            if tx.iter().any(|own| own.state != OpState::Unsent) {
+                continue;
+            }
+            if tx.iter().any(|own| hangs_on(&own.sealed.op, &gone)) {
+                for own in tx {
+                    gone.insert(own.sealed.op.dot);
+                    self.reject_one(own, after.clone())?;
+                }
+            } else {
+                for own in tx.into_iter().filter(|own| names(&own.sealed.op, &gone)) {
+                    self.drop_names(own, &gone)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reject_one(&mut self, mut own: OwnOp, reason: Reason) -> Result<(), S::Error> {
+        let op = own.sealed.op.clone();
+        let (dot, key) = (op.dot, op.key.clone());
+        if op.changes().iter().any(|c| matches!(c.change, Change::Text(_))) {
+            // Edits that are gone must not share an author with those to come.
+            self.node.documents.clear();
+        }
+        if reason.code != FORKED_DEVICE {
+            let void = Op::void(dot, key.clone(), op.principal.clone()).seal();
+            let void =
+                OwnOp { order: own.order, sealed: void, state: OpState::Unsent, overlay: false };
+            self.store.put_void(&void)?;
+            if let Some(session) = &mut self.node.session {
+                session.refused.remove(&dot);
+            }
+        }
+        if self.store.own_birth(&key)? == Some(dot) {
+            self.store.put_own_birth(&key, None)?;
+        }
+        self.node.ahead.remove(&dot);
+        own.overlay = false;
+        let Reason { code, field, detail, .. } = reason;
+        let outcome = match code == LEFT_SCOPE && detail.is_empty() {
+            true => Outcome::Left,
+            false => {
+                Outcome::Rejected { code: code.clone(), field, detail: detail.clone() }
+            }
+        };
+        self.set_state(&mut own, OpState::Rejected { code, field, detail })?;
+        self.outcome(dot, &key, outcome)?;
+        self.touch_family(&key)
+    }
+
+    /// The op stands without the refused births that it names among others.
+    fn drop_names(&mut self, mut own: OwnOp, gone: &BTreeSet<Dot>) -> Result<(), S::Error> {
+        let mut op = own.sealed.op.clone();
+        op.births.retain(|b| !gone.contains(b));
+        op.needs.retain(|b| !gone.contains(b));
+        if let Action::Create { parent: Some(p), .. } = &mut op.action {
+            p.births.retain(|b| !gone.contains(b));
+        }
+        self.node.documents.clear();
+        self.reseal(&mut own, op)
+    }
+
+    /// End unsent ops whose row left, each with its whole transaction.
+    pub fn end_left(&mut self, ops: &[OwnOp]) -> Result<(), S::Error> {
+        for own in ops {
+            let op = &own.sealed.op;
+            // An earlier one may have taken it along.
+            if self.store.op(op.dot)?.is_none_or(|own| own.state != OpState::Unsent) {
+                continue;
+            }
+            let left = Reason {
+                code: LEFT_SCOPE.to_owned(),
+                seq: op.dot.seq,
+                field: None,
+                detail: String::new(),
+            };
+            let with = Reason {
+                detail: format!("{} of the same transaction left this device", op.dot),
+                ..left.clone()
+            };
+            self.reject(vec![own.clone()], &left)?;
+            let mut mates = self.transaction(op.device(), op.tx.first, op.tx.last())?;
+            let left_too = |m: &OwnOp| ops.iter().any(|o| o.sealed.op.dot == m.sealed.op.dot);
+            mates.retain(|m| m.state == OpState::Unsent && !left_too(m));
+            self.reject(mates, &with)?;
+        }
+        Ok(())
+    }
+
+    /// What is kept of a transaction, in order.
+    pub fn transaction(
+        &mut self,
+        device: DeviceId,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<OwnOp>, S::Error> {
+        let mut ops = Vec::new();
+        for seq in first..=last {
+            ops.extend(self.store.op(Dot::new(device, seq))?);
+        }
+        Ok(ops)
+    }
+}
+
+fn told(fate: wire::Fate) -> Result<(u64, u32, Told), Malformed> {
+    if fate.count > limits::TRANSACTION_OPS_MAX.max(limits::PUSH_OPS_MAX as usize) as u32 {
+        return Err(Malformed("fate"));
+    }
+    let told = match fate.kind {
+        Some(FateKind::Accepted(p)) => {
+            Told::Accepted { position: convert::position(&p)?, durable: fate.durable }
+        }
+        Some(FateKind::Rejected(r)) => Told::Rejected(Reason {
+            code: r.code,
+            seq: r.seq,
+            field: (r.field != 0).then_some(FieldId(r.field)),
+            detail: r.detail,
+        }),
+        Some(FateKind::Unknown(_)) => Told::Unknown,
+        None => return Err(Malformed("fate")),
+    };
+    Ok((fate.first, fate.count, told))
+}
+
+/// Ops in order, by transaction.
+fn transactions(ops: Vec<OwnOp>) -> Vec<Vec<OwnOp>> {
+    let mut out: Vec<Vec<OwnOp>> = Vec::new();
+    for own in ops {
+        let tx = |o: &OwnOp| (o.sealed.op.device(), o.sealed.op.tx.first);
+        match out.last_mut() {
+            Some(open) if tx(&open[0]) == tx(&own) => open.push(own),
+            _ => out.push(vec![own]),
+        }
+    }
+    out
+}
+
+/// True if the op has nothing left to stand on.
+fn hangs_on(op: &Op, gone: &BTreeSet<Dot>) -> bool {
+    let all = |births: &[Dot]| !births.is_empty() && births.iter().all(|b| gone.contains(b));
+    match &op.action {
+        Action::Create { parent: Some(p), .. } => all(&p.births),
+        Action::Create { parent: None, .. } | Action::Void => false,
+        Action::Update(_) | Action::Delete => all(&op.births),
+    }
+}
+
+fn names(op: &Op, gone: &BTreeSet<Dot>) -> bool {
+    let above: &[Dot] = match &op.action {
+        Action::Create { parent: Some(p), .. } => &p.births,
+        _ => &[],
+    };
+    op.births.iter().chain(&op.needs).chain(above).any(|b| gone.contains(b))
+}

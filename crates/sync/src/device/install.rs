@@ -1,0 +1,296 @@
+//! Rows from regions.
+//!
+//! A row that covers what this device has of the entity replaces the columns that it shows; one
+//! that does not is joined, except for counters, and is asked for again. An own op leaves the
+//! overlay only here: when the row of its entity comes with the op's number among the received.
+
+use super::call::Call;
+use super::node::Event;
+use super::store::{Base, OpState, Outcome, OwnOp, Store};
+use super::view::{Merged, knows_scope, shows};
+use crate::limits;
+use landfall_model::entity::{Entity, UnderParent};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope};
+use landfall_model::op::{Action, Change, FieldChange, Op};
+use landfall_model::schema::Merge;
+use landfall_model::text::{Text, blob_id};
+use landfall_model::vector::{SeqSet, Vector};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A row of a delta, decoded.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub key: EntityKey,
+    pub touch: Vector,
+    pub left: bool,
+    pub entity: Entity,
+    pub texts: BTreeMap<FieldId, Text>,
+    /// The fields that the row shows; `None` for all.
+    pub shown: Option<BTreeSet<FieldId>>,
+}
+
+impl Row {
+    fn shows(&self, field: FieldId) -> bool {
+        self.shown.as_ref().is_none_or(|s| s.contains(&field))
+    }
+}
+
+/// What all rows of a delta share.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub scope: Scope,
+    /// What the region had received of each own id when the rows were read.
+    pub received: BTreeMap<DeviceId, SeqSet>,
+    /// Rows asked for by name: whole documents, and the region's vector at the read.
+    pub refetched: Option<Vector>,
+}
+
+impl Snapshot {
+    pub fn has(&self, dot: Dot) -> bool {
+        self.received.get(&dot.device).is_some_and(|r| r.contains(dot.seq))
+    }
+}
+
+impl<S: Store> Call<'_, S> {
+    /// Take in one row. True if nothing of the entity is left to be asked for again.
+    pub fn install(&mut self, row: &Row, from: &Snapshot) -> Result<bool, S::Error> {
+        let key = &row.key;
+        if row.left {
+            return self.leave(key, &row.touch, from);
+        }
+        let (before, stood) = self.reader.read(self.store, key)?;
+        let before = before.clone();
+        let mut base = before.base.clone().unwrap_or_default();
+        let covers = row.touch.covers(&base.touch)
+            || from.refetched.as_ref().is_some_and(|at| at.covers(&base.touch));
+        let mut landed = Vec::new();
+        if covers {
+            landed = self.replace(&mut base, row, &before, from)?;
+        } else if base.touch.covers(&row.touch) {
+            // Nothing new, unless the scope shows columns that no other did. Its counters are older
+            // than the rest: they come with a row that covers it.
+            if !base.holds.contains(&from.scope) {
+                base.entity.join(&row.entity);
+                self.store.add_refetch(&from.scope, key)?;
+            }
+        } else {
+            base.entity.join(&row.entity);
+            self.store.add_refetch(&from.scope, key)?;
+        }
+        base.holds.insert(from.scope.clone());
+        self.install_texts(row, &base, &landed, from.refetched.is_some() && covers)?;
+        self.observe(base.entity.highest_hlc());
+        if let Some(parent) = base.entity.parent() {
+            let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
+            self.store.put_child(&parent, key)?;
+        }
+        self.store.put_base(key, &base)?;
+        self.reader.forget(key);
+        self.after_install(key, &before, &stood, &base, landed)?;
+        Ok(covers)
+    }
+
+    /// Put the columns that the row shows in place of what was there. Returns the own ops whose
+    /// effect is in the base row now.
+    fn replace(
+        &mut self,
+        base: &mut Base,
+        row: &Row,
+        before: &Merged,
+        from: &Snapshot,
+    ) -> Result<Vec<OwnOp>, S::Error> {
+        let elsewhere = match row.shown {
+            None => BTreeSet::new(),
+            Some(_) => self.shown_elsewhere(&row.key, base, &from.scope)?,
+        };
+        let schema = self.schema.clone();
+        let kept = |f: FieldId| {
+            !row.shows(f) && elsewhere.iter().any(|s| shows(&schema, &row.key, s, f))
+        };
+        let mut entity = row.entity.clone();
+        if !elsewhere.is_empty() {
+            entity.adopt(&base.entity, kept);
+        }
+        base.entity = entity;
+        base.touch = row.touch.clone();
+        let mut landed = Vec::new();
+        for own in &before.ops {
+            let op = &own.sealed.op;
+            let refused = matches!(own.state, OpState::Rejected { .. } | OpState::Unsent);
+            if from.has(op.dot) && !refused {
+                if own.overlay {
+                    // The region has the op, so the rest of it may stand in the base row too.
+                    let rest = op.changes().iter().filter(|c| kept(c.field)).cloned();
+                    let rest: Vec<FieldChange> = rest.collect();
+                    if !rest.is_empty() {
+                        base.entity.apply(&Op { action: Action::Update(rest), ..op.clone() });
+                    }
+                    landed.push(own.clone());
+                }
+            } else if own.in_outbox() && !own.overlay {
+                // It was in the base row and is not any more: its region was lost.
+                self.put_op(&OwnOp { overlay: true, ..own.clone() })?;
+            }
+        }
+        Ok(landed)
+    }
+
+    /// Scopes of this device, besides this one, that hold the entity or are about to.
+    fn shown_elsewhere(
+        &mut self,
+        key: &EntityKey,
+        base: &Base,
+        scope: &Scope,
+    ) -> Result<BTreeSet<Scope>, S::Error> {
+        let mut scopes = self.reader.scopes(self.store, key)?;
+        let subscribed = self.subscribed()?;
+        scopes.retain(|s| subscribed.contains(s));
+        scopes.extend(base.holds.iter().cloned());
+        scopes.remove(scope);
+        Ok(scopes)
+    }
+
+    /// Join documents, or replace them if they came whole; keep the blobs of own ops that leave
+    /// the overlay; forget parts that died; fold what has become long.
+    fn install_texts(
+        &mut self,
+        row: &Row,
+        base: &Base,
+        landed: &[OwnOp],
+        whole: bool,
+    ) -> Result<(), S::Error> {
+        let key = &row.key;
+        let mut fields: BTreeSet<FieldId> = row.texts.keys().copied().collect();
+        if let Some(kind) = self.schema.entity(key.kind) {
+            let texts = kind.fields.iter().filter(|f| f.merge == Merge::Text);
+            fields.extend(texts.map(|f| f.id));
+        }
+        for field in fields {
+            let stored = self.store.base_text(key, field)?;
+            let mut text = stored.clone();
+            match row.texts.get(&field) {
+                Some(new) if whole => text = new.clone(),
+                // Snapshots that cannot be merged leave the document as it was.
+                Some(new) => {
+                    let mut joined = text.clone();
+                    if joined.join(new).is_ok() {
+                        text = joined;
+                    }
+                }
+                None if whole && row.shows(field) => text = Text::default(),
+                None => {}
+            }
+            let visible = row.shows(field)
+                || base.holds.iter().any(|s| shows(&self.schema, key, s, field));
+            for own in landed.iter().filter(|_| visible) {
+                for change in own.sealed.op.changes().iter().filter(|c| c.field == field) {
+                    if let Change::Text(edit) = &change.change {
+                        text.apply(&own.sealed.op.births, blob_id(&own.sealed), &edit.update);
+                    }
+                }
+            }
+            text.retain(|b| !base.entity.is_dead(b));
+            if text.loose_blobs() > limits::TEXT_BLOBS_FOLD {
+                // What cannot be read stays as it came.
+                let mut folded = text.clone();
+                if folded.compact().is_ok() {
+                    text = folded;
+                }
+            }
+            if text != stored {
+                self.store.put_base_text(key, field, &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Retire what landed, and tell what came of own writes.
+    fn after_install(
+        &mut self,
+        key: &EntityKey,
+        before: &Merged,
+        stood: &UnderParent,
+        base: &Base,
+        landed: Vec<OwnOp>,
+    ) -> Result<(), S::Error> {
+        let own_deletes: BTreeSet<Dot> = before
+            .ops
+            .iter()
+            .filter(|o| o.sealed.op.action == Action::Delete)
+            .flat_map(|o| o.sealed.op.births.iter().copied())
+            .collect();
+        for own in landed {
+            let op = &own.sealed.op;
+            let killed = op.births.iter().all(|b| base.entity.is_dead(*b));
+            let by_others = !op.births.iter().any(|b| own_deletes.contains(b));
+            if killed && by_others && matches!(op.action, Action::Update(_)) {
+                self.outcome(op.dot, key, Outcome::Deleted)?;
+            }
+            self.leave_overlay(own)?;
+        }
+        if let Some(birth) = self.store.own_birth(key)?
+            && base.entity.is_dead(birth)
+        {
+            self.store.put_own_birth(key, None)?;
+        }
+        let (after, stands) = self.reader.read(self.store, key)?;
+        let after = after.clone();
+        self.overwritten(key, (before, stood), (&after, &stands))?;
+        let family = self.schema.children(key.kind).next().is_some()
+            && before.entity.fallen(stood) != after.entity.fallen(&stands);
+        if family { self.touch_family(key) } else { Ok(self.touch(key)) }
+    }
+
+    /// Out of the overlay; gone altogether if nothing more is to be heard of it.
+    pub fn leave_overlay(&mut self, own: OwnOp) -> Result<(), S::Error> {
+        let own = OwnOp { overlay: false, ..own };
+        if matches!(own.state, OpState::Durable { .. }) { self.retire(&own) } else { self.put_op(&own) }
+    }
+
+    /// Own values that showed and were replaced by a write whose author had not seen them.
+    fn overwritten(
+        &mut self,
+        key: &EntityKey,
+        (before, stood): (&Merged, &UnderParent),
+        (after, stands): (&Merged, &UnderParent),
+    ) -> Result<(), S::Error> {
+        for field in before.entity.register_fields() {
+            let Some(old) = before.entity.register(field, stood) else { continue };
+            let Some(new) = after.entity.register(field, stands) else { continue };
+            let unseen = new.replaced.is_none_or(|seen| seen < old.stamp);
+            if self.is_own(old.stamp.device)
+                && !self.is_own(new.stamp.device)
+                && new.stamp > old.stamp
+                && unseen
+                && new.value != old.value
+            {
+                let dot = Dot::new(old.stamp.device, old.seq);
+                let (lost, by) = (old.value.clone(), new.stamp);
+                self.outcome(dot, key, Outcome::Overwritten { field, lost, by })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True if a subscribed scope shows, or will show, something that the op writes.
+    pub fn will_show(&mut self, op: &Op) -> Result<bool, S::Error> {
+        let mut scopes = self.reader.scopes(self.store, &op.key)?;
+        let base = self.store.base(&op.key)?;
+        scopes.extend(base.into_iter().flat_map(|b| b.holds));
+        let schema = self.schema.clone();
+        let subscribed = self.subscribed()?;
+        let shown = |s: &Scope| match &op.action {
+            Action::Update(changes) => {
+                !knows_scope(&schema, &op.key, s)
+                    || changes.iter().any(|c| shows(&schema, &op.key, s, c.field))
+            }
+            _ => true,
+        };
+        Ok(scopes.iter().any(|s| subscribed.contains(s) && shown(s)))
+    }
+
+    /// Tell of a scope's progress.
+    pub fn progress(&mut self, scope: &Scope, rows: u64, total: u64, complete: bool) {
+        self.out.events.push(Event::Progress { scope: scope.clone(), rows, total, complete });
+    }
+}

@@ -1,0 +1,217 @@
+//! Pushing: what the region lacks, whole transactions, in local order.
+//!
+//! A transaction that may not be pushed yet, because an op that it needs is unanswered here or
+//! because it was refused, holds up nothing but what needs it in turn.
+
+use super::call::{Call, OPS_PER_READ};
+use super::store::{OpState, OwnOp, Store};
+use crate::limits;
+use crate::wire::device_frame::Kind;
+use crate::wire::{Push, push};
+use landfall_model::id::{Dot, RegionId};
+use std::collections::BTreeSet;
+
+/// What became of a transaction when its turn came.
+#[derive(PartialEq)]
+enum Turn {
+    /// Pushed, or nothing to push.
+    Past,
+    /// To be looked at again.
+    Blocked,
+    /// The window is full.
+    Full,
+}
+
+/// Push frames being filled.
+#[derive(Default)]
+struct Frames {
+    done: Vec<Push>,
+    open: Push,
+    bytes: usize,
+}
+
+impl Frames {
+    fn add(&mut self, ops: &[OwnOp]) {
+        let bytes: usize = ops.iter().map(|o| o.sealed.payload.len()).sum();
+        if self.bytes > 0 && self.bytes + bytes > limits::PUSH_BYTES {
+            self.done.push(std::mem::take(&mut self.open));
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        let payload = |o: &OwnOp| o.sealed.payload.to_vec().into();
+        let ops = ops.iter().map(payload).collect();
+        self.open.transactions.push(push::Transaction { ops });
+    }
+
+    fn finish(mut self) -> Vec<Push> {
+        if !self.open.transactions.is_empty() {
+            self.done.push(self.open);
+        }
+        self.done
+    }
+}
+
+impl<S: Store> Call<'_, S> {
+    /// Push whatever may be pushed now.
+    pub fn push(&mut self) -> Result<(), S::Error> {
+        let Some(region) = self.node.session.as_ref().and_then(|s| s.region) else {
+            return Ok(());
+        };
+        let mut frames = Frames::default();
+        self.push_voids(region, &mut frames)?;
+        let mut blocked: Option<u64> = None;
+        let mut after = self.node.session.as_ref().map_or(0, |s| s.scanned);
+        let mut waiting: Vec<OwnOp> = Vec::new();
+        'scan: loop {
+            let page = self.store.outbox(after, OPS_PER_READ)?;
+            let last = page.len() < OPS_PER_READ;
+            for own in page {
+                if waiting.first().is_some_and(|w| !same_transaction(w, &own)) {
+                    let tx = std::mem::take(&mut waiting);
+                    let turn = self.push_transaction(region, &tx, &mut frames)?;
+                    after = tx.last().map_or(after, |o| o.order);
+                    if turn != Turn::Past {
+                        blocked.get_or_insert(tx[0].order);
+                    }
+                    if turn == Turn::Full {
+                        break 'scan;
+                    }
+                }
+                waiting.push(own);
+            }
+            if last {
+                break;
+            }
+            after = waiting.last().map_or(after, |o| o.order);
+        }
+        if let [first, .., end] | [first @ end] = &waiting[..] {
+            let (first, end) = (first.order, end.order);
+            match self.push_transaction(region, &waiting, &mut frames)? {
+                Turn::Past => after = after.max(end),
+                Turn::Blocked | Turn::Full => _ = blocked.get_or_insert(first),
+            }
+        }
+        if let Some(session) = &mut self.node.session {
+            session.scanned = blocked.map_or(after, |first| first - 1);
+        }
+        for push in frames.finish() {
+            self.out.durable = true;
+            self.send(Kind::Push(push));
+        }
+        Ok(())
+    }
+
+    fn push_voids(&mut self, region: RegionId, frames: &mut Frames) -> Result<(), S::Error> {
+        for void in self.store.voids()? {
+            let dot = void.sealed.op.dot;
+            let Some(session) = &self.node.session else { return Ok(()) };
+            let known = matches!(void.state, OpState::Accepted { .. }) && self.has_received(dot);
+            let busy = session.in_flight.contains(&dot) || session.refused.contains(&dot);
+            let here = session.ids.contains(&dot.device);
+            if known || busy || !here || void.sealed.op.principal != self.node.principal {
+                continue;
+            }
+            let void = self.mark_sent(region, void)?;
+            self.store.put_void(&void)?;
+            frames.add(&[void]);
+        }
+        Ok(())
+    }
+
+    fn push_transaction(
+        &mut self,
+        region: RegionId,
+        tx: &[OwnOp],
+        frames: &mut Frames,
+    ) -> Result<Turn, S::Error> {
+        let Some(session) = &self.node.session else { return Ok(Turn::Past) };
+        let dot = |o: &OwnOp| o.sealed.op.dot;
+        let mine = |o: &OwnOp| {
+            o.sealed.op.principal == self.node.principal
+                && session.ids.contains(&o.sealed.op.device())
+        };
+        if !tx.iter().all(mine)
+            || tx.iter().any(|o| session.in_flight.contains(&dot(o)))
+            || tx.iter().any(|o| session.refused.contains(&dot(o)))
+        {
+            return Ok(Turn::Past);
+        }
+        let (room, idle) = (
+            session.push_ops.saturating_sub(session.in_flight.len()),
+            session.in_flight.is_empty(),
+        );
+        let known =
+            |o: &&OwnOp| matches!(o.state, OpState::Accepted { .. }) && self.has_received(dot(o));
+        let lacking: Vec<OwnOp> = tx.iter().filter(|o| !known(o)).cloned().collect();
+        if lacking.is_empty() {
+            return Ok(Turn::Past);
+        }
+        let limit = self.highest_stamp();
+        let early = |o: &OwnOp| o.state == OpState::Unsent && o.sealed.op.hlc > limit;
+        if lacking.iter().any(early) || !self.answered(&lacking)? {
+            return Ok(Turn::Blocked);
+        }
+        // A transaction that is larger than the window goes alone.
+        if lacking.len() > room && !idle {
+            return Ok(Turn::Full);
+        }
+        let mut sent = Vec::new();
+        for own in lacking {
+            let own = self.mark_sent(region, own)?;
+            self.put_op(&own)?;
+            sent.push(own);
+        }
+        frames.add(&sent);
+        Ok(Turn::Past)
+    }
+
+    /// Everything that these ops need has been answered here, or is on its way here before them.
+    fn answered(&mut self, ops: &[OwnOp]) -> Result<bool, S::Error> {
+        let needs: BTreeSet<Dot> =
+            ops.iter().flat_map(|o| o.sealed.op.needs.iter().copied()).collect();
+        for need in needs {
+            let Some(session) = &self.node.session else { return Ok(false) };
+            let own_tx = ops.iter().any(|o| o.sealed.op.dot == need);
+            if own_tx || session.in_flight.contains(&need) || self.has_received(need) {
+                continue;
+            }
+            let waits = match self.store.op(need)? {
+                // Retired: enough regions have it, and the others wait for it by themselves.
+                None => false,
+                Some(own) if own.in_outbox() => true,
+                // Its void is on its way; until then the region would wait for the op.
+                Some(_) => self.store.void(need)?.is_some(),
+            };
+            if waits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Note that the op may have left, before it does. An accepted op stays accepted: it is only
+    /// offered to one more region.
+    fn mark_sent(&mut self, region: RegionId, mut own: OwnOp) -> Result<OwnOp, S::Error> {
+        let dot = own.sealed.op.dot;
+        match &mut own.state {
+            OpState::Unsent => {
+                let regions = BTreeSet::from([region]);
+                own.state = OpState::Sent { regions, refused_by: BTreeSet::new() };
+            }
+            OpState::Sent { regions, .. } => _ = regions.insert(region),
+            OpState::Accepted { .. } | OpState::Durable { .. } | OpState::Rejected { .. } => {}
+        }
+        if dot.device == self.meta.device {
+            self.meta.sent_seq = self.meta.sent_seq.max(dot.seq);
+        }
+        if let Some(session) = &mut self.node.session {
+            session.in_flight.insert(dot);
+        }
+        Ok(own)
+    }
+}
+
+fn same_transaction(a: &OwnOp, b: &OwnOp) -> bool {
+    let (a, b) = (&a.sealed.op, &b.sealed.op);
+    a.device() == b.device() && a.tx.first == b.tx.first
+}

@@ -1,0 +1,332 @@
+//! One conversation with a region: greeting, time, subscriptions, and what goes on in between.
+//!
+//! A session is memory. What it must not forget is in the store; what it holds here (what the
+//! region has received, what is on its way there) the next greeting tells anew.
+
+use super::call::Call;
+use super::node::Event;
+use super::store::{OpState, Store, Subscription};
+use crate::convert::{self, Malformed};
+use crate::wire::device_frame::Kind;
+use crate::wire::region_frame::Kind as FromRegion;
+use crate::{limits, wire};
+use landfall_model::id::{DeviceId, Dot, RegionId, Scope};
+use landfall_model::vector::{Origin, SeqSet, Vector};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    /// Known once the region has greeted back.
+    pub region: Option<RegionId>,
+    pub hello_ms: i64,
+    /// The ids of Hello, in its order.
+    pub ids: Vec<DeviceId>,
+    /// What the region has of each of them.
+    pub received: BTreeMap<DeviceId, SeqSet>,
+    /// Pushed in this session and not answered.
+    pub in_flight: BTreeSet<Dot>,
+    /// Refused in this session: not pushed again in it, unless written anew.
+    pub refused: BTreeSet<Dot>,
+    pub push_ops: usize,
+    pub lost: BTreeSet<RegionId>,
+    pub copies: u32,
+    /// Ended logs.
+    pub cuts: BTreeSet<Origin>,
+    pub subs: BTreeMap<u32, Sub>,
+    pub last_sub: u32,
+    /// Delta bytes taken in and not yet given back as credit.
+    pub consumed: u64,
+    /// The region is known to hold all of this.
+    pub vector: Vector,
+    /// Round trip of the best time exchange so far.
+    pub round_trip: Option<i64>,
+    /// Own ops up to this `order` need no look: they are pushed, or may not be.
+    pub scanned: u64,
+    /// Retired numbers that the region was told, until it answers what was sent behind them.
+    pub confirming: Option<(i64, Vec<(DeviceId, SeqSet)>)>,
+    pub refetched_ms: i64,
+}
+
+/// A subscription, as numbered in this session.
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub scope: Scope,
+    /// The region's vector covers the cursor. Unknown until the first chunk, which counts as no.
+    pub covering: bool,
+    /// A Refetch is on its way.
+    pub refetching: bool,
+}
+
+impl<S: Store> Call<'_, S> {
+    pub fn hello(&mut self, token: &str) -> Result<(), S::Error> {
+        self.prune_former()?;
+        let mut ids = vec![self.meta.device];
+        ids.extend(&self.meta.former);
+        let hello = wire::Hello {
+            versions: limits::WIRE_VERSIONS.to_vec(),
+            token: token.to_owned(),
+            devices: ids.iter().map(|d| d.0.to_vec().into()).collect(),
+            placement: 0,
+            sent_ms: self.now_ms,
+            codecs: vec![1],
+            credit: limits::CREDIT_BYTES,
+            ..wire::Hello::default()
+        };
+        let hello_ms = self.now_ms;
+        self.node.session = Some(Session { hello_ms, ids, ..Session::default() });
+        self.send(Kind::Hello(hello));
+        Ok(())
+    }
+
+    /// Earlier ids of which nothing is left to say are forgotten.
+    fn prune_former(&mut self) -> Result<(), S::Error> {
+        if self.meta.former.is_empty() {
+            return Ok(());
+        }
+        let mut used: BTreeSet<DeviceId> =
+            self.all_ops()?.iter().map(|op| op.sealed.op.device()).collect();
+        used.extend(self.store.voids()?.iter().map(|v| v.sealed.op.device()));
+        used.extend(self.store.unconfirmed()?.iter().map(|(d, _)| *d));
+        self.meta.former.retain(|d| used.contains(d));
+        Ok(())
+    }
+
+    pub fn on_frame(
+        &mut self,
+        frame: wire::RegionFrame,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<(), S::Error> {
+        let Some(session) = &self.node.session else { return Ok(()) };
+        let greeted = session.region.is_some();
+        let handled = match frame.kind {
+            Some(FromRegion::Error(e)) => {
+                self.stop(&e.code, e.message);
+                if let Some(close) = &mut self.out.close {
+                    close.retry_after_ms = e.retry_after_ms;
+                }
+                Ok(Ok(()))
+            }
+            Some(FromRegion::Welcome(w)) if !greeted => self.on_welcome(w, random),
+            Some(_) if !greeted => Ok(Err(Malformed("greeting"))),
+            Some(FromRegion::Delta(d)) => self.on_delta(d, random),
+            Some(FromRegion::Fates(f)) => self.on_fates(f),
+            Some(FromRegion::Durable(d)) => self.on_durable(&d),
+            Some(FromRegion::Cuts(c)) => self.on_cuts(&c.cuts),
+            Some(FromRegion::Closed(c)) => self.on_closed(&c, random),
+            Some(FromRegion::Drain(d)) => {
+                self.out.events.push(Event::Drain { within_ms: d.within_ms });
+                Ok(Ok(()))
+            }
+            Some(FromRegion::Pong(p)) => self.on_pong(p),
+            Some(FromRegion::Denied(d)) => self.on_denied(&d),
+            Some(FromRegion::Welcome(_)) => Ok(Err(Malformed("second greeting"))),
+            // A frame of a later version.
+            None => Ok(Ok(())),
+        }?;
+        if let Err(malformed) = handled {
+            self.stop("malformed", malformed.to_string());
+        }
+        Ok(())
+    }
+
+    fn on_welcome(
+        &mut self,
+        w: wire::Welcome,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Handled<S::Error> {
+        if !limits::WIRE_VERSIONS.contains(&w.version) {
+            self.stop("version", "the region chose a wire version that was not offered");
+            return Ok(Ok(()));
+        }
+        let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
+        if w.known.len() != session.ids.len() || w.hello_ms != session.hello_ms {
+            return Ok(Err(Malformed("greeting")));
+        }
+        let mut closed = BTreeSet::new();
+        for (id, known) in session.ids.iter().zip(&w.known) {
+            match convert::seq_set(known.received.as_ref()) {
+                Ok(received) => session.received.insert(*id, received),
+                Err(m) => return Ok(Err(m)),
+            };
+            if known.closed {
+                closed.insert(*id);
+            }
+        }
+        let Ok(region) = w.region.try_into() else { return Ok(Err(Malformed("region"))) };
+        session.region = Some(RegionId(region));
+        session.push_ops = w.push_ops.min(limits::PUSH_OPS_MAX).max(1) as usize;
+        session.lost = w.lost.iter().filter_map(|r| (*r).try_into().ok().map(RegionId)).collect();
+        session.copies = w.copies.max(1);
+        self.take_time(w.hello_ms, w.received_ms, w.sent_ms);
+        self.out.events.push(Event::Online { region: RegionId(region) });
+        if let Err(malformed) = self.on_cuts(&w.cuts)? {
+            return Ok(Err(malformed));
+        }
+        if closed.contains(&self.meta.device) || self.used_elsewhere() {
+            self.renew(random)?;
+            return Ok(Ok(()));
+        }
+        self.restamp()?;
+        self.ask_fates()?;
+        for (scope, sub) in self.store.subscriptions()? {
+            self.send_subscribe(scope, &sub);
+        }
+        self.confirm()?;
+        self.push()?;
+        Ok(Ok(()))
+    }
+
+    /// The region has numbers under this id that this file never sent.
+    pub fn used_elsewhere(&self) -> bool {
+        let received = self.node.session.as_ref().and_then(|s| s.received.get(&self.meta.device));
+        received.is_some_and(|r| r.highest() > self.meta.sent_seq)
+    }
+
+    /// Ask what became of ops that a region has accepted and that are not known to be durable.
+    ///
+    /// An op without any answer is not asked for but pushed again, even if its number was
+    /// received: only its payload tells whether it is this file's op that the region has, or one
+    /// of a copy of this file.
+    fn ask_fates(&mut self) -> Result<(), S::Error> {
+        let mut asked: BTreeMap<DeviceId, Vec<u64>> = BTreeMap::new();
+        let ops = self.whole_outbox()?.into_iter().chain(self.store.voids()?);
+        for own in ops {
+            let dot = own.sealed.op.dot;
+            if matches!(own.state, OpState::Accepted { .. }) && self.has_received(dot) {
+                asked.entry(dot.device).or_default().push(dot.seq);
+            }
+        }
+        for (device, mut seqs) in asked {
+            seqs.sort_unstable();
+            for batch in seqs.chunks(limits::PUSH_OPS_MAX as usize) {
+                let set = SeqSet::from_parts(0, batch.iter().map(|s| (*s, *s)));
+                let device = device.0.to_vec().into();
+                self.send(Kind::Status(wire::Status {
+                    device,
+                    seqs: Some(convert::wire_seq_set(&set)),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn has_received(&self, dot: Dot) -> bool {
+        let session = self.node.session.as_ref();
+        session.and_then(|s| s.received.get(&dot.device)).is_some_and(|r| r.contains(dot.seq))
+    }
+
+    pub fn send_subscribe(&mut self, scope: Scope, sub: &Subscription) {
+        let Some(session) = &mut self.node.session else { return };
+        let Some(region) = session.region else { return };
+        session.last_sub += 1;
+        let number = session.last_sub;
+        let open = Sub { scope: scope.clone(), covering: false, refetching: false };
+        session.subs.insert(number, open);
+        let here = sub.provisional.as_ref().filter(|(r, _)| *r == region);
+        let after = sub.pass.as_ref().and_then(|p| p.after.as_ref());
+        self.send(Kind::Subscribe(wire::Subscribe {
+            sub: number,
+            scope: scope.to_string(),
+            cursor: Some(convert::wire_vector(&sub.cursor)),
+            pass: sub.pass.as_ref().map(|p| convert::wire_vector(&p.start)),
+            after: after.map(convert::wire_key),
+            provisional: here.map(|(_, v)| convert::wire_vector(v)),
+            ..wire::Subscribe::default()
+        }));
+    }
+
+    pub fn subscribe(&mut self, scope: Scope) -> Result<(), S::Error> {
+        let known = self.store.subscription(&scope)?;
+        if known.as_ref().is_some_and(|s| s.denied.is_none()) {
+            return Ok(());
+        }
+        if known.is_none() && self.store.subscriptions()?.len() >= limits::SUBSCRIPTIONS_MAX {
+            let code = "too_many_subscriptions".to_owned();
+            self.out.events.push(Event::Denied { scope, code });
+            return Ok(());
+        }
+        let fresh = Subscription { loading: true, ..Subscription::default() };
+        let sub = Subscription { denied: None, ..known.unwrap_or(fresh) };
+        self.store.put_subscription(&scope, &sub)?;
+        self.forget_subscribed();
+        self.send_subscribe(scope, &sub);
+        Ok(())
+    }
+
+    fn on_denied(&mut self, denied: &wire::Denied) -> Handled<S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
+        let Some(gone) = session.subs.remove(&denied.sub) else { return Ok(Ok(())) };
+        let code = denied.error.as_ref().map(|e| e.code.clone()).unwrap_or_default();
+        if let Some(sub) = self.store.subscription(&gone.scope)? {
+            let revoked = matches!(code.as_str(), "scope_revoked" | "not_allowed");
+            // With its rows gone, the scope is read from its beginning when it comes back.
+            let sub = match revoked {
+                true => Subscription { loading: true, ..Subscription::default() },
+                false => sub,
+            };
+            let sub = Subscription { denied: Some(code.clone()), ..sub };
+            self.store.put_subscription(&gone.scope, &sub)?;
+            self.forget_subscribed();
+            if revoked {
+                self.purge(&gone.scope)?;
+            }
+        }
+        self.out.events.push(Event::Denied { scope: gone.scope, code });
+        Ok(Ok(()))
+    }
+
+    /// Tell the region which numbers it need not remember.
+    pub fn confirm(&mut self) -> Result<(), S::Error> {
+        let Some(session) = &self.node.session else { return Ok(()) };
+        if session.confirming.is_some() {
+            return Ok(());
+        }
+        let ids = session.ids.clone();
+        let mut told = self.store.unconfirmed()?;
+        told.retain(|(device, _)| ids.contains(device));
+        if told.is_empty() {
+            return Ok(());
+        }
+        for (device, seqs) in &told {
+            self.send(Kind::Confirm(wire::Confirm {
+                device: device.0.to_vec().into(),
+                seqs: Some(convert::wire_seq_set(seqs)),
+            }));
+        }
+        // The region may only forget what this file can no longer lose: the removal is on disk.
+        self.out.durable = true;
+        let sent_ms = self.now_ms;
+        self.send(Kind::Ping(wire::Ping { sent_ms }));
+        if let Some(session) = &mut self.node.session {
+            session.confirming = Some((sent_ms, told));
+        }
+        Ok(())
+    }
+
+    fn on_pong(&mut self, pong: wire::Pong) -> Handled<S::Error> {
+        self.take_time(pong.ping_ms, pong.received_ms, pong.received_ms);
+        let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
+        if session.confirming.as_ref().is_some_and(|(sent, _)| *sent <= pong.ping_ms) {
+            let (_, told) = session.confirming.take().unwrap_or_default();
+            for (device, seqs) in told {
+                self.store.clear_unconfirmed(device, &seqs)?;
+            }
+        }
+        self.restamp()?;
+        self.push()?;
+        Ok(Ok(()))
+    }
+
+    pub fn poll(&mut self) -> Result<(), S::Error> {
+        if self.node.session.as_ref().is_none_or(|s| s.region.is_none()) {
+            return Ok(());
+        }
+        self.restamp()?;
+        self.refetch_overdue()?;
+        self.confirm()?;
+        self.push()
+    }
+}
+
+/// A malformed frame is the region's fault, an error the store's.
+pub(super) type Handled<E> = Result<Result<(), Malformed>, E>;

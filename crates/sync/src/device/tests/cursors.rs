@@ -1,0 +1,187 @@
+//! Passes, cursors, refetches and cuts.
+
+use super::*;
+
+fn subscribed() -> Device {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    d
+}
+
+fn theirs(id: &str, seed: u64) -> Vec<Sealed> {
+    let mut other = Device::new(seed);
+    let a = other.write(&[task(id, [put(TITLE, "theirs"), vote(1)])]);
+    ops_of(&mut other, &a)
+}
+
+fn subscribe_frame(out: &Output) -> wire::Subscribe {
+    let frames = out.frames.iter().find_map(|f| match &f.kind {
+        Some(ToRegion::Subscribe(s)) => Some(s.clone()),
+        _ => None,
+    });
+    frames.unwrap()
+}
+
+fn refetched(out: &Output) -> Vec<EntityKey> {
+    let keys = out.frames.iter().filter_map(|f| match &f.kind {
+        Some(ToRegion::Refetch(r)) => Some(&r.keys),
+        _ => None,
+    });
+    keys.flatten().map(|k| convert::key(Some(k)).unwrap()).collect()
+}
+
+#[test]
+fn a_cursor_moves_only_at_the_end_of_a_pass() {
+    let mut d = subscribed();
+    assert!(d.subscription("team/a").loading);
+    let (one, two) = (theirs("1", 5), theirs("2", 6));
+    let rows = vec![row(&key("1"), &vector(1, 0), &one)];
+    d.delta(1, rows, &[], chunk(&vector(5, 5), false, Some(&key("1")), true));
+    let sub = d.subscription("team/a");
+    assert_eq!((sub.cursor.clone(), sub.loading), (Vector::new(), true));
+    assert!(d.view(&key("1")).is_some(), "rows show as they come");
+
+    // The pass goes on at another region, where it is as old as the older of the two.
+    let out = d.connect(1, &[]);
+    let asked = subscribe_frame(&out);
+    assert_eq!(convert::vector(asked.pass.as_ref()).unwrap(), vector(5, 5));
+    assert_eq!(asked.after, Some(convert::wire_key(&key("1"))));
+    let rows = vec![row(&key("2"), &vector(2, 0), &two)];
+    d.delta(1, rows, &[], chunk(&vector(3, 7), true, Some(&key("2")), true));
+    let sub = d.subscription("team/a");
+    assert_eq!((sub.cursor, sub.pass, sub.loading), (vector(3, 5), None, false));
+}
+
+#[test]
+fn live_changes_move_the_cursor_of_a_covering_region_only() {
+    let mut d = subscribed();
+    let one = theirs("1", 5);
+    d.pass(1, vec![], &[], &vector(1, 0));
+    d.live(1, vec![row(&key("1"), &vector(2, 0), &one)], &[], &vector(2, 0));
+    assert_eq!(d.subscription("team/a").cursor, vector(2, 0));
+
+    // Region 1 lags behind.
+    d.connect(1, &[]);
+    let two = theirs("2", 6);
+    let rows = vec![row(&key("2"), &vector(0, 4), &two)];
+    d.delta(1, rows, &[], chunk(&vector(1, 4), true, None, false));
+    let sub = d.subscription("team/a");
+    assert_eq!(sub.cursor, vector(2, 0));
+    assert_eq!(sub.provisional, Some((RegionId(1), vector(1, 4))));
+    assert_eq!(d.refetches("team/a"), [key("2")]);
+    assert!(d.view(&key("2")).is_some(), "its rows show all the same");
+    d.live(1, vec![], &[], &vector(0, 5));
+    let sub = d.subscription("team/a");
+    assert_eq!((sub.cursor, sub.provisional), (vector(2, 0), Some((RegionId(1), vector(1, 5)))));
+
+    // Asked again, it goes on from there; any other region does not.
+    let out = d.connect(1, &[]);
+    let asked = subscribe_frame(&out);
+    assert_eq!(convert::vector(asked.provisional.as_ref()).unwrap(), vector(1, 5));
+    let out = d.connect(2, &[]);
+    assert_eq!(subscribe_frame(&out).provisional, None);
+
+    // Once it covers, its pass counts, and the rows are asked for by name.
+    let out = d.pass(1, vec![], &[], &vector(2, 6));
+    let sub = d.subscription("team/a");
+    assert_eq!((sub.cursor, sub.provisional), (vector(2, 6), None));
+    assert_eq!(refetched(&out), [key("2")]);
+    let at = Some(convert::wire_vector(&vector(2, 6)));
+    let absent = vec![convert::wire_key(&key("2"))];
+    let answer = wire::Refetched { absent, at };
+    d.delta(1, vec![], &[], wire::delta::Place::Refetched(answer));
+    assert_eq!(d.view(&key("2")), None);
+    assert!(d.refetches("team/a").is_empty());
+}
+
+#[test]
+fn credit_is_given_back_in_quarters() {
+    let mut d = subscribed();
+    let big = "x".repeat(600_000);
+    let mut other = Device::new(9);
+    let a = other.write(&[task("1", [put(TITLE, big.as_str())])]);
+    let ops = ops_of(&mut other, &a);
+    let credit = |out: &Output| {
+        out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Credit(_))))
+    };
+    let first = d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
+    assert!(!credit(&first));
+    let second = d.live(1, vec![row(&key("1"), &vector(2, 0), &ops)], &[], &vector(2, 0));
+    assert!(credit(&second));
+}
+
+#[test]
+fn a_cut_clips_and_what_was_above_it_is_replaced() {
+    let mut d = subscribed();
+    let mine = d.write(&[task("9", [put(TITLE, "mine")])]);
+    let mine_ops = ops_of(&mut d, &mine);
+    d.poll();
+    d.accept(mine.dots[0], at(0, 3), false);
+    let one = theirs("1", 5);
+    let mut other = Device::new(6);
+    other.subscribe("team/a");
+    other.connect(0, &[]);
+    other.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
+    let lost = other.write(&[update("1", [vote(10), put(TITLE, "lost")])]);
+    let with_lost = [one.clone(), ops_of(&mut other, &lost)].concat();
+    let rows = vec![
+        row(&key("1"), &vector(2, 0), &with_lost),
+        row(&key("9"), &vector(3, 0), &mine_ops),
+    ];
+    d.pass(1, rows, &[only(1)], &vector(3, 0));
+    assert_eq!((d.votes(&key("1")), d.title(&key("1")).as_deref()), (11, Some("lost")));
+    assert!(!d.own(mine.dots[0]).unwrap().overlay);
+
+    // Region 0 came back without what it had beyond 1, under a new life.
+    let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 1 };
+    let out = d.connect_with(1, &[], |w| w.cuts = vec![cut]);
+    assert_eq!(d.subscription("team/a").cursor, vector(1, 0));
+    assert_eq!(d.base(&key("1")).unwrap().touch, vector(1, 0));
+    assert_eq!(d.refetches("team/a"), [key("1"), key("9")]);
+    assert_eq!(pushed_dots(&out), [1], "the own op is offered again");
+    assert_eq!(d.title(&key("9")).as_deref(), Some("mine"));
+
+    let out = d.pass(1, vec![], &[], &vector(1, 1));
+    assert_eq!(refetched(&out), [key("1"), key("9")]);
+    let at = Some(convert::wire_vector(&vector(1, 1)));
+    let place = wire::delta::Place::Refetched(wire::Refetched {
+        absent: vec![convert::wire_key(&key("9"))],
+        at,
+    });
+    d.delta(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], place);
+    assert_eq!((d.votes(&key("1")), d.title(&key("1")).as_deref()), (1, Some("theirs")));
+    assert_eq!(d.title(&key("9")).as_deref(), Some("mine"), "an own write is never rolled back");
+    assert!(d.refetches("team/a").is_empty());
+}
+
+#[test]
+fn what_was_removed_above_a_cut_is_asked_for_again() {
+    let mut d = subscribed();
+    let one = theirs("1", 5);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
+    d.live(1, vec![left(&key("1"), &vector(2, 0))], &[], &vector(2, 0));
+    assert_eq!(d.view(&key("1")), None);
+    let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 1 };
+    let out = d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut] }));
+    assert_eq!(refetched(&out), [key("1")]);
+    assert!(d.store.removed().unwrap().is_empty());
+    let at = Some(convert::wire_vector(&vector(1, 1)));
+    let place = wire::delta::Place::Refetched(wire::Refetched { absent: vec![], at });
+    d.delta(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], place);
+    assert!(d.view(&key("1")).is_some());
+}
+
+#[test]
+fn a_revoked_scope_leaves_the_disk() {
+    let mut d = subscribed();
+    let one = theirs("1", 5);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
+    let error = wire::Error { code: "scope_revoked".into(), ..Default::default() };
+    let out = d.frame(ToDevice::Denied(wire::Denied { sub: 1, error: Some(error) }));
+    let code = "scope_revoked".to_owned();
+    assert!(out.events.contains(&Event::Denied { scope: scope("team/a"), code: code.clone() }));
+    assert_eq!((d.base(&key("1")), d.view(&key("1"))), (None, None));
+    let sub = d.subscription("team/a");
+    assert_eq!((sub.cursor, sub.denied), (Vector::new(), Some(code)));
+}

@@ -1,0 +1,244 @@
+//! Pushing, and what regions answer.
+
+use super::*;
+use crate::limits;
+use landfall_model::stamp::Hlc;
+
+#[test]
+fn a_refused_create_takes_what_hangs_on_it_along() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [put(TITLE, "x")])]);
+    let b = d.write(&[step_of("s", "1", "y")]);
+    let c = d.write(&[task("2", [])]);
+    let out = d.connect_with(0, &[], |w| w.push_ops = 1);
+    assert_eq!(pushed_dots(&out), [1]);
+    let out = d.reject(a.dots[0], "not_allowed");
+    assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
+    let Some(OpState::Rejected { code, detail, .. }) = d.own(b.dots[0]).map(|o| o.state) else {
+        panic!()
+    };
+    assert_eq!(code, "not_allowed");
+    assert!(detail.contains(&a.dots[0].to_string()), "{detail}");
+    assert_eq!((d.view(&key("1")), d.view(&step("s"))), (None, None));
+    assert!(d.view(&key("2")).is_some());
+    assert!(matches!(d.outcomes(b.dots[0])[..], [Outcome::Rejected { .. }]));
+    // Voids take the numbers, so that they stay dense.
+    let void = &pushed(&out)[0][0];
+    assert!(void.op.is_void());
+    assert_eq!((void.op.dot, &void.op.key), (a.dots[0], &key("1")));
+    d.accept(a.dots[0], at(0, 1), true);
+    assert_eq!(d.store.void(a.dots[0]).unwrap(), None);
+    assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
+
+    // The app makes it again, or lets it be.
+    let (again, _) = d.node.resubmit(&mut d.store, d.now, a.dots[0]).unwrap();
+    assert_eq!(d.title(&key("1")).as_deref(), Some("x"));
+    assert!(again.dots[0].seq > c.dots[0].seq);
+    d.node.dismiss(&mut d.store, b.dots[0]).unwrap();
+    assert_eq!(d.own(b.dots[0]), None);
+    assert!(d.outcomes(a.dots[0]).is_empty() && d.outcomes(b.dots[0]).is_empty());
+}
+
+#[test]
+fn a_refusal_is_final_only_when_all_have_refused() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    // No answer; another region is asked.
+    let out = d.connect(1, &[]);
+    assert_eq!(pushed_dots(&out), [1]);
+    d.reject(a.dots[0], "not_allowed");
+    let own = d.own(a.dots[0]).unwrap();
+    assert!(matches!(&own.state, OpState::Sent { regions, refused_by }
+        if regions.len() == 2 && refused_by.len() == 1));
+    assert!(own.overlay && d.poll().frames.is_empty());
+    let out = d.connect_with(1, &[], |w| w.lost = vec![0]);
+    assert_eq!(pushed_dots(&out), [1]);
+    d.reject(a.dots[0], "not_allowed");
+    assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
+}
+
+#[test]
+fn one_acceptance_outweighs_any_refusal() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    d.accept(a.dots[0], at(0, 1), false);
+    let out = d.connect(1, &[]);
+    assert_eq!(pushed_dots(&out), [1], "a region that lacks it is offered it");
+    d.reject(a.dots[0], "not_allowed");
+    assert_eq!(d.own(a.dots[0]).unwrap().state, OpState::Accepted { position: at(0, 1) });
+    assert!(d.poll().frames.is_empty());
+    // A region that has it is asked how it stands, and not sent it again.
+    let out = d.connect(0, &[only(1)]);
+    assert!(pushed(&out).is_empty());
+    assert!(out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Status(_)))));
+}
+
+#[test]
+fn an_op_without_an_answer_is_pushed_again_even_if_its_number_was_received() {
+    let mut d = Device::new(1);
+    d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    // Only the payload tells whether the number stands for this op or for one of a copy.
+    let out = d.connect(0, &[only(1)]);
+    assert_eq!(pushed_dots(&out), [1]);
+}
+
+#[test]
+fn a_stuck_op_blocks_only_what_needs_it() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.write(&[step_of("s", "1", "x")]);
+    d.write(&[task("2", [])]);
+    d.node.disconnected();
+    d.connect(1, &[]);
+    d.reject(a.dots[0], "region_rule");
+    // Region 0 was asked too, so the refusal is not final.
+    let mut d = {
+        let mut d2 = Device::new(1);
+        let a = d2.write(&[task("1", [])]);
+        d2.connect(0, &[]);
+        d2.write(&[step_of("s", "1", "x")]);
+        d2.write(&[task("2", [])]);
+        let out = d2.connect(1, &[]);
+        assert_eq!(pushed_dots(&out), [1, 2, 3], "in flight before it counts as answered");
+        d2.reject(a.dots[0], "region_rule");
+        d2
+    };
+    let b = d.write(&[task("1", [put(TITLE, "again")])]);
+    let c = d.write(&[task("3", [])]);
+    let out = d.poll();
+    assert_eq!(pushed_dots(&out), [c.dots[0].seq]);
+    assert_eq!(d.own(b.dots[0]).unwrap().state, OpState::Unsent);
+}
+
+#[test]
+fn the_window_bounds_what_is_in_flight() {
+    let mut d = Device::new(1);
+    let ids: Vec<Dot> =
+        (0..5).flat_map(|n| d.write(&[task(&n.to_string(), [])]).dots).collect();
+    let big: Vec<Edit> = (10..14).map(|n| task(&n.to_string(), [])).collect();
+    d.write(&big);
+    let out = d.connect_with(0, &[], |w| w.push_ops = 2);
+    assert_eq!(pushed_dots(&out), [1, 2]);
+    assert_eq!(pushed_dots(&d.accept(ids[0], at(0, 1), false)), [3]);
+    assert_eq!(pushed_dots(&d.accept(ids[1], at(0, 2), false)), [4]);
+    assert_eq!(pushed_dots(&d.accept(ids[2], at(0, 3), false)), [5]);
+    assert_eq!(pushed_dots(&d.accept(ids[3], at(0, 4), false)), [0; 0]);
+    let out = d.accept(ids[4], at(0, 5), false);
+    assert_eq!(pushed_dots(&out), [6, 7, 8, 9], "what is larger than the window goes alone");
+}
+
+#[test]
+fn nothing_is_pushed_before_it_is_durable() {
+    let mut d = Device::new(1);
+    d.connect(0, &[]);
+    d.write(&[task("1", [])]);
+    let out = d.poll();
+    assert!(out.durable && !pushed(&out).is_empty());
+    d.store.commit_durable();
+    let meta = d.store.meta().unwrap().unwrap();
+    assert_eq!((meta.sent_seq, meta.last_seq), (1, 1));
+    d.store.lose_power();
+    assert!(matches!(
+        d.own(Dot::new(meta.device, 1)).unwrap().state,
+        OpState::Sent { .. }
+    ));
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_mended_before_anything_is_sent() {
+    let mut d = Device::new(1);
+    let year = 365 * 86_400_000;
+    d.now += year;
+    let a = d.write(&[task("1", [put(TITLE, "one")])]);
+    let b = d.write(&[update("1", [put(TITLE, "two")])]);
+    let out = d.connect_with(0, &[], |w| {
+        w.received_ms -= year;
+        w.sent_ms -= year;
+    });
+    let meta = d.store.meta().unwrap().unwrap();
+    assert_eq!(meta.offset_ms, -year);
+    let ops: Vec<Sealed> = pushed(&out).into_iter().flatten().collect();
+    assert_eq!(ops.len(), 2);
+    let now = d.now - year;
+    assert!(ops.iter().all(|o| o.op.hlc.millis() <= now + limits::STAMP_AHEAD_MS_MAX));
+    assert!(ops[0].op.hlc < ops[1].op.hlc);
+    let landfall_model::op::Change::Register { replaced, .. } = &ops[1].op.changes()[0].change
+    else {
+        panic!()
+    };
+    assert_eq!(*replaced, Some(ops[0].op.stamp()), "what was seen follows");
+    assert_eq!(d.title(&key("1")).as_deref(), Some("two"));
+    assert!(meta.clock.millis() <= now + 1_000);
+    let _ = (a, b);
+}
+
+#[test]
+fn a_stamp_that_was_refused_everywhere_is_given_anew() {
+    let mut d = Device::new(1);
+    d.connect(0, &[]);
+    // The clock is set forward in the middle of the session.
+    let year = 365 * 86_400_000;
+    d.now += year;
+    let a = d.write(&[task("1", [])]);
+    let first = pushed(&d.poll())[0][0].clone();
+    let out = d.reject(a.dots[0], "clock_ahead");
+    assert!(pushed(&out).is_empty());
+    assert!(out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Ping(_)))));
+    assert!(fates(&out).contains(&(a.dots[0], OpState::Unsent)));
+    assert!(d.outcomes(a.dots[0]).is_empty(), "that is no refusal of the write");
+    let pong = wire::Pong { ping_ms: d.now, received_ms: d.now - year };
+    let out = d.frame(ToDevice::Pong(pong));
+    let again = pushed(&out)[0][0].clone();
+    assert_eq!(again.op.dot, first.op.dot);
+    assert!(again.op.hlc.millis() <= d.now - year + limits::STAMP_AHEAD_MS_MAX);
+
+    // One that also went elsewhere waits: it may have been accepted there.
+    let mut d = Device::new(2);
+    d.now += year;
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    d.connect_with(1, &[], |w| {
+        w.received_ms -= year;
+        w.sent_ms -= year;
+    });
+    let out = d.reject(a.dots[0], "clock_ahead");
+    assert!(pushed(&out).is_empty());
+    let own = d.own(a.dots[0]).unwrap();
+    assert!(matches!(own.state, OpState::Sent { .. }));
+    assert!(own.sealed.op.hlc > Hlc::from_millis(d.now - 1));
+}
+
+#[test]
+fn retired_numbers_are_confirmed_until_the_region_answers() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    let out = d.accept(a.dots[0], at(0, 1), true);
+    let confirms = |out: &Output| {
+        out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Confirm(_))))
+    };
+    assert!(confirms(&out) && out.durable);
+    assert!(!confirms(&d.poll()));
+    // The connection broke before an answer came.
+    assert!(confirms(&d.connect(0, &[only(1)])));
+    let pong = wire::Pong { ping_ms: d.now, received_ms: d.now };
+    d.frame(ToDevice::Pong(pong));
+    assert!(d.store.unconfirmed().unwrap().is_empty());
+    assert!(!confirms(&d.connect(0, &[only(1)])));
+}
+
+#[test]
+fn malformed_frames_end_the_session_and_change_nothing() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    let before = format!("{:?}", d.store);
+    let delta = wire::Delta { sub: 1, body: vec![0xff; 9].into(), ..Default::default() };
+    let out = d.frame(ToDevice::Delta(delta));
+    assert_eq!(out.close.unwrap().code, "malformed");
+    assert_eq!(before, format!("{:?}", d.store));
+    assert_eq!(d.node.online(), None);
+}

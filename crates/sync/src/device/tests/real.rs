@@ -1,0 +1,3 @@
+//! Devices against the real region, frame by frame.
+
+use super::*;

@@ -1,0 +1,264 @@
+//! Rows from regions, and what they do to the overlay.
+
+use super::*;
+
+/// A device that is online, subscribed, and has created task 1 with a vote.
+fn online() -> (Device, Dot, Vec<Sealed>) {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let a = d.write(&[task("1", [put(TITLE, "mine"), vote(2)])]);
+    let ops = ops_of(&mut d, &a);
+    d.connect(0, &[]);
+    (d, a.dots[0], ops)
+}
+
+#[test]
+fn an_ack_does_not_retire_the_overlay() {
+    let (mut d, dot, ops) = online();
+    d.pass(1, vec![], &[], &vector(0, 0));
+    d.accept(dot, at(0, 1), false);
+    assert!(d.own(dot).unwrap().overlay);
+    d.durable(dot);
+    assert!(d.own(dot).unwrap().overlay, "the row has not come yet");
+    assert_eq!(d.votes(&key("1")), 2);
+    assert!(!d.view(&key("1")).unwrap().pending);
+
+    d.live(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[only(1)], &vector(1, 0));
+    assert_eq!(d.own(dot), None);
+    assert_eq!(d.votes(&key("1")), 2);
+    assert_eq!(d.store.unconfirmed().unwrap(), [(dot.device, only(1))]);
+}
+
+#[test]
+fn an_own_op_is_flagged_only_by_its_own_entitys_row() {
+    let (mut d, dot, ops) = online();
+    let b = d.write(&[task("2", [vote(5)])]);
+    let second = ops_of(&mut d, &b);
+    // Both are received; the row of only one is there.
+    let both = SeqSet::up_to(2);
+    d.pass(1, vec![row(&key("2"), &vector(2, 0), &second)], &[both.clone()], &vector(2, 0));
+    assert!(d.own(dot).unwrap().overlay);
+    assert!(!d.own(b.dots[0]).unwrap().overlay);
+    assert_eq!((d.votes(&key("1")), d.votes(&key("2"))), (2, 5));
+    // A row without the number in its snapshot does not count either.
+    d.live(1, vec![row(&key("1"), &vector(1, 0), &ops[..0])], &[only(2)], &vector(3, 0));
+    assert!(d.own(dot).unwrap().overlay);
+    assert_eq!(d.votes(&key("1")), 2);
+}
+
+#[test]
+fn a_counter_is_replaced_only_where_its_state_is_covered() {
+    let (mut d, dot, ops) = online();
+    let mut other = Device::new(2);
+    other.subscribe("team/a");
+    other.connect(1, &[]);
+    other.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
+    let more = other.write(&[update("1", [vote(10), put(TITLE, "theirs")])]);
+    let theirs = ops_of(&mut other, &more);
+
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[only(1)], &vector(1, 0));
+    // Region 1 does not have what region 0 logged.
+    d.connect(1, &[]);
+    let rows = vec![row(&key("1"), &vector(0, 1), &[ops.clone(), theirs.clone()].concat())];
+    d.delta(1, rows, &[], chunk(&vector(0, 1), true, None, false));
+    assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"), "registers are joined");
+    assert_eq!(d.votes(&key("1")), 2, "counters are not");
+    assert_eq!(d.refetches("team/a"), [key("1")]);
+    assert_eq!(d.base(&key("1")).unwrap().touch, vector(1, 0));
+
+    let rows = vec![row(&key("1"), &vector(1, 1), &[ops, theirs].concat())];
+    d.pass(1, rows, &[only(1)], &vector(1, 1));
+    assert_eq!(d.votes(&key("1")), 12);
+    assert_eq!(d.base(&key("1")).unwrap().touch, vector(1, 1));
+    assert!(!d.own(dot).unwrap().overlay);
+}
+
+#[test]
+fn an_older_row_changes_nothing() {
+    let (mut d, dot, ops) = online();
+    let b = d.write(&[update("1", [vote(1)])]);
+    let all = [ops.clone(), ops_of(&mut d, &b)].concat();
+    d.pass(1, vec![row(&key("1"), &vector(2, 0), &all)], &[SeqSet::up_to(2)], &vector(2, 0));
+    assert_eq!(d.votes(&key("1")), 3);
+    d.live(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[SeqSet::up_to(2)], &vector(2, 0));
+    assert_eq!(d.votes(&key("1")), 3);
+    assert!(d.refetches("team/a").is_empty());
+    assert!(!d.own(dot).unwrap().overlay);
+}
+
+/// A task that both its team and its driver hold on this device.
+fn held_twice() -> (Device, Device, Vec<Sealed>) {
+    let mut other = Device::new(2);
+    let fields = [put(TITLE, "t"), put(DRIVER, "7"), put(SECRET, 42), vote(1)];
+    let a = other.write(&[task("1", fields), update("1", [(POINTS, FieldEdit::Increment(5))])]);
+    let ops = ops_of(&mut other, &a);
+    let mut d = Device::new(1);
+    d.subscribe("driver/7");
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    d.pass(1, vec![driver_row(&key("1"), &vector(2, 0), &ops)], &[], &vector(2, 0));
+    assert!(!d.view(&key("1")).unwrap().registers.contains_key(&SECRET));
+    d.pass(2, vec![row(&key("1"), &vector(2, 0), &ops)], &[], &vector(2, 0));
+    assert_eq!(d.view(&key("1")).unwrap().registers[&SECRET], 42.into());
+    (d, other, ops)
+}
+
+#[test]
+fn a_leave_drops_only_what_no_other_scope_shows() {
+    let (mut d, _, ops) = held_twice();
+    // A driver's row keeps the columns that the team's row brought.
+    d.live(1, vec![driver_row(&key("1"), &vector(3, 0), &ops)], &[], &vector(3, 0));
+    let view = d.view(&key("1")).unwrap();
+    assert_eq!((&view.registers[&SECRET], view.counters[&POINTS]), (&42.into(), 5));
+
+    d.node.unsubscribe(&mut d.store, "team/a").unwrap();
+    let view = d.view(&key("1")).unwrap();
+    assert!(!view.registers.contains_key(&SECRET));
+    assert_eq!(view.counters[&POINTS], 0);
+    assert_eq!(view.registers[&TITLE], "t".into());
+
+    d.live(1, vec![left(&key("1"), &vector(4, 0))], &[], &vector(4, 0));
+    assert_eq!(d.view(&key("1")), None);
+    assert_eq!(d.base(&key("1")), None);
+    let removed = d.store.removed().unwrap();
+    assert_eq!(removed, [(scope("driver/7"), key("1"), vector(4, 0))]);
+}
+
+#[test]
+fn a_leave_that_does_not_cover_is_asked_for_again() {
+    let (mut d, _, _) = held_twice();
+    d.live(1, vec![left(&key("1"), &vector(0, 5))], &[], &vector(3, 0));
+    assert!(d.base(&key("1")).unwrap().holds.contains("driver/7"));
+    assert_eq!(d.refetches("driver/7"), [key("1")]);
+}
+
+#[test]
+fn an_op_on_hidden_columns_leaves_the_overlay_whole() {
+    let (mut d, _, ops) = held_twice();
+    let fields = [vote(10), (POINTS, FieldEdit::Increment(100)), put(SECRET, 43)];
+    let mine = d.write(&[update("1", fields)]);
+    let all = [ops, ops_of(&mut d, &mine)].concat();
+    d.poll();
+    // The driver's row has the vote in it and does not show the points.
+    d.live(1, vec![driver_row(&key("1"), &vector(3, 0), &all)], &[only(1)], &vector(3, 0));
+    let check = |d: &mut Device| {
+        let view = d.view(&key("1")).unwrap();
+        assert_eq!((view.counters[&VOTES], view.counters[&POINTS]), (11, 105));
+        assert_eq!(view.registers[&SECRET], 43.into());
+    };
+    check(&mut d);
+    assert!(!d.own(mine.dots[0]).unwrap().overlay);
+    d.live(2, vec![row(&key("1"), &vector(3, 0), &all)], &[only(1)], &vector(3, 0));
+    check(&mut d);
+}
+
+#[test]
+fn unsent_writes_on_a_row_that_left_end_with_an_outcome() {
+    let (mut d, _, ops) = held_twice();
+    d.node.unsubscribe(&mut d.store, "team/a").unwrap();
+    d.node.disconnected();
+    let mine = d.write(&[update("1", [vote(1)]), task("2", [])]);
+    let out = d.connect(0, &[]);
+    assert_eq!(pushed_dots(&out), [1, 2], "the session was open");
+    d.node.disconnected();
+    let unsent = d.write(&[update("1", [put(TITLE, "x")]), update("2", [put(TITLE, "y")])]);
+    // The row leaves before they could be sent.
+    d.connect_with(0, &[SeqSet::up_to(2)], |w| w.push_ops = 1);
+    d.pass(1, vec![left(&key("1"), &vector(9, 0))], &[SeqSet::up_to(2)], &vector(9, 0));
+    assert_eq!(d.view(&key("1")), None);
+    let sent = d.own(mine.dots[0]).unwrap();
+    assert!(matches!(sent.state, OpState::Sent { .. }) && !sent.overlay);
+    let _ = ops;
+    assert!(matches!(d.own(unsent.dots[0]).unwrap().state, OpState::Rejected { .. }));
+    assert_eq!(d.outcomes(unsent.dots[0]), [Outcome::Left]);
+    // A transaction is decided together.
+    assert!(matches!(d.outcomes(unsent.dots[1])[..], [Outcome::Rejected { .. }]));
+    assert_eq!(d.title(&key("2")), None);
+    assert!(d.view(&key("2")).is_some());
+    assert_eq!(d.store.voids().unwrap().len(), 2);
+}
+
+#[test]
+fn a_write_that_was_overwritten_unseen_has_an_outcome() {
+    let (mut d, dot, ops) = online();
+    let mut other = Device::new(2);
+    other.now += 50;
+    let theirs = other.write(&[task("1", [put(TITLE, "theirs")])]);
+    let theirs = ops_of(&mut other, &theirs);
+    d.pass(
+        1,
+        vec![row(&key("1"), &vector(2, 0), &[ops, theirs].concat())],
+        &[only(1)],
+        &vector(2, 0),
+    );
+    assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));
+    let outcomes = d.outcomes(dot);
+    let lost = |o: &Outcome| {
+        matches!(o, Outcome::Overwritten { field: TITLE, lost, .. } if *lost == "mine".into())
+    };
+    assert!(outcomes.iter().any(lost), "{outcomes:?}");
+    // What is written next wins over what was read.
+    let mine = d.write(&[update("1", [put(TITLE, "again")])]);
+    assert_eq!(d.title(&key("1")).as_deref(), Some("again"));
+    let sealed = ops_of(&mut d, &mine);
+    assert!(sealed[0].op.hlc > d.base(&key("1")).unwrap().entity.highest_hlc());
+}
+
+#[test]
+fn a_write_on_a_deleted_entity_has_an_outcome() {
+    let (mut d, dot, ops) = online();
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[only(1)], &vector(1, 0));
+    let mut other = Device::new(2);
+    other.subscribe("team/a");
+    other.connect(0, &[]);
+    other.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
+    let gone = other.write(&[Edit::Delete { key: key("1") }]);
+    let late = d.write(&[update("1", [put(TITLE, "late")])]);
+    d.poll();
+    let late_op = ops_of(&mut d, &late);
+    let all = [ops, ops_of(&mut other, &gone), late_op].concat();
+    d.live(1, vec![row(&key("1"), &vector(3, 0), &all)], &[SeqSet::up_to(2)], &vector(3, 0));
+    assert_eq!(d.view(&key("1")), None);
+    assert_eq!(d.outcomes(late.dots[0]), [Outcome::Deleted]);
+    assert!(d.base(&key("1")).is_some(), "the tombstone stays");
+    assert_eq!(d.store.own_birth(&key("1")).unwrap(), None);
+    let again = d.write(&[task("1", [])]);
+    assert!(ops_of(&mut d, &again)[0].op.is_create());
+    let _ = dot;
+}
+
+#[test]
+fn an_op_on_an_entity_that_is_not_subscribed_leaves_the_overlay_when_durable() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [put(TITLE, "one")])]);
+    d.connect(0, &[]);
+    d.accept(a.dots[0], at(0, 1), false);
+    assert!(d.view(&key("1")).is_some());
+    d.durable(a.dots[0]);
+    assert_eq!(d.own(a.dots[0]), None);
+    assert_eq!(d.view(&key("1")), None);
+}
+
+#[test]
+fn remote_typing_joins_own_typing() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let a = d.write(&[task("1", [splice(0, 0, "shared")])]);
+    let ops = ops_of(&mut d, &a);
+    d.connect(0, &[]);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[only(1)], &vector(1, 0));
+    let mut other = Device::new(2);
+    other.subscribe("team/a");
+    other.connect(0, &[]);
+    other.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
+    assert_eq!(other.body(&key("1")), "shared");
+    let theirs = other.write(&[update("1", [splice(6, 0, " text")])]);
+    let mine = d.write(&[update("1", [splice(0, 0, "my ")])]);
+    let all = [ops, ops_of(&mut other, &theirs)].concat();
+    d.live(1, vec![row(&key("1"), &vector(2, 0), &all)], &[only(1)], &vector(2, 0));
+    assert_eq!(d.body(&key("1")), "my shared text");
+    // The own edit is still unsent: typing on extends it, on top of what came.
+    let more = d.write(&[update("1", [splice(14, 0, "!")])]);
+    assert_eq!(more.dots, mine.dots);
+    assert_eq!(d.body(&key("1")), "my shared text!");
+}

@@ -1,0 +1,261 @@
+//! What shows of an entity: the base row with the own ops of the overlay applied over it.
+//!
+//! A [`Reader`] keeps what it has merged for the length of one call. Whoever changes a base row or
+//! an own op makes the reader forget that entity.
+
+use super::store::{Base, OwnOp, Store, View};
+use landfall_model::entity::{Entity, Standing, UnderParent};
+use landfall_model::id::{Dot, EntityKey, FieldId, Scope};
+use landfall_model::op::Change;
+use landfall_model::schema::{EntityType, Home, Merge, Schema};
+use landfall_model::text::{Text, blob_id};
+use landfall_model::value::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Parents of parents are followed this far; the schema allows no cycle, a forged row might.
+const PARENTS_MAX: usize = 8;
+
+/// Entities that a reader keeps merged at a time.
+const CACHED_MAX: usize = 4_096;
+
+/// An entity as this device sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Merged {
+    pub base: Option<Base>,
+    /// All own ops on the entity, by order, also those that are not in the overlay.
+    pub ops: Vec<OwnOp>,
+    /// Base and overlay together.
+    pub entity: Entity,
+}
+
+impl Merged {
+    /// Own ops that are applied over the base row.
+    pub fn overlay(&self) -> impl Iterator<Item = &OwnOp> {
+        self.ops.iter().filter(|op| op.overlay)
+    }
+}
+
+/// Merged entities of one call.
+#[derive(Debug)]
+pub(super) struct Reader {
+    schema: Arc<Schema>,
+    rows: BTreeMap<EntityKey, Merged>,
+    /// Rows hold a draft that is nowhere else: none may go.
+    pub drafting: bool,
+}
+
+impl Reader {
+    pub fn new(schema: Arc<Schema>) -> Self {
+        Self { schema, rows: BTreeMap::new(), drafting: false }
+    }
+
+    pub fn forget(&mut self, key: &EntityKey) {
+        self.rows.remove(key);
+    }
+
+    /// The entity as the store has it, or as a draft has changed it.
+    pub fn merged<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+    ) -> Result<&mut Merged, S::Error> {
+        if !self.rows.contains_key(key) {
+            if self.rows.len() >= CACHED_MAX && !self.drafting {
+                self.rows.clear();
+            }
+            let (base, ops) = (store.base(key)?, store.ops_on(key)?);
+            let mut entity = base.as_ref().map(|b| b.entity.clone()).unwrap_or_default();
+            for op in ops.iter().filter(|op| op.overlay) {
+                entity.apply(&op.sealed.op);
+            }
+            self.rows.insert(key.clone(), Merged { base, ops, entity });
+        }
+        Ok(self.rows.get_mut(key).expect("just inserted"))
+    }
+
+    /// Which births of the entity's parent have fallen.
+    pub fn standing<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+    ) -> Result<UnderParent, S::Error> {
+        self.standing_at(store, key, 0)
+    }
+
+    fn standing_at<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+        depth: usize,
+    ) -> Result<UnderParent, S::Error> {
+        let entity = &self.merged(store, key)?.entity;
+        let Some(parent) = entity.parent().filter(|_| depth < PARENTS_MAX) else {
+            return Ok(UnderParent::default());
+        };
+        let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
+        let above = self.standing_at(store, &parent, depth + 1)?;
+        Ok(UnderParent { fallen: self.merged(store, &parent)?.entity.fallen(&above) })
+    }
+
+    /// The entity together with what its births stand on.
+    pub fn read<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+    ) -> Result<(&Merged, UnderParent), S::Error> {
+        let standing = self.standing(store, key)?;
+        Ok((self.merged(store, key)?, standing))
+    }
+
+    pub fn exists<S: Store>(&mut self, store: &mut S, key: &EntityKey) -> Result<bool, S::Error> {
+        let (merged, standing) = self.read(store, key)?;
+        Ok(merged.entity.exists(&standing))
+    }
+
+    /// What the app sees; `None` if the entity is not there.
+    pub fn view<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+    ) -> Result<Option<View>, S::Error> {
+        let schema = self.schema.clone();
+        let (merged, standing) = self.read(store, key)?;
+        let entity = &merged.entity;
+        if !entity.exists(&standing) {
+            return Ok(None);
+        }
+        let pending = merged.ops.iter().any(OwnOp::in_outbox);
+        let mut view = View { pending, ..View::default() };
+        for field in entity.register_fields() {
+            match entity.register(field, &standing).map(|w| &w.value) {
+                None | Some(Value::Null) => {}
+                Some(value) => {
+                    view.registers.insert(field, value.clone());
+                }
+            }
+        }
+        let Some(kind) = schema.entity(key.kind) else { return Ok(Some(view)) };
+        for field in &kind.fields {
+            match field.merge {
+                Merge::Register => {}
+                Merge::Set => {
+                    let set: Vec<Value> =
+                        entity.set(field.id, &standing).into_keys().cloned().collect();
+                    if !set.is_empty() {
+                        view.sets.insert(field.id, set);
+                    }
+                }
+                Merge::Counter => {
+                    view.counters.insert(field.id, entity.counter(field.id, &standing));
+                }
+                Merge::Text => {
+                    // A document that cannot be read does not hide the rest of the row.
+                    let value = text_of(store, merged, &standing, key, field.id)?;
+                    if let Some(value) = value {
+                        view.texts.insert(field.id, value);
+                    }
+                }
+            }
+        }
+        Ok(Some(view))
+    }
+
+    /// The scopes that the entity is in by its own fields: its home, and the audiences that its
+    /// topmost parent's fields name.
+    pub fn scopes<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+    ) -> Result<BTreeSet<Scope>, S::Error> {
+        let mut scopes = BTreeSet::from([key.home.clone()]);
+        let mut key = key.clone();
+        for _ in 0..PARENTS_MAX {
+            let Some(kind) = self.schema.entity(key.kind).cloned() else { break };
+            let (merged, standing) = self.read(store, &key)?;
+            match &kind.home {
+                Home::Scope(_) => {
+                    scopes.extend(audiences(&kind, &key, &merged.entity, &standing));
+                    break;
+                }
+                Home::Parent { .. } => match merged.entity.parent() {
+                    Some(p) => key = EntityKey::new(key.home.clone(), p.kind, p.id.clone()),
+                    None => break,
+                },
+            }
+        }
+        Ok(scopes)
+    }
+}
+
+/// The whole document, own edits included.
+pub(super) fn full_text<S: Store>(
+    store: &mut S,
+    merged: &Merged,
+    key: &EntityKey,
+    field: FieldId,
+) -> Result<Text, S::Error> {
+    let mut text = store.base_text(key, field)?;
+    for own in merged.overlay() {
+        for change in own.sealed.op.changes().iter().filter(|c| c.field == field) {
+            if let Change::Text(edit) = &change.change {
+                text.apply(&own.sealed.op.births, blob_id(&own.sealed), &edit.update);
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn text_of<S: Store>(
+    store: &mut S,
+    merged: &Merged,
+    standing: &UnderParent,
+    key: &EntityKey,
+    field: FieldId,
+) -> Result<Option<String>, S::Error> {
+    let text = full_text(store, merged, key, field)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let births = standing_births(&merged.entity, standing);
+    Ok(text.open(|b| births.contains(&b)).ok().map(|d| d.value()))
+}
+
+pub(super) fn standing_births(entity: &Entity, standing: &impl Standing) -> BTreeSet<Dot> {
+    entity.standing(standing).into_iter().collect()
+}
+
+fn audiences<'a>(
+    kind: &'a EntityType,
+    key: &EntityKey,
+    entity: &'a Entity,
+    standing: &'a UnderParent,
+) -> impl Iterator<Item = Scope> + 'a {
+    let (id, id_field) = (Value::text(&*key.id), kind.id_field());
+    kind.audiences.iter().filter_map(move |a| {
+        a.scope.render(|f| {
+            if Some(f) == id_field {
+                return Some(&id);
+            }
+            entity.register(f, standing).map(|w| &w.value)
+        })
+    })
+}
+
+/// True if a scope shows this field of an entity with that home, by what the schema says. An
+/// audience that this schema does not know shows nothing, until its region says what it shows.
+pub(super) fn shows(schema: &Schema, key: &EntityKey, scope: &str, field: FieldId) -> bool {
+    if *scope == *key.home {
+        return true;
+    }
+    let Some(root) = schema.root(key.kind) else { return false };
+    let mut here = root.audiences.iter().filter(|a| a.scope.could_render(scope));
+    here.any(|a| !a.hide.contains(&(key.kind, field)))
+}
+
+/// True if the schema knows why the scope holds the entity.
+pub(super) fn knows_scope(schema: &Schema, key: &EntityKey, scope: &str) -> bool {
+    let root = schema.root(key.kind);
+    *scope == *key.home
+        || root.is_some_and(|r| r.audiences.iter().any(|a| a.scope.could_render(scope)))
+}
