@@ -15,10 +15,11 @@ use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::inner::Inner;
 use crate::options::Options;
 use crate::read::{self, Row, Rows, SqlValue};
+use crate::text::TextEditor;
 use crate::transaction::Transaction;
 use crate::transport::Traffic;
 use landfall_model::id::{Dot, EntityKey};
-use landfall_model::schema::Schema;
+use landfall_model::schema::{Merge, Schema};
 use landfall_sync::device::node::{Edit, Problem, RefusedEdit, Receipt};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -51,7 +52,7 @@ impl Client {
     /// [`start_offline`](crate::Network::start_offline) says otherwise.
     ///
     /// Fails if the file cannot be opened, is not this account's, or does not fit the schema; its
-    /// bytes are then as they were. Codes: `LF20xx`, `LF2107`.
+    /// bytes are then as they were. Codes: `LF22xx`, `LF2107`.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let inner = Inner::open(options)?;
         let engine = Engine { inner: inner.clone(), thread: Mutex::new(None) };
@@ -103,6 +104,25 @@ impl Client {
             return Err(refused(Problem::Ambiguous).into());
         }
         Ok(rows.into_iter().next())
+    }
+
+    /// An editor on a text field of an entity that is there. Codes `LF20xx` say why not.
+    pub fn text(&self, kind: &str, id: &str, field: &str) -> Result<TextEditor, Error> {
+        let found = self.schema().entity_named(kind);
+        let kind = found.ok_or_else(|| Error::problem(Problem::UnknownType))?;
+        let field = kind.field_named(field).ok_or_else(|| Error::problem(Problem::UnknownField))?;
+        if field.merge != Merge::Text {
+            return Err(Error::problem(Problem::WrongEdit));
+        }
+        let key = self.inner.find(kind.id, id)?;
+        let author = self.inner.text_author(&key, field.id)?;
+        TextEditor::open(self.clone(), key, field.id, author)
+    }
+
+    /// A hash over all rows that regions have confirmed, equal on all replicas that hold the same.
+    /// It reads everything: for tests and for support.
+    pub fn digest(&self) -> Result<String, Error> {
+        self.inner.digest()
     }
 
     // ---- what becomes of writes ----

@@ -6,7 +6,7 @@
 
 use crate::store;
 use landfall_model::schema::Diagnostic;
-use landfall_sync::device::node::RefusedEdit;
+use landfall_sync::device::node::{Problem, RefusedEdit};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub mod code {
     pub const THREAD: &str = "LF2105";
     /// The client did not settle in time.
     pub const UNSETTLED: &str = "LF2106";
+    /// The device did not get a version of a text in time.
+    pub const TEXT_NOT_HERE: &str = "LF2108";
     /// The file belongs to another account.
     pub const OTHER_ACCOUNT: &str = "LF2107";
 }
@@ -57,6 +59,10 @@ impl Error {
     pub(crate) fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(cause));
         self
+    }
+
+    pub(crate) fn problem(problem: Problem) -> Self {
+        Self::new(problem.code(), format!("{problem}."))
     }
 
     pub(crate) fn closed() -> Self {

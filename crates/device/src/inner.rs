@@ -18,7 +18,8 @@ use crate::store::{self, Database, Transaction};
 use crate::transaction::{Intent, NamedEdit};
 use crate::transport::Traffic;
 use crate::{client::WriteReceipt, read};
-use landfall_model::id::{Dot, EntityKey, Scope, TypeId};
+use landfall_model::id::{Dot, EntityKey, FieldId, Scope, TypeId};
+use landfall_model::text::Version;
 use landfall_sync::device::node::{
     Close, Edit, Event as NodeEvent, Node, Output, Problem, RefusedEdit, WriteError,
 };
@@ -256,6 +257,40 @@ impl Inner {
     // ---- reading ----
 
     /// Run `work` on a connection that cannot write.
+    /// The digest of what regions have confirmed.
+    pub fn digest(&self) -> Result<String, Error> {
+        let schema = &self.options.schema;
+        self.read(|t| Ok(landfall_sync::digest::of_device(t, |k| schema.text_fields(k))?.hex()))
+    }
+
+    /// See [`Node::text_changes`].
+    pub fn text_changes(
+        &self,
+        key: &EntityKey,
+        field: FieldId,
+        since: &Version,
+        until: Option<&Version>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.run(|node, t, _| {
+            Ok((node.text_changes(t, key, field, since, until)?, Output::default()))
+        })
+    }
+
+    /// An author id for an editor of a text.
+    pub fn text_author(&self, key: &EntityKey, field: FieldId) -> Result<u64, Error> {
+        self.run(|node, _, _| Ok((node.text_author(key, field), Output::default())))
+    }
+
+    /// The key of the one entity of a type and id.
+    pub fn find(&self, kind: TypeId, id: &str) -> Result<EntityKey, Error> {
+        let found = self.read(|t| t.find(kind, id))?;
+        match <[EntityKey; 1]>::try_from(found) {
+            Ok([key]) => Ok(key),
+            Err(keys) if keys.is_empty() => Err(Error::problem(Problem::NoEntity)),
+            Err(_) => Err(Error::problem(Problem::Ambiguous)),
+        }
+    }
+
     pub fn with_reader<T>(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,

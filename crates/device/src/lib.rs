@@ -43,6 +43,7 @@ mod live;
 mod options;
 mod read;
 pub mod store;
+mod text;
 mod transaction;
 pub mod transport;
 
@@ -61,4 +62,5 @@ pub use options::{
     TokenError, TokenFuture, TokenProvider, TokenReason,
 };
 pub use read::{Row, Rows, SqlValue};
+pub use text::{TextEditor, TextVersion};
 pub use transaction::Transaction;

@@ -59,11 +59,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            busy_timeout: Duration::from_secs(5),
-            cache_kib: 8 << 10,
-            check_bytes_max: 32 << 20,
-        }
+        Self { busy_timeout: Duration::from_secs(5), cache_kib: 8 << 10, check_bytes_max: 32 << 20 }
     }
 }
 

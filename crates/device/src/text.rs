@@ -6,10 +6,10 @@
 //! other write.
 
 use crate::client::{Client, WriteReceipt};
-use crate::error::Error;
+use crate::error::{Error, code};
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::text::{Document, Version};
-use landfall_sync::device::node::{Edit, FieldEdit};
+use landfall_sync::device::node::{Edit, FieldEdit, Problem};
 use std::time::{Duration, Instant};
 
 /// A version of a text, to compare and to join; it means the same on every device.
@@ -61,10 +61,10 @@ impl TextEditor {
         TextVersion(self.document.version())
     }
 
-    /// Replace `delete` code points at `at` by `insert`, in this editor. Fails with `LF2014` if
+    /// Replace `delete` code points at `at` by `insert`, in this editor. Fails with `LF2016` if
     /// that reaches beyond the text.
     pub fn splice(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), Error> {
-        self.document.splice(at, delete, insert).map_err(|_| Error::beyond_text())
+        self.document.splice(at, delete, insert).map_err(|_| Error::problem(Problem::BeyondText))
     }
 
     /// Write what was spliced since the last commit, in one transaction. `None` if nothing was.
@@ -73,7 +73,7 @@ impl TextEditor {
         if now == self.written {
             return Ok(None);
         }
-        let update = self.document.changes_since(&self.written).map_err(|_| Error::unreadable_text())?;
+        let update = self.document.changes_since(&self.written).map_err(|_| Error::problem(Problem::UnreadableText))?;
         let fields = vec![(self.field, FieldEdit::Merge(update))];
         let receipt = self.client.write(&[Edit::Update { key: self.key.clone(), fields }])?;
         self.written = now;
@@ -87,7 +87,7 @@ impl TextEditor {
     }
 
     /// Take in what the device has up to a version, and nothing beyond it. Waits until the device
-    /// has it; fails with `LF2016` if it has not come in time.
+    /// has it; fails with `LF2108` if it has not come in time.
     pub fn pull_to(&mut self, version: &TextVersion, within: Duration) -> Result<(), Error> {
         let started = Instant::now();
         while !self.document.holds(&version.0) {
@@ -96,7 +96,10 @@ impl TextEditor {
                 self.client.inner.text_changes(&self.key, self.field, &shown, Some(&version.0))?;
             match update {
                 Some(update) => self.take_in(&update)?,
-                None if started.elapsed() > within => return Err(Error::text_not_here()),
+                None if started.elapsed() > within => {
+                    let message = "The device did not get that version of the text in time.";
+                    return Err(Error::new(code::TEXT_NOT_HERE, message));
+                },
                 None => std::thread::sleep(LOOK_EVERY),
             }
         }
@@ -106,7 +109,7 @@ impl TextEditor {
     fn take_in(&mut self, update: &[u8]) -> Result<(), Error> {
         if !update.is_empty() {
             let clean = self.document.version() == self.written;
-            self.document.import(update).map_err(|_| Error::unreadable_text())?;
+            self.document.import(update).map_err(|_| Error::problem(Problem::UnreadableText))?;
             // What came from the file is in the file; what was typed and not committed is not.
             if clean {
                 self.written = self.document.version();

@@ -19,8 +19,8 @@
 mod accept;
 pub mod dial;
 pub mod duplex;
-mod pages;
 mod pace;
+mod pages;
 
 pub(crate) use accept::serve;
 
@@ -64,7 +64,13 @@ async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     };
     let pace = Pace::new(&shared.config.limits);
     let id = shared.next_session();
-    frames(duplex::answer(&shared, id, request.into_body(), Some(pace), seat))
+    frames(duplex::answer(
+        &shared,
+        id,
+        request.into_body(),
+        Some(pace),
+        seat,
+    ))
 }
 
 async fn peer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -85,7 +91,9 @@ fn frames(body: Body) -> Response {
 
 fn carries_frames(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    value.and_then(|v| v.split(';').next()).is_some_and(|v| v.trim() == MEDIA_TYPE)
+    value
+        .and_then(|v| v.split(';').next())
+        .is_some_and(|v| v.trim() == MEDIA_TYPE)
 }
 
 fn wrong_media_type() -> Response {
@@ -96,7 +104,10 @@ fn wrong_media_type() -> Response {
 /// Not let in: the status for whatever stands between, and an Error frame for the device.
 fn refuse(code: &str, message: &str, retry_after_ms: u64) -> Response {
     let seconds = retry_after_ms.div_ceil(1_000).max(1).to_string();
-    let headers = [(CONTENT_TYPE, MEDIA_TYPE.to_owned()), (RETRY_AFTER, seconds)];
+    let headers = [
+        (CONTENT_TYPE, MEDIA_TYPE.to_owned()),
+        (RETRY_AFTER, seconds),
+    ];
     let frame = error_frame(wire_error(code, message, retry_after_ms));
     (StatusCode::SERVICE_UNAVAILABLE, headers, frame).into_response()
 }

@@ -13,12 +13,12 @@ mod engine;
 mod gauge;
 
 use crate::inputs::{Event, Input, Permit, wire_error};
+use crate::limits;
 use crate::outbox::Outbox;
 use crate::server::Shared;
 use crate::status::PeerPicture;
-use crate::limits;
-pub use engine::Error;
 use engine::Engine;
+pub use engine::Error;
 use gauge::Gauge;
 use landfall_model::id::RegionId;
 use landfall_model::schema::Schema;
@@ -83,13 +83,13 @@ impl Driver {
             permits: Vec::new(),
             gauge: Gauge::default(),
         };
-        driver.publish();
+        // The node has reports of its opening.
+        driver.turn();
         Ok(driver)
     }
 
     /// The thread's work, until it is told to end.
     pub fn run(mut self) {
-        // The node has reports of its opening.
         let mut more = true;
         loop {
             match self.gather(more) {
@@ -113,7 +113,11 @@ impl Driver {
         let mut next = if more { Next::Turn } else { Next::Nothing };
         let mut waited = more;
         for _ in 0..limits::INPUTS_PER_TURN {
-            let input = if waited { self.queue.try_recv().ok() } else { self.first() };
+            let input = if waited {
+                self.queue.try_recv().ok()
+            } else {
+                self.first()
+            };
             waited = true;
             if self.shared.killed.load(Ordering::Relaxed) {
                 return Next::Kill;
@@ -144,7 +148,10 @@ impl Driver {
             Input::Device(id, event) => self.take_device(id, event),
             Input::Peer(id, event) => self.take_peer(id, event),
             Input::Dialled(id, peer, outbox) => {
-                let link = Link { outbox, dialled: Some(peer) };
+                let link = Link {
+                    outbox,
+                    dialled: Some(peer),
+                };
                 self.link_up(id, link, true);
                 Next::Turn
             }
@@ -175,7 +182,9 @@ impl Driver {
             Event::Frame(frame, permit) if self.sessions.contains_key(&id) => {
                 let counters = &self.shared.board.counters;
                 counters.frames_in.add(1);
-                counters.pushes.add(u64::from(matches!(frame.kind, Some(FromDevice::Push(_)))));
+                counters
+                    .pushes
+                    .add(u64::from(matches!(frame.kind, Some(FromDevice::Push(_)))));
                 self.permits.push(permit);
                 if let Some(engine) = &mut self.engine {
                     engine.node.device_frame(id, frame);
@@ -196,7 +205,14 @@ impl Driver {
 
     fn take_peer(&mut self, id: LinkId, event: Event<wire::PeerFrame, wire::PeerFrame>) -> Next {
         match event {
-            Event::Up(outbox) => self.link_up(id, Link { outbox, dialled: None }, false),
+            Event::Up(outbox) => self.link_up(
+                id,
+                Link {
+                    outbox,
+                    dialled: None,
+                },
+                false,
+            ),
             Event::Frame(frame, permit) if self.links.contains_key(&id) => {
                 if let Some(PeerKind::Error(e)) = &frame.kind {
                     tracing::warn!(link = id.0, code = e.code, "a peer refused the link");
@@ -230,7 +246,9 @@ impl Driver {
     /// Once a second: rates, the marker, and a failed store's next chance.
     fn tick(&mut self) -> Next {
         let ops_per_second = self.gauge.rate(self.shared.board.counters.ops.get());
-        self.shared.board.update(|p| p.ops_per_second = ops_per_second);
+        self.shared
+            .board
+            .update(|p| p.ops_per_second = ops_per_second);
         match &self.engine {
             None => self.reopen(),
             Some(engine) if engine.mark_due(self.shared.config.clock.now_ms()) => self.mark(),
@@ -295,11 +313,15 @@ impl Driver {
             }
         }
         out.close.into_iter().for_each(|id| self.close(id));
-        out.close_links.into_iter().for_each(|id| self.close_link(id));
+        out.close_links
+            .into_iter()
+            .for_each(|id| self.close_link(id));
     }
 
     fn send(&mut self, id: SessionId, kind: ToDevice) {
-        let Some(outbox) = self.sessions.get(&id) else { return };
+        let Some(outbox) = self.sessions.get(&id) else {
+            return;
+        };
         self.shared.board.counters.frames_out.add(1);
         if outbox.send(wire::RegionFrame { kind: Some(kind) }).is_err() {
             self.shared.board.counters.closed_slow.add(1);
@@ -309,7 +331,9 @@ impl Driver {
     }
 
     fn send_peer(&mut self, id: LinkId, mut kind: PeerKind) {
-        let Some(link) = self.links.get(&id) else { return };
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
         if let PeerKind::Hello(hello) = &mut kind {
             // The node's token is as old as the node; what is sent is fresh and short-lived.
             let config = &self.shared.config;
@@ -318,7 +342,11 @@ impl Driver {
                 Err(error) => tracing::error!(%error, "no token for a peer"),
             }
         }
-        if link.outbox.send(wire::PeerFrame { kind: Some(kind) }).is_err() {
+        if link
+            .outbox
+            .send(wire::PeerFrame { kind: Some(kind) })
+            .is_err()
+        {
             self.shared.board.counters.closed_slow.add(1);
             tracing::info!(link = id.0, "closed: it does not take its frames");
             self.close_link(id);
@@ -370,7 +398,9 @@ impl Driver {
     }
 
     fn mark(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
         if let Err(error) = engine.mark(&self.shared.config) {
             // An old marker costs a new incarnation at the next start, and no data.
             tracing::warn!(%error, "the marker cannot be written");
@@ -412,7 +442,9 @@ impl Driver {
             for region in peers {
                 let vector = node.peer_vector(region).cloned().unwrap_or_default();
                 let connected = dialled.contains(&region);
-                picture.peers.insert(region, PeerPicture { connected, vector });
+                picture
+                    .peers
+                    .insert(region, PeerPicture { connected, vector });
             }
         });
     }

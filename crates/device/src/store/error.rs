@@ -19,10 +19,10 @@ pub enum Error {
 impl Error {
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Busy => "LF2007",
-            Self::Full => "LF2008",
-            Self::Damaged(_) => "LF2004",
-            Self::Failed(_) => "LF2009",
+            Self::Busy => "LF2207",
+            Self::Full => "LF2208",
+            Self::Damaged(_) => "LF2204",
+            Self::Failed(_) => "LF2209",
         }
     }
 
@@ -81,11 +81,11 @@ pub enum OpenError {
 impl OpenError {
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) => "LF2001",
-            Self::Foreign => "LF2002",
-            Self::Newer { .. } => "LF2003",
-            Self::SchemaConflict { .. } => "LF2005",
-            Self::NoWal => "LF2006",
+            Self::Unreachable(_) => "LF2201",
+            Self::Foreign => "LF2202",
+            Self::Newer { .. } => "LF2203",
+            Self::SchemaConflict { .. } => "LF2205",
+            Self::NoWal => "LF2206",
             Self::Store(error) => error.code(),
         }
     }
@@ -93,8 +93,12 @@ impl OpenError {
     /// What the app, or its author, can do about it.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) => "Check that the folder exists and that the app may write to it.",
-            Self::Foreign => "Choose another path. Landfall writes to no file that it did not make.",
+            Self::Unreachable(_) => {
+                "Check that the folder exists and that the app may write to it."
+            }
+            Self::Foreign => {
+                "Choose another path. Landfall writes to no file that it did not make."
+            }
             Self::Newer { .. } => {
                 "Install the version of the app that wrote the file, or a newer one."
             }

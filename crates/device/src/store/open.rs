@@ -37,7 +37,8 @@ pub(super) fn writer(
     schema: &Schema,
     options: &Options,
 ) -> Result<Connection, OpenError> {
-    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let mut conn =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     conn.busy_timeout(options.busy_timeout)?;
     if conn.is_readonly(MAIN_DB)? {
         // SQLite opens a file for reading where it may not write.
@@ -124,8 +125,8 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
 fn enter_wal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     let mut waited = Duration::ZERO;
     loop {
-        let mode =
-            conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        let mode = conn
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
         match mode.map_err(OpenError::from) {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(_) => return Err(OpenError::NoWal),

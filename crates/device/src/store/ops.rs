@@ -85,7 +85,7 @@ pub(super) fn remove(conn: &Connection, dot: Dot) -> Result<(), Error> {
 
 pub(super) fn on_entity(conn: &Connection, key: &EntityKey) -> Result<Vec<OwnOp>, Error> {
     let sql = "SELECT place, state, about, overlay, payload FROM _lf_op
-        WHERE home = ? AND kind = ? AND id = ? ORDER BY place, device, seq";
+        WHERE home = ? AND kind = ? AND id = ? ORDER BY place";
     rows::query_all(conn, sql, params![key.home, key.kind.0, key.id], own_at)
 }
 
@@ -214,9 +214,7 @@ fn state_columns(state: &OpState) -> (i64, Option<Vec<u8>>) {
         OpState::Sent { regions, refused_by } => (1, Some(rows::pack(&(regions, refused_by)))),
         OpState::Accepted { position } => (2, Some(rows::pack(position))),
         OpState::Durable { position } => (3, Some(rows::pack(position))),
-        OpState::Rejected { code, field, detail } => {
-            (4, Some(rows::pack(&(code, field, detail))))
-        }
+        OpState::Rejected { code, field, detail } => (4, Some(rows::pack(&(code, field, detail)))),
     }
 }
 
@@ -231,8 +229,7 @@ fn state_at(row: &Row<'_>) -> Result<OpState, Error> {
         2 => OpState::Accepted { position: rows::packed_at(row, 2)? },
         3 => OpState::Durable { position: rows::packed_at(row, 2)? },
         4 => {
-            let (code, field, detail): (String, Option<FieldId>, String) =
-                rows::packed_at(row, 2)?;
+            let (code, field, detail): (String, Option<FieldId>, String) = rows::packed_at(row, 2)?;
             OpState::Rejected { code, field, detail }
         }
         other => return Err(Error::Damaged(format!("an op in state {other}"))),

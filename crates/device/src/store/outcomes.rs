@@ -55,8 +55,7 @@ fn columns(outcome: &Outcome) -> (i64, i64, Option<Vec<u8>>) {
 fn outcome_at(row: &Row<'_>) -> Result<Outcome, Error> {
     Ok(match row.get::<_, i64>(2)? {
         0 => {
-            let (code, field, detail): (String, Option<FieldId>, String) =
-                rows::packed_at(row, 3)?;
+            let (code, field, detail): (String, Option<FieldId>, String) = rows::packed_at(row, 3)?;
             Outcome::Rejected { code, field, detail }
         }
         1 => {

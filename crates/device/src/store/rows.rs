@@ -103,9 +103,6 @@ pub(super) fn query_value<T: FromSql>(
     Ok(statement(conn, sql)?.query_row(params, |row| row.get(0)).optional()?)
 }
 
-pub(super) fn statement<'c>(
-    conn: &'c Connection,
-    sql: &str,
-) -> Result<CachedStatement<'c>, Error> {
+pub(super) fn statement<'c>(conn: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, Error> {
     Ok(conn.prepare_cached(sql)?)
 }

@@ -51,11 +51,11 @@ fn upsert(
 
 fn column<'v>(field: &'v Field, values: &Values, view: &'v View) -> ToSqlOutput<'v> {
     match field.merge {
-        Merge::Register => register(or_default(field, view.registers.get(&field.id)), field, values),
-        Merge::Counter => view.counters.get(&field.id).copied().unwrap_or(0).into(),
-        Merge::Text => {
-            ToSqlOutput::from(view.texts.get(&field.id).map_or("", String::as_str))
+        Merge::Register => {
+            register(or_default(field, view.registers.get(&field.id)), field, values)
         }
+        Merge::Counter => view.counters.get(&field.id).copied().unwrap_or(0).into(),
+        Merge::Text => ToSqlOutput::from(view.texts.get(&field.id).map_or("", String::as_str)),
         Merge::Set => {
             let elements = view.sets.get(&field.id).map_or(&[][..], Vec::as_slice);
             let mut json = String::new();

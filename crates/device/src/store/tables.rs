@@ -175,8 +175,7 @@ fn table_is_known(conn: &Connection, kind: TypeId) -> Result<bool, Error> {
 }
 
 fn create(conn: &Connection, kind: &EntityType) -> Result<(), Error> {
-    let column =
-        |f: &Field| format!("  {} {},\n", quoted(&f.name), Storage::of(f).declared);
+    let column = |f: &Field| format!("  {} {},\n", quoted(&f.name), Storage::of(f).declared);
     let columns_sql: String = columns(kind).map(column).collect();
     let sql = format!(
         "CREATE TABLE {} (\n  \"id\" TEXT NOT NULL,\n  \"_home\" TEXT NOT NULL,\n  \
@@ -193,8 +192,7 @@ fn add_columns(conn: &Connection, kind: &EntityType) -> Result<(), OpenError> {
     for field in columns(kind) {
         let (storage, now) = (Storage::of(field), Storage::of(field).label());
         let sql = "SELECT storage FROM _lf_column WHERE kind = ? AND field = ?";
-        let was: Option<String> =
-            rows::query_value(conn, sql, params![kind.id.0, field.id.0])?;
+        let was: Option<String> = rows::query_value(conn, sql, params![kind.id.0, field.id.0])?;
         match was {
             Some(was) if was == now => {}
             Some(was) => {

@@ -7,7 +7,9 @@ use super::{bases, lease, ops, outcomes, rows, scopes, show};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Text;
 use landfall_model::vector::{Origin, SeqSet, Vector};
-use landfall_sync::device::store::{Base, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View};
+use landfall_sync::device::store::{
+    Base, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
+};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
@@ -96,12 +98,7 @@ impl Store for Transaction<'_> {
         bases::text(self.conn, key, field)
     }
 
-    fn put_base_text(
-        &mut self,
-        key: &EntityKey,
-        field: FieldId,
-        text: &Text,
-    ) -> Result<(), Error> {
+    fn put_base_text(&mut self, key: &EntityKey, field: FieldId, text: &Text) -> Result<(), Error> {
         bases::put_text(self.conn, key, field, text)
     }
 
@@ -218,12 +215,7 @@ impl Store for Transaction<'_> {
         scopes::remove_refetch(self.conn, scope, key)
     }
 
-    fn add_removed(
-        &mut self,
-        scope: &str,
-        key: &EntityKey,
-        touch: &Vector,
-    ) -> Result<(), Error> {
+    fn add_removed(&mut self, scope: &str, key: &EntityKey, touch: &Vector) -> Result<(), Error> {
         scopes::add_removed(self.conn, scope, key, touch)
     }
 
@@ -247,12 +239,7 @@ impl Store for Transaction<'_> {
         show::show(self.conn, self.tables, key, view)
     }
 
-    fn add_outcome(
-        &mut self,
-        dot: Dot,
-        key: &EntityKey,
-        outcome: &Outcome,
-    ) -> Result<(), Error> {
+    fn add_outcome(&mut self, dot: Dot, key: &EntityKey, outcome: &Outcome) -> Result<(), Error> {
         outcomes::add(self.conn, dot, key, outcome)
     }
 

@@ -48,7 +48,9 @@ pub(crate) async fn serve(
             }
         };
         // Beyond the limit a connection is dropped unheard.
-        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { continue };
+        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
+            continue;
+        };
         let (app, closing) = (app.clone(), closing.clone());
         let within = shared.config.limits.hello_within;
         connections.spawn(async move {
@@ -105,7 +107,10 @@ async fn unused_for(within: Duration, used: &AtomicBool) {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::HELLO_WITHIN);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HELLO_WITHIN);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -40,7 +40,12 @@ pub(super) fn answer<R: Role>(
     let (outbox, frames): (Outbox<R::Out>, _) = outbox::outbox();
     let inputs = shared.inputs.clone();
     inputs.send(role.input(Event::Up(outbox)));
-    let reading = Reading { role, inputs: inputs.clone(), pace, within: shared.config.limits.hello_within };
+    let reading = Reading {
+        role,
+        inputs: inputs.clone(),
+        pace,
+        within: shared.config.limits.hello_within,
+    };
     let reader = AbortOnDrop(tokio::spawn(reading.read(request.into_data_stream())));
     let guard = (reader, GoneOnDrop { role, inputs }, seat);
     Body::from_stream(frames.encode(guard))
@@ -95,8 +100,12 @@ impl<R: Role> Reading<R> {
                 })?,
                 None => stream.next().await,
             };
-            let Some(chunk) = chunk else { return finished(&reader) };
-            let Ok(chunk) = chunk else { return Ok(End::Broken) };
+            let Some(chunk) = chunk else {
+                return finished(&reader);
+            };
+            let Ok(chunk) = chunk else {
+                return Ok(End::Broken);
+            };
             greeting = greeting.map(|bytes| bytes + chunk.len());
             reader.push(&chunk);
             while let Some(frame) = reader.next::<R::In>().map_err(|e| unreadable(&e))? {
@@ -118,7 +127,8 @@ impl<R: Role> Reading<R> {
             None => Duration::ZERO,
         };
         let permit = self.inputs.permit(bytes).await;
-        self.inputs.send(self.role.input(Event::Frame(frame, permit)));
+        self.inputs
+            .send(self.role.input(Event::Frame(frame, permit)));
         if !owed.is_zero() {
             sleep(owed).await;
         }
@@ -130,7 +140,11 @@ fn finished(reader: &FrameReader) -> Result<End, wire::Error> {
     if reader.is_empty() {
         return Ok(End::Finished);
     }
-    Err(wire_error("malformed", "the stream ended within a frame", 0))
+    Err(wire_error(
+        "malformed",
+        "the stream ended within a frame",
+        0,
+    ))
 }
 
 fn unreadable(error: &wire::FrameError) -> wire::Error {
@@ -139,5 +153,9 @@ fn unreadable(error: &wire::FrameError) -> wire::Error {
 
 fn too_large<R: Role>() -> wire::Error {
     let kib = R::HELLO_BYTES_MAX >> 10;
-    wire_error("too_large", &format!("the first frame is larger than {kib} KiB"), 0)
+    wire_error(
+        "too_large",
+        &format!("the first frame is larger than {kib} KiB"),
+        0,
+    )
 }

@@ -3,8 +3,8 @@
 //! They are not alike. A device that sends more frames than the limit is broken or hostile, and is
 //! told so. One that sends more bytes has a full outbox and a fast line; it is read more slowly.
 
-use crate::limits::OVERLOADED_RETRY_MS;
 use crate::inputs::wire_error;
+use crate::limits::OVERLOADED_RETRY_MS;
 use crate::server::Limits;
 use landfall_sync::wire;
 use std::time::Duration;
@@ -46,7 +46,12 @@ struct Bucket {
 
 impl Bucket {
     fn new(rate: u32, burst: u32, now: Instant) -> Self {
-        Self { rate: rate.into(), burst: burst.into(), level: burst.into(), at: now }
+        Self {
+            rate: rate.into(),
+            burst: burst.into(),
+            level: burst.into(),
+            at: now,
+        }
     }
 
     /// How long until the bucket is not overdrawn any more.

@@ -18,7 +18,13 @@ where
     S: Stream + Send,
     S::Item: Send,
 {
-    Line { stream: Box::pin(stream), delay, items: VecDeque::new(), ended: false, timer: None }
+    Line {
+        stream: Box::pin(stream),
+        delay,
+        items: VecDeque::new(),
+        ended: false,
+        timer: None,
+    }
 }
 
 struct Line<S: Stream> {
@@ -36,7 +42,9 @@ impl<S: Stream> Line<S> {
     /// Take in all that has arrived.
     fn fill(&mut self, cx: &mut Context<'_>) {
         while !self.ended && self.items.len() < ITEMS_MAX {
-            let Poll::Ready(item) = self.stream.poll_next_unpin(cx) else { return };
+            let Poll::Ready(item) = self.stream.poll_next_unpin(cx) else {
+                return;
+            };
             self.ended = item.is_none();
             self.items.push_back((Instant::now() + self.delay, item));
         }
@@ -52,8 +60,12 @@ impl<S: Stream> Stream for Line<S> {
             return line.stream.poll_next_unpin(cx);
         }
         line.fill(cx);
-        let Some((due, _)) = line.items.front() else { return Poll::Pending };
-        let timer = line.timer.get_or_insert_with(|| Box::pin(sleep_until(*due)));
+        let Some((due, _)) = line.items.front() else {
+            return Poll::Pending;
+        };
+        let timer = line
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(*due)));
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -74,6 +86,9 @@ mod tests {
         let items: Vec<u32> = delayed(iter(0..50), delay).collect().await;
         assert_eq!(items, (0..50).collect::<Vec<_>>());
         let took = began.elapsed();
-        assert!(took >= delay && took < delay * 10, "one delay for all, not one each: {took:?}");
+        assert!(
+            took >= delay && took < delay * 10,
+            "one delay for all, not one each: {took:?}"
+        );
     }
 }

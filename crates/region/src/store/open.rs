@@ -8,6 +8,7 @@
 //! One process at a time has a store open: it holds a lock on a file beside it. The node keeps
 //! state in memory that another writer would make wrong. Others may read the store.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
@@ -168,6 +169,9 @@ fn sync_directory(path: &Path) -> Result<(), OpenError> {
 fn configure(connection: &Connection, options: &Options) -> Result<(), OpenError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Without this, SQLite prepares a statement anew for each value that it is given, to see
+    // whether another plan would suit the value better.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let mode: String =
         connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
     if mode != "wal" {

@@ -23,10 +23,10 @@ pub(super) enum Wanted {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Splice {
-    pub at: usize,
-    pub delete: usize,
-    pub insert: String,
+pub(super) enum Splice {
+    At { at: usize, delete: usize, insert: String },
+    /// What an editor changed in its own copy.
+    Merged(Vec<u8>),
 }
 
 pub(super) type WantedFields = BTreeMap<FieldId, Wanted>;
@@ -84,14 +84,20 @@ fn add(
             *sum = sum.checked_add(*by).ok_or(Problem::Overflow)?;
         }
         FieldEdit::Splice { at, delete, insert } => {
-            let Wanted::Splices(splices) = entry.or_insert_with(|| Wanted::Splices(Vec::new()))
-            else {
-                return Err(Problem::WrongEdit);
-            };
-            splices.push(Splice { at: *at, delete: *delete, insert: insert.clone() });
+            splices(entry)?.push(Splice::At { at: *at, delete: *delete, insert: insert.clone() });
         }
+        FieldEdit::Merge(update) => splices(entry)?.push(Splice::Merged(update.clone())),
     }
     Ok(())
+}
+
+fn splices(
+    entry: std::collections::btree_map::Entry<'_, FieldId, Wanted>,
+) -> Result<&mut Vec<Splice>, Problem> {
+    match entry.or_insert_with(|| Wanted::Splices(Vec::new())) {
+        Wanted::Splices(splices) => Ok(splices),
+        _ => Err(Problem::WrongEdit),
+    }
 }
 
 fn empty_set() -> Wanted {
@@ -134,9 +140,8 @@ fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Pr
             };
             check_value(schema, element, value)
         }
-        (Merge::Counter, FieldEdit::Increment(_)) | (Merge::Text, FieldEdit::Splice { .. }) => {
-            Ok(())
-        }
+        (Merge::Counter, FieldEdit::Increment(_))
+        | (Merge::Text, FieldEdit::Splice { .. } | FieldEdit::Merge(_)) => Ok(()),
         _ => Err(Problem::WrongEdit),
     }
 }

@@ -106,28 +106,19 @@ fn showing_is_idempotent<S: Store>(s: &mut S) {
 }
 
 fn awkward_names_are_kept_apart<S: Store>(s: &mut S) {
-    let ids = [
-        "", "A", "a", "a ", "a\0", "a\0b", "a'", "a\"b", "é", "e\u{301}", "%", "0", "00",
-    ];
+    let ids = ["", "A", "a", "a ", "a\0", "a\0b", "a'", "a\"b", "é", "e\u{301}", "%", "0", "00"];
     for id in ids {
         let base = base(id, 1, &[id]);
         ok(s.put_base(&key(id, 1, id), &base));
         ok(s.put_subscription(id, &Subscription::default()));
     }
     for id in ids {
-        assert_eq!(
-            ok(s.base(&key(id, 1, id))),
-            Some(base(id, 1, &[id])),
-            "{id:?}"
-        );
+        assert_eq!(ok(s.base(&key(id, 1, id))), Some(base(id, 1, &[id])), "{id:?}");
         assert_eq!(ok(s.held_by(id, None, 10)), [key(id, 1, id)], "{id:?}");
     }
     let mut sorted = ids;
     sorted.sort_unstable();
-    let scopes: Vec<_> = ok(s.subscriptions())
-        .into_iter()
-        .map(|(scope, _)| scope)
-        .collect();
+    let scopes: Vec<_> = ok(s.subscriptions()).into_iter().map(|(scope, _)| scope).collect();
     assert_eq!(scopes, sorted.map(std::sync::Arc::from));
 }
 
@@ -144,30 +135,17 @@ fn dot(device: u64, seq: u64) -> Dot {
 }
 
 fn origin(region: u16, incarnation: u64, stream: u16) -> Origin {
-    Origin {
-        region: RegionId(region),
-        incarnation,
-        stream: StreamId(stream),
-    }
+    Origin { region: RegionId(region), incarnation, stream: StreamId(stream) }
 }
 
 fn vector(n: u64) -> Vector {
-    [
-        (origin(1, n, 2), n),
-        (origin(u16::MAX, u64::MAX, u16::MAX), u64::MAX),
-    ]
-    .into_iter()
-    .collect()
+    [(origin(1, n, 2), n), (origin(u16::MAX, u64::MAX, u16::MAX), u64::MAX)].into_iter().collect()
 }
 
 fn base(title: &str, seq: u64, holds: &[&str]) -> Base {
     let mut entity = Entity::default();
     entity.apply(&op(1, seq, title).op);
-    Base {
-        entity,
-        touch: vector(seq),
-        holds: holds.iter().map(|s| (*s).into()).collect(),
-    }
+    Base { entity, touch: vector(seq), holds: holds.iter().map(|s| (*s).into()).collect() }
 }
 
 fn text(seq: u64) -> Text {
@@ -178,35 +156,18 @@ fn text(seq: u64) -> Text {
 
 /// A creation of `id` in `s/1`.
 fn op(device: u64, seq: u64, id: &str) -> Sealed {
-    let change = Change::Register {
-        value: id.into(),
-        replaced: None,
-    };
-    let changes = vec![FieldChange {
-        field: FieldId(1),
-        change,
-    }];
+    let change = Change::Register { value: id.into(), replaced: None };
+    let changes = vec![FieldChange { field: FieldId(1), change }];
     let op = Op {
         hlc: Hlc::from_millis(1_000),
-        tx: Tx {
-            first: seq,
-            count: 1,
-        },
+        tx: Tx { first: seq, count: 1 },
         births: vec![dot(device, seq)],
-        action: Action::Create {
-            parent: None,
-            changes,
-        },
+        action: Action::Create { parent: None, changes },
         ..Op::void(dot(device, seq), key("s/1", 1, id), "me".into())
     };
     op.seal()
 }
 
 fn own(device: u64, seq: u64, order: u64, id: &str) -> OwnOp {
-    OwnOp {
-        order,
-        sealed: op(device, seq, id),
-        state: OpState::Unsent,
-        overlay: true,
-    }
+    OwnOp { order, sealed: op(device, seq, id), state: OpState::Unsent, overlay: true }
 }

@@ -6,7 +6,7 @@
 
 use super::call::Call;
 use super::install::Snapshot;
-use super::store::{Base, OpState, Store};
+use super::store::{Base, OpState, OwnOp, Store};
 use super::view::{knows_scope, shows};
 use crate::wire;
 use crate::wire::device_frame::Kind;
@@ -50,6 +50,7 @@ impl<S: Store> Call<'_, S> {
         if !base.holds.contains(&from.scope) {
             return Ok(true);
         }
+        self.show_lost(key, from)?;
         if self.let_go(key, base, &from.scope, Unsent::End)? {
             self.store.add_removed(&from.scope, key, touch)?;
         }
@@ -70,6 +71,17 @@ impl<S: Store> Call<'_, S> {
             if own.overlay && !refused && from.has(own.sealed.op.dot) {
                 self.leave_overlay(own)?;
                 self.touch_family(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Own ops that were in the base row and that this region lacks are applied over what is left:
+    /// another region held them, and was lost.
+    fn show_lost(&mut self, key: &EntityKey, from: &Snapshot) -> Result<(), S::Error> {
+        for own in self.store.ops_on(key)? {
+            if own.in_outbox() && !own.overlay && !from.has(own.sealed.op.dot) {
+                self.put_op(&OwnOp { overlay: true, ..own })?;
             }
         }
         Ok(())

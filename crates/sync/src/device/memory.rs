@@ -107,28 +107,17 @@ impl MemoryStore {
 
     /// Forget the outcomes of an op, as the app does that has dealt with them.
     pub fn dismiss(&mut self, dot: Dot) {
-        let of_dot: Vec<OutcomeKey> = self
-            .outcomes
-            .rows
-            .keys()
-            .filter(|(d, _)| *d == dot)
-            .copied()
-            .collect();
+        let of_dot: Vec<OutcomeKey> =
+            self.outcomes.rows.keys().filter(|(d, _)| *d == dot).copied().collect();
         of_dot.iter().for_each(|key| self.outcomes.remove(key));
     }
 
     pub fn base_rows(&self) -> impl Iterator<Item = (&EntityKey, &Base)> {
-        self.bases
-            .rows
-            .iter()
-            .map(|(key, base)| (key, base.as_ref()))
+        self.bases.rows.iter().map(|(key, base)| (key, base.as_ref()))
     }
 
     pub fn base_texts(&self) -> impl Iterator<Item = (&EntityKey, FieldId, &Text)> {
-        self.texts
-            .rows
-            .iter()
-            .map(|((key, field), text)| (key, *field, text.as_ref()))
+        self.texts.rows.iter().map(|((key, field), text)| (key, *field, text.as_ref()))
     }
 
     /// Own ops by dot.
@@ -217,18 +206,11 @@ impl Store for MemoryStore {
     ) -> Result<Vec<(EntityKey, Base)>, Infallible> {
         let start = after.map_or(Unbounded, Excluded);
         let rows = self.bases.rows.range((start, Unbounded)).take(limit);
-        Ok(rows
-            .map(|(key, base)| (key.clone(), Base::clone(base)))
-            .collect())
+        Ok(rows.map(|(key, base)| (key.clone(), Base::clone(base))).collect())
     }
 
     fn base_text(&mut self, key: &EntityKey, field: FieldId) -> Result<Text, Infallible> {
-        Ok(self
-            .texts
-            .get(&(key.clone(), field))
-            .as_deref()
-            .cloned()
-            .unwrap_or_default())
+        Ok(self.texts.get(&(key.clone(), field)).as_deref().cloned().unwrap_or_default())
     }
 
     fn put_base_text(
@@ -253,11 +235,7 @@ impl Store for MemoryStore {
 
     fn children(&mut self, parent: &EntityKey) -> Result<Vec<EntityKey>, Infallible> {
         let least = (parent.clone(), least_key());
-        let links = self
-            .children
-            .rows
-            .range(least..)
-            .take_while(|((p, _), _)| p == parent);
+        let links = self.children.rows.range(least..).take_while(|((p, _), _)| p == parent);
         Ok(links.map(|((_, child), _)| child.clone()).collect())
     }
 
@@ -294,8 +272,7 @@ impl Store for MemoryStore {
     fn put_op(&mut self, op: &OwnOp) -> Result<(), Infallible> {
         let dot = op.sealed.op.dot;
         self.remove_op(dot)?;
-        self.ops_on
-            .put((op.sealed.op.key.clone(), op.order, dot), ());
+        self.ops_on.put((op.sealed.op.key.clone(), op.order, dot), ());
         if op.in_outbox() {
             self.outbox.put((op.order, dot), ());
         }
@@ -309,8 +286,7 @@ impl Store for MemoryStore {
 
     fn remove_op(&mut self, dot: Dot) -> Result<(), Infallible> {
         if let Some(old) = self.ops.get(&dot) {
-            self.ops_on
-                .remove(&(old.sealed.op.key.clone(), old.order, dot));
+            self.ops_on.remove(&(old.sealed.op.key.clone(), old.order, dot));
             self.outbox.remove(&(old.order, dot));
             self.ops.remove(&dot);
         }
@@ -319,41 +295,20 @@ impl Store for MemoryStore {
 
     fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Infallible> {
         let first = (key.clone(), 0, LEAST_DOT);
-        let on_key = self
-            .ops_on
-            .rows
-            .range(first..)
-            .take_while(|((k, _, _), _)| k == key);
-        Ok(on_key
-            .map(|((_, _, dot), _)| self.ops.expect(dot))
-            .collect())
+        let on_key = self.ops_on.rows.range(first..).take_while(|((k, _, _), _)| k == key);
+        Ok(on_key.map(|((_, _, dot), _)| self.ops.expect(dot)).collect())
     }
 
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
-        let behind = self
-            .outbox
-            .rows
-            .range((after, LEAST_DOT)..)
-            .filter(|((o, _), _)| *o > after);
-        Ok(behind
-            .take(limit)
-            .map(|((_, dot), _)| self.ops.expect(dot))
-            .collect())
+        let behind = self.outbox.rows.range((after, LEAST_DOT)..).filter(|((o, _), _)| *o > after);
+        Ok(behind.take(limit).map(|((_, dot), _)| self.ops.expect(dot)).collect())
     }
 
     fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
-        let mut ops: Vec<&Arc<OwnOp>> = self
-            .ops
-            .rows
-            .values()
-            .filter(|op| op.order > after)
-            .collect();
+        let mut ops: Vec<&Arc<OwnOp>> =
+            self.ops.rows.values().filter(|op| op.order > after).collect();
         ops.sort_by_key(|op| op.order);
-        Ok(ops
-            .into_iter()
-            .take(limit)
-            .map(|op| OwnOp::clone(op))
-            .collect())
+        Ok(ops.into_iter().take(limit).map(|op| OwnOp::clone(op)).collect())
     }
 
     fn put_void(&mut self, void: &OwnOp) -> Result<(), Infallible> {
@@ -390,14 +345,9 @@ impl Store for MemoryStore {
     }
 
     fn clear_unconfirmed(&mut self, device: DeviceId, seqs: &SeqSet) -> Result<(), Infallible> {
-        let of_device = self
-            .unconfirmed
-            .rows
-            .range((device, 0)..=(device, u64::MAX));
-        let told: Vec<(DeviceId, u64)> = of_device
-            .map(|(at, _)| *at)
-            .filter(|(_, seq)| seqs.contains(*seq))
-            .collect();
+        let of_device = self.unconfirmed.rows.range((device, 0)..=(device, u64::MAX));
+        let told: Vec<(DeviceId, u64)> =
+            of_device.map(|(at, _)| *at).filter(|(_, seq)| seqs.contains(*seq)).collect();
         told.iter().for_each(|at| self.unconfirmed.remove(at));
         Ok(())
     }
@@ -416,17 +366,11 @@ impl Store for MemoryStore {
 
     fn subscriptions(&mut self) -> Result<Vec<(Scope, Subscription)>, Infallible> {
         let rows = self.subscriptions.rows.iter();
-        Ok(rows
-            .map(|(scope, sub)| (scope.clone(), Subscription::clone(sub)))
-            .collect())
+        Ok(rows.map(|(scope, sub)| (scope.clone(), Subscription::clone(sub))).collect())
     }
 
     fn subscription(&mut self, scope: &str) -> Result<Option<Subscription>, Infallible> {
-        Ok(self
-            .subscriptions
-            .get(&Scope::from(scope))
-            .as_deref()
-            .cloned())
+        Ok(self.subscriptions.get(&Scope::from(scope)).as_deref().cloned())
     }
 
     fn put_subscription(&mut self, scope: &str, sub: &Subscription) -> Result<(), Infallible> {
@@ -465,9 +409,7 @@ impl Store for MemoryStore {
 
     fn removed(&mut self) -> Result<Vec<(Scope, EntityKey, Vector)>, Infallible> {
         let rows = self.removed.rows.iter();
-        Ok(rows
-            .map(|((s, k), touch)| (s.clone(), k.clone(), Vector::clone(touch)))
-            .collect())
+        Ok(rows.map(|((s, k), touch)| (s.clone(), k.clone(), Vector::clone(touch))).collect())
     }
 
     fn forget_removed(&mut self, scope: &str, key: &EntityKey) -> Result<(), Infallible> {
@@ -476,12 +418,7 @@ impl Store for MemoryStore {
     }
 
     fn cuts(&mut self) -> Result<BTreeMap<Origin, u64>, Infallible> {
-        Ok(self
-            .cuts
-            .rows
-            .iter()
-            .map(|(origin, last)| (*origin, **last))
-            .collect())
+        Ok(self.cuts.rows.iter().map(|(origin, last)| (*origin, **last)).collect())
     }
 
     fn put_cut(&mut self, origin: Origin, last: u64) -> Result<(), Infallible> {
@@ -516,10 +453,7 @@ impl Store for MemoryStore {
     }
 }
 
-const LEAST_DOT: Dot = Dot {
-    device: DeviceId([0; 16]),
-    seq: 0,
-};
+const LEAST_DOT: Dot = Dot { device: DeviceId([0; 16]), seq: 0 };
 
 fn least_key() -> EntityKey {
     EntityKey::new("", TypeId(0), "")

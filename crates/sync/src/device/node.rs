@@ -17,6 +17,7 @@ use crate::wire::{DeviceFrame, RegionFrame};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
 use landfall_model::op::Tx;
 use landfall_model::schema::Schema;
+use landfall_model::text::Version;
 use landfall_model::value::Value;
 use landfall_model::vector::Vector;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +77,9 @@ pub enum FieldEdit {
     Increment(i64),
     /// Replace `delete` code points of a text at `at`.
     Splice { at: usize, delete: usize, insert: String },
+    /// Merge into a text what an editor changed in its own copy of it: a Loro update whose
+    /// beginnings this device has.
+    Merge(Vec<u8>),
 }
 
 /// A committed local transaction.
@@ -223,6 +227,24 @@ impl Node {
     ) -> Result<String, S::Error> {
         let view = self.view(store, key)?;
         Ok(view.and_then(|mut v| v.texts.remove(&field)).unwrap_or_default())
+    }
+
+    /// The changes of a text behind `since`, all of them or up to `until`; `None` if this device
+    /// does not have all of `until`, or the text cannot be read.
+    pub fn text_changes<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+        field: FieldId,
+        since: &Version,
+        until: Option<&Version>,
+    ) -> Result<Option<Vec<u8>>, S::Error> {
+        Call::begin(self, store, 0)?.text_changes(key, field, since, until)
+    }
+
+    /// An author id that no other copy of any document has.
+    pub fn text_author(&mut self, key: &EntityKey, field: FieldId) -> u64 {
+        self.documents.author(key, field)
     }
 
     /// The app has dealt with the outcomes of an op: forget them, and the op if it was refused.

@@ -76,9 +76,11 @@ impl<S: Store> Call<'_, S> {
     /// its time has come.
     fn release(&mut self, restamped: &[Dot], now: i64) -> Result<(), S::Error> {
         let mut due: Vec<Dot> = restamped.to_vec();
+        // Until the time exchange that a refusal asked for is answered, `now` means nothing.
+        let known = self.node.session.as_ref().is_some_and(|s| s.round_trip.is_some());
         for dot in self.node.ahead.keys().copied().collect::<Vec<Dot>>() {
             let own = self.store.op(dot)?;
-            if own.is_none_or(|own| own.sealed.op.hlc.millis() <= now) {
+            if own.is_none_or(|own| known && own.sealed.op.hlc.millis() <= now) {
                 due.push(dot);
             }
         }

@@ -65,7 +65,7 @@ impl Documents {
         self.open.clear();
     }
 
-    fn author(&mut self, key: &EntityKey, field: FieldId) -> u64 {
+    pub fn author(&mut self, key: &EntityKey, field: FieldId) -> u64 {
         self.drawn += 1;
         let bytes = landfall_model::codec::to_bytes(&(self.seed, self.drawn, key, field));
         hash64(&bytes)
@@ -131,6 +131,29 @@ impl<S: Store> Call<'_, S> {
         document.set_author(author);
         let safe = (births.to_vec(), self.safe_base(key, field, births, &merged)?);
         Ok(Some(Open { document, author, used, made_of, safe, opened: 0 }))
+    }
+
+    /// The changes of a document behind `since`, up to `until` if given.
+    pub fn text_changes(
+        &mut self,
+        key: &EntityKey,
+        field: FieldId,
+        since: &Version,
+        until: Option<&Version>,
+    ) -> Result<Option<Vec<u8>>, S::Error> {
+        let (merged, standing) = self.reader.read(self.store, key)?;
+        let standing = super::view::standing_births(&merged.entity, &standing);
+        let births: Vec<Dot> = standing.iter().copied().collect();
+        let Some(open) = self.open_document(key, field, &births, &standing)? else {
+            return Ok(None);
+        };
+        let changes = match until {
+            Some(until) if !open.document.holds(until) => None,
+            Some(until) => open.document.changes_between(since, until).ok(),
+            None => open.document.changes_since(since).ok(),
+        };
+        self.keep_document(key.clone(), field, open)?;
+        Ok(changes)
     }
 
     /// The version of the base text's part, if nothing in the row can be lost any more.

@@ -5,7 +5,7 @@
 //! refused transaction leaves the store untouched.
 
 use super::call::Call;
-use super::check::{self, Wanted, WantedFields};
+use super::check::{self, Splice, Wanted, WantedFields};
 use super::node::{Edit, FieldEdit, Receipt};
 use super::refused::{Problem, RefusedEdit, WriteError};
 use super::store::{OpState, OwnOp, Store};
@@ -263,9 +263,19 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             return self.refuse((name, Problem::UnreadableText));
         };
         let before = open.document.version();
-        for s in splices {
-            if open.document.splice(s.at, s.delete, &s.insert).is_err() {
-                return self.refuse((name, Problem::BeyondText));
+        for splice in splices {
+            let done = match splice {
+                Splice::At { at, delete, insert } => {
+                    let spliced = open.document.splice(at, delete, &insert);
+                    spliced.map_err(|_| Problem::BeyondText)
+                }
+                Splice::Merged(update) => match open.document.import(&update) {
+                    Ok(true) => Ok(()),
+                    _ => Err(Problem::UnreadableText),
+                },
+            };
+            if let Err(problem) = done {
+                return self.refuse((name, problem));
             }
         }
         let changed = open.document.version() != before;

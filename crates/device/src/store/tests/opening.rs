@@ -31,8 +31,9 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn a_file_of_something_else_is_refused() {
     let folder = Folder::new();
-    std::fs::write(folder.file(), b"Dear diary, today I did not write SQLite.".repeat(200)).unwrap();
-    assert!(matches!(check_refused(&folder, "LF2002"), OpenError::Foreign));
+    std::fs::write(folder.file(), b"Dear diary, today I did not write SQLite.".repeat(200))
+        .unwrap();
+    assert!(matches!(check_refused(&folder, "LF2202"), OpenError::Foreign));
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn another_apps_database_is_refused() {
         other.pragma_update(None, "journal_mode", mode).unwrap();
         other.execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)").unwrap();
         drop(other);
-        assert!(matches!(check_refused(&folder, "LF2002"), OpenError::Foreign), "{mode}");
+        assert!(matches!(check_refused(&folder, "LF2202"), OpenError::Foreign), "{mode}");
     }
 }
 
@@ -53,18 +54,18 @@ fn another_apps_database_is_refused_while_it_is_in_use() {
     let other = plain(&folder.file());
     other.pragma_update(None, "journal_mode", "WAL").unwrap();
     other.execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)").unwrap();
-    check_refused(&folder, "LF2002");
+    check_refused(&folder, "LF2202");
     other.execute_batch("INSERT INTO theirs VALUES (2)").unwrap();
-    check_refused(&folder, "LF2002");
+    check_refused(&folder, "LF2202");
 }
 
 #[test]
 fn a_database_marked_by_another_app_is_refused_even_if_it_is_empty() {
     let folder = Folder::new();
     plain(&folder.file()).pragma_update(None, "user_version", 3).unwrap();
-    check_refused(&folder, "LF2002");
+    check_refused(&folder, "LF2202");
     plain(&folder.file()).pragma_update(None, "application_id", 42).unwrap();
-    check_refused(&folder, "LF2002");
+    check_refused(&folder, "LF2202");
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_file_of_a_newer_format_is_refused() {
     let folder = Folder::new();
     drop(folder.open(ORDERS));
     plain(&folder.file()).pragma_update(None, "user_version", VERSION + 1).unwrap();
-    let error = check_refused(&folder, "LF2003");
+    let error = check_refused(&folder, "LF2203");
     let (found, known) = (VERSION + 1, VERSION);
     assert!(matches!(error, OpenError::Newer { found: f, known: k } if f == found && k == known));
 }
@@ -87,18 +88,18 @@ fn a_damaged_file_is_refused() {
     let mut bytes = whole.clone();
     bytes[..16].fill(0);
     std::fs::write(folder.file(), &bytes).unwrap();
-    check_refused(&folder, "LF2002");
+    check_refused(&folder, "LF2202");
 
     // Its end is gone.
     std::fs::write(folder.file(), &whole[..whole.len() / 2]).unwrap();
-    check_refused(&folder, "LF2004");
+    check_refused(&folder, "LF2204");
 
     // Something wrote over its middle.
     for page in [1, 2, whole.len() / 4096 / 2] {
         let mut bytes = whole.clone();
         bytes[page * 4096..(page + 1) * 4096].fill(0x55);
         std::fs::write(folder.file(), &bytes).unwrap();
-        let error = check_refused(&folder, "LF2004");
+        let error = check_refused(&folder, "LF2204");
         assert!(matches!(error, OpenError::Store(Error::Damaged(_))));
     }
 
@@ -124,9 +125,9 @@ fn a_place_where_no_file_can_be_is_refused() {
     let folder = Folder::new();
     let missing = folder.0.path().join("no such folder").join("app.db");
     let error = Database::open(&missing, &schema(ORDERS), Options::default()).unwrap_err();
-    assert_eq!(error.code(), "LF2001");
+    assert_eq!(error.code(), "LF2201");
     let error = Database::open(folder.0.path(), &schema(ORDERS), Options::default()).unwrap_err();
-    assert_eq!(error.code(), "LF2001");
+    assert_eq!(error.code(), "LF2201");
 }
 
 #[test]

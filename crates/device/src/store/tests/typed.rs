@@ -293,7 +293,7 @@ fn a_field_never_changes_the_way_it_is_stored() {
         let before = std::fs::read(folder.file()).unwrap();
         let opened = Database::open(&folder.file(), &schema(&with(&now)), Options::default());
         let Err(error @ OpenError::SchemaConflict { .. }) = opened else { panic!("{was}, {now}") };
-        assert_eq!(error.code(), "LF2005");
+        assert_eq!(error.code(), "LF2205");
         let expected =
             format!("Shop.a is stored as {}, and the schema now asks for {}", told.0, told.1);
         assert_eq!(error.to_string(), expected);

@@ -29,10 +29,7 @@ pub(super) fn bases_are_walked_in_key_order<S: Store>(s: &mut S) {
         ok(s.put_base(key, &base(&key.id, 1, &["s/1"])));
     }
     let walked = |s: &mut S, after: Option<&EntityKey>, limit| -> Vec<EntityKey> {
-        ok(s.bases(after, limit))
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect()
+        ok(s.bases(after, limit)).into_iter().map(|(key, _)| key).collect()
     };
     assert_eq!(walked(s, None, usize::MAX), keys);
     assert_eq!(walked(s, None, 3), keys[..3]);
@@ -41,10 +38,7 @@ pub(super) fn bases_are_walked_in_key_order<S: Store>(s: &mut S) {
     assert_eq!(walked(s, None, 0), []);
     // A place need not name a row that is there.
     assert_eq!(walked(s, Some(&key("s/1", 1, "175")), 1), keys[8..9]);
-    assert_eq!(
-        ok(s.bases(None, 1)),
-        [(keys[0].clone(), base("10", 1, &["s/1"]))]
-    );
+    assert_eq!(ok(s.bases(None, 1)), [(keys[0].clone(), base("10", 1, &["s/1"]))]);
 }
 
 pub(super) fn keys_order_by_home_then_kind_then_id<S: Store>(s: &mut S) {
@@ -65,10 +59,8 @@ pub(super) fn keys_order_by_home_then_kind_then_id<S: Store>(s: &mut S) {
     assert_eq!(walked, keys);
     assert_eq!(ok(s.held_by("all", None, 100)), keys);
     for (at, key) in keys.iter().enumerate() {
-        let behind: Vec<EntityKey> = ok(s.bases(Some(key), 100))
-            .into_iter()
-            .map(|(k, _)| k)
-            .collect();
+        let behind: Vec<EntityKey> =
+            ok(s.bases(Some(key), 100)).into_iter().map(|(k, _)| k).collect();
         assert_eq!(behind, keys[at + 1..]);
         assert_eq!(ok(s.held_by("all", Some(key), 100)), keys[at + 1..]);
     }
@@ -80,23 +72,14 @@ pub(super) fn holds_follow_the_base_row<S: Store>(s: &mut S) {
     ok(s.put_base(&a, &base("a", 1, &["w/1", "driver/9"])));
     assert_eq!(ok(s.held_by("driver/9", None, 10)), [a.clone(), b.clone()]);
     assert_eq!(ok(s.held_by("driver/9", None, 1)), std::slice::from_ref(&a));
-    assert_eq!(
-        ok(s.held_by("driver/9", Some(&a), 10)),
-        std::slice::from_ref(&b)
-    );
+    assert_eq!(ok(s.held_by("driver/9", Some(&a), 10)), std::slice::from_ref(&b));
     assert_eq!(ok(s.held_by("w/1", None, 10)), std::slice::from_ref(&a));
     assert_eq!(ok(s.held_by("driver", None, 10)), []);
     assert_eq!(ok(s.held_by("driver/99", None, 10)), []);
 
     ok(s.put_base(&a, &base("a", 1, &["driver/8"])));
-    assert_eq!(
-        ok(s.held_by("driver/9", None, 10)),
-        std::slice::from_ref(&b)
-    );
-    assert_eq!(
-        ok(s.held_by("driver/8", None, 10)),
-        std::slice::from_ref(&a)
-    );
+    assert_eq!(ok(s.held_by("driver/9", None, 10)), std::slice::from_ref(&b));
+    assert_eq!(ok(s.held_by("driver/8", None, 10)), std::slice::from_ref(&a));
     assert_eq!(ok(s.held_by("w/1", None, 10)), []);
 
     ok(s.remove_base(&b));
@@ -139,10 +122,7 @@ pub(super) fn a_base_row_takes_its_texts_along<S: Store>(s: &mut S) {
 
 pub(super) fn text_marks_go_with_the_base_row<S: Store>(s: &mut S) {
     let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
-    let mark = |n| TextMark {
-        births: vec![dot(1, n), dot(2, n)],
-        version: vec![n as u8, 0],
-    };
+    let mark = |n| TextMark { births: vec![dot(1, n), dot(2, n)], version: vec![n as u8, 0] };
     ok(s.put_base(&a, &Base::default()));
     for (key, field, n) in [(&a, 1, 1), (&a, 2, 2), (&b, 1, 3), (&a, 1, 4)] {
         ok(s.put_text_mark(key, FieldId(field), Some(&mark(n))));
@@ -179,10 +159,7 @@ pub(super) fn names_are_found_in_any_home<S: Store>(s: &mut S) {
     let homes = |homes: &[&str], id: &str| -> Vec<EntityKey> {
         homes.iter().map(|home| key(home, 1, id)).collect()
     };
-    assert_eq!(
-        ok(s.find(TypeId(1), "a")),
-        homes(&["s/1", "s/2", "s/3"], "a")
-    );
+    assert_eq!(ok(s.find(TypeId(1), "a")), homes(&["s/1", "s/2", "s/3"], "a"));
     assert_eq!(ok(s.find(TypeId(3), "a")), []);
     ok(s.remove_base(&key("s/1", 1, "a")));
     assert_eq!(ok(s.find(TypeId(1), "a")), homes(&["s/2", "s/3"], "a"));
@@ -190,14 +167,8 @@ pub(super) fn names_are_found_in_any_home<S: Store>(s: &mut S) {
     ok(s.put_op(&own(1, 1, 1, "a")));
     ok(s.put_op(&own(1, 2, 2, "b")));
     ok(s.put_op(&own(1, 3, 3, "b")));
-    assert_eq!(
-        ok(s.find(TypeId(1), "a")),
-        homes(&["s/1", "s/2", "s/3"], "a")
-    );
+    assert_eq!(ok(s.find(TypeId(1), "a")), homes(&["s/1", "s/2", "s/3"], "a"));
     ok(s.put_base(&key("s/1", 1, "a"), &Base::default()));
-    assert_eq!(
-        ok(s.find(TypeId(1), "a")),
-        homes(&["s/1", "s/2", "s/3"], "a")
-    );
+    assert_eq!(ok(s.find(TypeId(1), "a")), homes(&["s/1", "s/2", "s/3"], "a"));
     assert_eq!(ok(s.find(TypeId(1), "b")), homes(&["s/1"], "b"));
 }

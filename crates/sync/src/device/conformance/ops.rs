@@ -9,10 +9,7 @@ use landfall_model::value::Value;
 use landfall_model::vector::{Position, SeqSet};
 
 pub(super) fn every_state_of_an_op_comes_back<S: Store>(s: &mut S) {
-    let position = Position {
-        origin: origin(u16::MAX, u64::MAX, 3),
-        seq: u64::MAX,
-    };
+    let position = Position { origin: origin(u16::MAX, u64::MAX, 3), seq: u64::MAX };
     let rejected = |field| OpState::Rejected {
         code: "LF4001".to_owned(),
         field,
@@ -21,14 +18,8 @@ pub(super) fn every_state_of_an_op_comes_back<S: Store>(s: &mut S) {
     let regions = [RegionId(0), RegionId(u16::MAX)];
     let states = [
         OpState::Unsent,
-        OpState::Sent {
-            regions: Default::default(),
-            refused_by: Default::default(),
-        },
-        OpState::Sent {
-            regions: regions.into(),
-            refused_by: [RegionId(0)].into(),
-        },
+        OpState::Sent { regions: Default::default(), refused_by: Default::default() },
+        OpState::Sent { regions: regions.into(), refused_by: [RegionId(0)].into() },
         OpState::Accepted { position },
         OpState::Durable { position },
         rejected(None),
@@ -37,11 +28,7 @@ pub(super) fn every_state_of_an_op_comes_back<S: Store>(s: &mut S) {
     for (n, state) in states.iter().enumerate() {
         let n = n as u64 + 1;
         for overlay in [true, false] {
-            let op = OwnOp {
-                state: state.clone(),
-                overlay,
-                ..own(1, n, n, "a")
-            };
+            let op = OwnOp { state: state.clone(), overlay, ..own(1, n, n, "a") };
             ok(s.put_op(&op));
             assert_eq!(ok(s.op(dot(1, n))), Some(op));
         }
@@ -61,10 +48,7 @@ pub(super) fn an_op_is_replaced_under_its_dot<S: Store>(s: &mut S) {
     assert_eq!(ok(s.outbox(0, 10)), [own(1, 2, 2, "a"), moved]);
 
     let void = Op::void(dot(1, 1), b.clone(), "me".into()).seal();
-    let void = OwnOp {
-        sealed: void,
-        ..own(1, 1, 3, "b")
-    };
+    let void = OwnOp { sealed: void, ..own(1, 1, 3, "b") };
     ok(s.put_op(&void));
     assert_eq!(ok(s.ops_on(&b)), [void]);
 
@@ -77,14 +61,8 @@ pub(super) fn an_op_is_replaced_under_its_dot<S: Store>(s: &mut S) {
 }
 
 pub(super) fn an_op_may_be_overlay_only<S: Store>(s: &mut S) {
-    let position = Position {
-        origin: origin(1, 1, 1),
-        seq: 1,
-    };
-    let op = OwnOp {
-        state: OpState::Durable { position },
-        ..own(1, 1, 1, "a")
-    };
+    let position = Position { origin: origin(1, 1, 1), seq: 1 };
+    let op = OwnOp { state: OpState::Durable { position }, ..own(1, 1, 1, "a") };
     ok(s.put_op(&own(1, 1, 1, "a")));
     ok(s.put_op(&op));
     assert_eq!(ok(s.outbox(0, 10)), []);
@@ -93,12 +71,7 @@ pub(super) fn an_op_may_be_overlay_only<S: Store>(s: &mut S) {
 
 pub(super) fn ops_on_an_entity_are_in_order<S: Store>(s: &mut S) {
     // Numbers start again under a new device id; `order` goes on.
-    let ops = [
-        own(2, 8, 1, "a"),
-        own(2, 9, 2, "a"),
-        own(1, 1, 3, "a"),
-        own(1, 2, 5, "a"),
-    ];
+    let ops = [own(2, 8, 1, "a"), own(2, 9, 2, "a"), own(1, 1, 3, "a"), own(1, 2, 5, "a")];
     for op in [&ops[2], &ops[0], &ops[3], &ops[1]] {
         ok(s.put_op(op));
     }
@@ -118,30 +91,17 @@ pub(super) fn the_outbox_is_in_order_and_holds_only_what_waits<S: Store>(s: &mut
     assert_eq!(ok(s.outbox(u64::MAX, 2)), []);
     assert_eq!(ok(s.outbox(0, 0)), []);
 
-    let position = Position {
-        origin: origin(1, 1, 1),
-        seq: 4,
-    };
+    let position = Position { origin: origin(1, 1, 1), seq: 4 };
     let set = |s: &mut S, at: usize, state| {
-        let op = OwnOp {
-            state,
-            ..ops[at].clone()
-        };
+        let op = OwnOp { state, ..ops[at].clone() };
         ok(s.put_op(&op));
         op
     };
-    let sent = OpState::Sent {
-        regions: [RegionId(1)].into(),
-        refused_by: Default::default(),
-    };
+    let sent = OpState::Sent { regions: [RegionId(1)].into(), refused_by: Default::default() };
     let sent = set(s, 0, sent);
     let accepted = set(s, 1, OpState::Accepted { position });
     set(s, 2, OpState::Durable { position });
-    let refused = OpState::Rejected {
-        code: "c".into(),
-        field: None,
-        detail: String::new(),
-    };
+    let refused = OpState::Rejected { code: "c".into(), field: None, detail: String::new() };
     set(s, 3, refused);
     assert_eq!(ok(s.outbox(0, 3)), [sent, accepted, ops[4].clone()]);
     // Back in: a region that had it was lost.
@@ -150,15 +110,8 @@ pub(super) fn the_outbox_is_in_order_and_holds_only_what_waits<S: Store>(s: &mut
 }
 
 pub(super) fn all_ops_are_walked_in_order<S: Store>(s: &mut S) {
-    let position = Position {
-        origin: origin(1, 1, 1),
-        seq: 1,
-    };
-    let refused = OpState::Rejected {
-        code: "c".into(),
-        field: None,
-        detail: String::new(),
-    };
+    let position = Position { origin: origin(1, 1, 1), seq: 1 };
+    let refused = OpState::Rejected { code: "c".into(), field: None, detail: String::new() };
     let ops: Vec<OwnOp> = (1..=8)
         .map(|n| OwnOp {
             state: match n % 4 {
@@ -182,31 +135,15 @@ pub(super) fn all_ops_are_walked_in_order<S: Store>(s: &mut S) {
 pub(super) fn a_void_stands_beside_its_op<S: Store>(s: &mut S) {
     let void = |seq, order, state| {
         let void = Op::void(dot(1, seq), key("s/1", 1, "a"), "me".into());
-        OwnOp {
-            order,
-            sealed: void.seal(),
-            state,
-            overlay: false,
-        }
+        OwnOp { order, sealed: void.seal(), state, overlay: false }
     };
-    let refused = OpState::Rejected {
-        code: "c".into(),
-        field: None,
-        detail: String::new(),
-    };
-    let op = OwnOp {
-        state: refused,
-        overlay: false,
-        ..own(1, 2, 2, "a")
-    };
+    let refused = OpState::Rejected { code: "c".into(), field: None, detail: String::new() };
+    let op = OwnOp { state: refused, overlay: false, ..own(1, 2, 2, "a") };
     ok(s.put_op(&op));
     ok(s.put_void(&void(2, 4, OpState::Unsent)));
     ok(s.put_void(&void(1, 5, OpState::Unsent)));
     ok(s.put_void(&void(3, 3, OpState::Unsent)));
-    let sent = OpState::Sent {
-        regions: [RegionId(1)].into(),
-        refused_by: Default::default(),
-    };
+    let sent = OpState::Sent { regions: [RegionId(1)].into(), refused_by: Default::default() };
     let sent = void(2, 4, sent);
     ok(s.put_void(&sent));
     assert_eq!(ok(s.void(dot(1, 2))), Some(sent.clone()));
@@ -231,18 +168,14 @@ pub(super) fn unconfirmed_numbers_are_kept_per_device<S: Store>(s: &mut S) {
         ok(s.add_unconfirmed(d2, seq));
     }
     ok(s.add_unconfirmed(d1, 3));
-    let expected = [
-        (d1, SeqSet::from_parts(0, [(3, 3)])),
-        (d2, SeqSet::from_parts(2, [(5, 5), (7, 7)])),
-    ];
+    let expected =
+        [(d1, SeqSet::from_parts(0, [(3, 3)])), (d2, SeqSet::from_parts(2, [(5, 5), (7, 7)]))];
     assert_eq!(ok(s.unconfirmed()), expected);
 
     ok(s.clear_unconfirmed(d2, &SeqSet::from_parts(1, [(4, 5), (100, 1 << 60)])));
     ok(s.clear_unconfirmed(DeviceId::from_number(3), &SeqSet::up_to(9)));
-    let expected = [
-        (d1, SeqSet::from_parts(0, [(3, 3)])),
-        (d2, SeqSet::from_parts(0, [(2, 2), (7, 7)])),
-    ];
+    let expected =
+        [(d1, SeqSet::from_parts(0, [(3, 3)])), (d2, SeqSet::from_parts(0, [(2, 2), (7, 7)]))];
     assert_eq!(ok(s.unconfirmed()), expected);
     ok(s.clear_unconfirmed(d2, &SeqSet::up_to(1 << 62)));
     ok(s.clear_unconfirmed(d1, &SeqSet::default()));
@@ -264,26 +197,11 @@ pub(super) fn own_births_outlive_the_row<S: Store>(s: &mut S) {
 }
 
 pub(super) fn outcomes_are_taken_once<S: Store>(s: &mut S) {
-    let by = Stamp {
-        hlc: Hlc(u64::MAX),
-        device: DeviceId::from_number(3),
-    };
+    let by = Stamp { hlc: Hlc(u64::MAX), device: DeviceId::from_number(3) };
     let outcomes = [
-        Outcome::Rejected {
-            code: "c".into(),
-            field: Some(FieldId(1)),
-            detail: "d".into(),
-        },
-        Outcome::Overwritten {
-            field: FieldId(1),
-            lost: Value::Int(1),
-            by,
-        },
-        Outcome::Overwritten {
-            field: FieldId(2),
-            lost: Value::Null,
-            by,
-        },
+        Outcome::Rejected { code: "c".into(), field: Some(FieldId(1)), detail: "d".into() },
+        Outcome::Overwritten { field: FieldId(1), lost: Value::Int(1), by },
+        Outcome::Overwritten { field: FieldId(2), lost: Value::Null, by },
         Outcome::Deleted,
         Outcome::Left,
         Outcome::RolledBack,

@@ -5,11 +5,7 @@ use crate::device::store::{Pass, Store, Subscription};
 use landfall_model::id::RegionId;
 
 pub(super) fn subscriptions_come_back_whole<S: Store>(s: &mut S) {
-    let pass = |after| Pass {
-        start: vector(3),
-        after,
-        from: vector(1),
-    };
+    let pass = |after| Pass { start: vector(3), after, from: vector(1) };
     let full = Subscription {
         cursor: vector(2),
         pass: Some(pass(Some(key("s/1", 1, "a")))),
@@ -22,17 +18,10 @@ pub(super) fn subscriptions_come_back_whole<S: Store>(s: &mut S) {
     ok(s.put_subscription("b", &full));
     ok(s.put_subscription("a", &Subscription::default()));
     assert_eq!(ok(s.subscription("b")), Some(full.clone()));
-    let listed = [
-        ("a".into(), Subscription::default()),
-        ("b".into(), full.clone()),
-    ];
+    let listed = [("a".into(), Subscription::default()), ("b".into(), full.clone())];
     assert_eq!(ok(s.subscriptions()), listed);
 
-    let early = Subscription {
-        pass: Some(pass(None)),
-        denied: None,
-        ..full
-    };
+    let early = Subscription { pass: Some(pass(None)), denied: None, ..full };
     ok(s.put_subscription("b", &early));
     assert_eq!(ok(s.subscription("b")), Some(early));
     ok(s.remove_subscription("b"));

@@ -17,11 +17,7 @@ pub(super) struct Table<K, V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self {
-            rows: BTreeMap::new(),
-            committed: BTreeMap::new(),
-            durable: BTreeMap::new(),
-        }
+        Self { rows: BTreeMap::new(), committed: BTreeMap::new(), durable: BTreeMap::new() }
     }
 }
 

@@ -33,6 +33,7 @@ fn an_ack_does_not_retire_the_overlay() {
 fn an_own_op_is_flagged_only_by_its_own_entitys_row() {
     let (mut d, dot, ops) = online();
     let b = d.write(&[task("2", [vote(5)])]);
+    d.poll();
     let second = ops_of(&mut d, &b);
     // Both are received; the row of only one is there.
     let both = SeqSet::up_to(2);
@@ -77,6 +78,7 @@ fn a_counter_is_replaced_only_where_its_state_is_covered() {
 fn an_older_row_changes_nothing() {
     let (mut d, dot, ops) = online();
     let b = d.write(&[update("1", [vote(1)])]);
+    d.poll();
     let all = [ops.clone(), ops_of(&mut d, &b)].concat();
     d.pass(1, vec![row(&key("1"), &vector(2, 0), &all)], &[SeqSet::up_to(2)], &vector(2, 0));
     assert_eq!(d.votes(&key("1")), 3);
