@@ -308,9 +308,12 @@ impl World {
     }
 }
 
+/// A stopped region's store, for reading.
 fn open_store(dir: &Path) -> anyhow::Result<Database> {
     let path = dir.join(STORE_FILE);
-    Ok(Database::open(&path, &landfall_region::store::Options::default())?)
+    let mut store = Database::open(&path, &landfall_region::store::Options::default())?;
+    store.begin()?;
+    Ok(store)
 }
 
 /// The machine's clock.

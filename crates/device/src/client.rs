@@ -20,7 +20,7 @@ use crate::transaction::Transaction;
 use crate::transport::Traffic;
 use landfall_model::id::{Dot, EntityKey};
 use landfall_model::schema::{Merge, Schema};
-use landfall_sync::device::node::{Edit, Problem, RefusedEdit, Receipt};
+use landfall_sync::device::node::{Edit, Problem, Receipt, RefusedEdit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;

@@ -35,7 +35,7 @@ const RENEW: Duration = Duration::from_millis(LEASE_MS as u64 / 4);
 const GOOD_SESSION: Duration = Duration::from_secs(2);
 
 /// Codes with which a region says that it wants another token.
-const TOKEN_CODES: &[&str] = &["token_expired", "token_invalid", "unauthenticated"];
+const TOKEN_CODES: &[&str] = &["token_expired", "unauthenticated"];
 
 /// Start the engine's thread.
 pub(crate) fn start(inner: Arc<Inner>) -> Result<JoinHandle<()>, Error> {

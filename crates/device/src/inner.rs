@@ -9,26 +9,29 @@
 //! nothing was sent that the file does not know of. A crash at any point leaves the file at one of
 //! its commits.
 
+mod core;
+mod sessions;
+
+pub(crate) use sessions::Health;
+
+use self::core::{Core, Fault};
 use crate::error::{Error, OpenError, code};
 use crate::event::{ConnectionState, Coverage, Event, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
 use crate::options::Options;
 use crate::store::{self, Database, Transaction};
-use crate::transaction::{Intent, NamedEdit};
+use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
 use crate::{client::WriteReceipt, read};
 use landfall_model::id::{Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Version;
-use landfall_sync::device::node::{
-    Close, Edit, Event as NodeEvent, Node, Output, Problem, RefusedEdit, WriteError,
-};
+use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem};
 use landfall_sync::device::store::{Store, Subscription};
-use landfall_sync::wire::{DeviceFrame, RegionFrame};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// Events that a slow observer may be behind.
 const EVENTS_KEPT: usize = 4_096;
@@ -43,9 +46,6 @@ const _: () = assert!(BUSY_TIMEOUT.as_millis() < LEASE_MS as u128);
 
 /// Own ops read at a time.
 const OPS_PER_READ: usize = 1_000;
-
-/// Rows shown anew in one transaction.
-const ROWS_PER_TRANSACTION: usize = 1_000;
 
 /// What the app wants of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,61 +72,6 @@ pub(crate) struct Inner {
     pub traffic: Arc<Traffic>,
 }
 
-struct Core {
-    database: Database,
-    /// `None` after the file failed, until it is read again.
-    node: Option<Node>,
-    session: Option<Session>,
-}
-
-/// A session, seen from the file's side.
-#[derive(Debug)]
-struct Session {
-    outgoing: mpsc::UnboundedSender<DeviceFrame>,
-    ready: bool,
-    drain: bool,
-    /// Another process changed what is subscribed; a session says so only at its beginning.
-    anew: bool,
-    over: Option<Close>,
-    /// Scopes subscribed when it began, or since.
-    subscribed: BTreeSet<Scope>,
-    /// Scopes whose pass has come to its end in this session.
-    complete: BTreeSet<Scope>,
-}
-
-/// How a session is doing, for the engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Health {
-    Greeting,
-    Ready,
-    /// Begin anew: at another region, which this one asks for, or at this one.
-    Move { elsewhere: bool },
-    Over(Close),
-}
-
-/// Why a transaction was not made.
-enum Fault {
-    /// The file failed: what the node knows may be wrong.
-    Store(store::Error),
-    /// Refused before anything was written.
-    Refused(Error),
-}
-
-impl From<store::Error> for Fault {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<WriteError<store::Error>> for Fault {
-    fn from(error: WriteError<store::Error>) -> Self {
-        match error {
-            WriteError::Store(error) => Self::Store(error),
-            WriteError::Refused(refused) => Self::Refused(refused.into()),
-        }
-    }
-}
-
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "client of {:?}", self.options.path)
@@ -137,7 +82,7 @@ impl Inner {
     pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
         let busy = store::Options { busy_timeout: BUSY_TIMEOUT, ..store::Options::default() };
         let mut database = Database::open(&options.path, &options.schema, busy)?;
-        check_account(&mut database, &options)?;
+        core::check_account(&mut database, &options)?;
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
         let mut core = Core { database, node: None, session: None };
         core.node(&options)?;
@@ -167,7 +112,7 @@ impl Inner {
     /// Write edits whose entities are known by type and id.
     pub fn write_named(&self, edits: Vec<NamedEdit>) -> Result<WriteReceipt, Error> {
         self.run(|node, t, now| {
-            let edits = edits.into_iter().enumerate().map(|(at, e)| resolve(node, t, at, e));
+            let edits = edits.into_iter().enumerate().map(|(at, e)| core::resolve(node, t, at, e));
             let edits = edits.collect::<Result<Vec<Edit>, Fault>>()?;
             Ok(node.write(t, now, &edits)?)
         })
@@ -213,7 +158,7 @@ impl Inner {
     }
 
     pub fn subscriptions(&self) -> Result<Vec<Progress>, Error> {
-        let subs = self.read(|t| Ok(t.subscriptions()?))?;
+        let subs = self.read(|t| t.subscriptions())?;
         Ok(subs.iter().map(|(scope, sub)| progress(scope, sub)).collect())
     }
 
@@ -245,11 +190,11 @@ impl Inner {
     }
 
     pub fn outbox_status(&self) -> Result<OutboxStatus, Error> {
-        self.read(|t| outbox_status(t))
+        self.read(outbox_status)
     }
 
     pub fn outcomes(&self) -> Result<Vec<WriteOutcome>, Error> {
-        let all = self.read(|t| Ok(t.outcomes()?))?;
+        let all = self.read(|t| t.outcomes())?;
         let outcome = |(dot, key, outcome)| WriteOutcome { dot, key, outcome };
         Ok(all.into_iter().map(outcome).collect())
     }
@@ -306,121 +251,6 @@ impl Inner {
             kept.push(reader);
         }
         done
-    }
-
-    // ---- the engine's side ----
-
-    /// Begin a session on a fresh connection.
-    pub fn begin_session(
-        &self,
-        outgoing: mpsc::UnboundedSender<DeviceFrame>,
-        token: &str,
-    ) -> Result<(), Error> {
-        let subscribed = self.read(|t| Ok(t.subscriptions()?))?;
-        let subscribed = subscribed.into_iter().map(|(scope, _)| scope).collect();
-        let complete = BTreeSet::new();
-        let (ready, drain, anew, over) = (false, false, false, None);
-        let session = Session { outgoing, ready, drain, anew, over, subscribed, complete };
-        self.lock()?.as_mut().ok_or_else(Error::closed)?.session = Some(session);
-        self.run_leased(|node, t, now| node.hello(t, token, now))
-    }
-
-    /// Take in frames, in one transaction.
-    pub fn frames(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
-        let random = self.options.random.clone();
-        self.run_leased(|node, t, now| {
-            let mut all = Output::default();
-            for frame in frames {
-                let one = node.frame(t, frame, now, &mut || random.next())?;
-                all.frames.extend(one.frames);
-                all.events.extend(one.events);
-                all.durable |= one.durable;
-                all.close = one.close;
-                if all.close.is_some() {
-                    break;
-                }
-            }
-            Ok(all)
-        })
-    }
-
-    /// Push what is there to push.
-    pub fn poll(&self) -> Result<(), Error> {
-        self.run_leased(|node, t, now| node.poll(t, now))
-    }
-
-    pub fn end_session(&self) {
-        if let Ok(mut core) = self.lock() {
-            if let Some(core) = core.as_mut() {
-                core.session = None;
-                if let Some(node) = &mut core.node {
-                    node.disconnected();
-                }
-            }
-        }
-    }
-
-    /// How the session is doing; `None` if it was dropped because the file failed.
-    pub fn health(&self) -> Option<Health> {
-        let core = self.lock().ok()?;
-        let session = core.as_ref()?.session.as_ref()?;
-        Some(match &session.over {
-            Some(close) => Health::Over(close.clone()),
-            None if session.drain => Health::Move { elsewhere: true },
-            None if session.anew => Health::Move { elsewhere: false },
-            None if session.ready => Health::Ready,
-            None => Health::Greeting,
-        })
-    }
-
-    /// Become, or stay, the process that syncs. A process that has just become it knows nothing of
-    /// what the last one did, and reads the file anew.
-    pub fn take_lease(&self, held: bool) -> Result<bool, Error> {
-        let now = self.options.clock.now_ms();
-        let mut core = self.lock()?;
-        let core = core.as_mut().ok_or_else(Error::closed)?;
-        if held {
-            return Ok(core.database.renew_lease(&self.holder, now, LEASE_MS)?);
-        }
-        let taken = core.database.acquire_lease(&self.holder, now, LEASE_MS)?;
-        if taken {
-            core.node = None;
-            core.node(&self.options)?;
-        }
-        Ok(taken)
-    }
-
-    /// Notice what other processes wrote.
-    pub fn look_elsewhere(&self) -> Result<(), Error> {
-        let mut guard = self.lock()?;
-        let core = guard.as_mut().ok_or_else(Error::closed)?;
-        if !core.database.changed_elsewhere()? {
-            return Ok(());
-        }
-        let subs = core.database.transact(false, |t| t.subscriptions())?;
-        let now: BTreeSet<Scope> = subs.into_iter().map(|(scope, _)| scope).collect();
-        if let Some(session) = &mut core.session {
-            session.anew = session.subscribed != now;
-        }
-        drop(guard);
-        self.live.all_changed();
-        // Nobody may be listening.
-        let _ = self.events.send(Event::ChangedElsewhere);
-        self.settled.notify_all();
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    pub fn set_connection(&self, state: ConnectionState) {
-        let changed = self.connection.send_if_modified(|now| {
-            let changed = *now != state;
-            now.clone_from(&state);
-            changed
-        });
-        if changed {
-            let _ = self.events.send(Event::Connection(state));
-            self.settled.notify_all();
-        }
     }
 
     /// Wait until nothing is left to do with the regions.
@@ -499,27 +329,13 @@ impl Inner {
         let core = guard.as_mut().ok_or_else(Error::closed)?;
         let (value, output) = core.run(&self.options, work)?;
         let events = core.send(output)?;
-        drop(guard);
+        // Under the lock: events come in the order of the commits, and whoever sees the file
+        // afterwards has been told.
         self.tell(events);
         Ok(value)
     }
 
-    /// A call of the session. It does nothing if another process has the lease by now.
-    fn run_leased(
-        &self,
-        work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<Output, store::Error>,
-    ) -> Result<(), Error> {
-        self.run(|node, t, now| {
-            if t.holds_lease(&self.holder)? {
-                return Ok(((), work(node, t, now)?));
-            }
-            let message = "another process syncs this file by now".to_owned();
-            let close = Close { code: "lease_lost".to_owned(), message, retry_after_ms: 0 };
-            Ok(((), Output { close: Some(close), ..Output::default() }))
-        })
-    }
-
-    /// Tell observers, after the commit.
+    /// Tell observers, after the commit. It calls nothing of the app's.
     fn tell(&self, events: Vec<NodeEvent>) {
         let mut keys: BTreeSet<EntityKey> = BTreeSet::new();
         let mut told = Vec::new();
@@ -563,178 +379,8 @@ impl Inner {
     }
 }
 
-impl Core {
-    /// The node, read from the file where it was dropped.
-    fn node(&mut self, options: &Options) -> Result<&mut Node, store::Error> {
-        if self.node.is_none() {
-            let principal: Arc<str> = options.account.subject.as_str().into();
-            let (schema, random) = (options.schema.clone(), options.random.clone());
-            let now = options.clock.now_ms();
-            let open = |t: &mut Transaction<'_>| {
-                Node::open(t, schema, principal, &mut || random.next(), now)
-            };
-            self.node = Some(self.database.transact(false, open)?);
-        }
-        Ok(self.node.as_mut().expect("just opened"))
-    }
-
-    /// Show the rows anew whose types look otherwise under this schema.
-    fn show_stale(&mut self, options: &Options) -> Result<(), store::Error> {
-        let stale = self.database.transact(false, |t| t.stale_types())?;
-        if stale.is_empty() {
-            return Ok(());
-        }
-        self.node(options)?;
-        let node = self.node.as_mut().expect("just opened");
-        let mut after: Option<EntityKey> = None;
-        loop {
-            let page = self.database.transact(false, |t| {
-                let page = t.bases(after.as_ref(), ROWS_PER_TRANSACTION)?;
-                show_page(node, t, page.iter().map(|(key, _)| key), &stale)?;
-                Ok::<_, store::Error>(page)
-            })?;
-            match page.into_iter().last() {
-                Some((key, _)) => after = Some(key),
-                None => break,
-            }
-        }
-        self.database.transact(false, |t| {
-            let mut after = 0;
-            loop {
-                let page = t.ops(after, OPS_PER_READ)?;
-                show_page(node, t, page.iter().map(|op| &op.sealed.op.key), &stale)?;
-                let Some(last) = page.last() else { break };
-                after = last.order;
-            }
-            stale.iter().try_for_each(|kind| t.mark_shown(*kind))
-        })
-    }
-
-    fn forget(&mut self) {
-        self.node = None;
-        self.session = None;
-    }
-
-    fn run<T>(
-        &mut self,
-        options: &Options,
-        work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
-    ) -> Result<(T, Output), Error> {
-        self.node(options)?;
-        let node = self.node.as_mut().expect("just opened");
-        let now = options.clock.now_ms();
-        match self.database.transact(false, |t| work(node, t, now)) {
-            Ok(done) => Ok(done),
-            Err(Fault::Refused(error)) => Err(error),
-            Err(Fault::Store(error)) => {
-                self.forget();
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Send what the committed call asks to be sent; on disk first, if it must be.
-    fn send(&mut self, output: Output) -> Result<Vec<NodeEvent>, Error> {
-        if output.durable && !output.frames.is_empty() {
-            if let Err(error) = self.database.transact(true, |_| Ok::<(), store::Error>(())) {
-                self.forget();
-                return Err(error.into());
-            }
-        }
-        let Some(session) = &mut self.session else { return Ok(output.events) };
-        for frame in output.frames {
-            // A connection that is gone is noticed by the engine.
-            let _ = session.outgoing.send(frame);
-        }
-        for event in &output.events {
-            match event {
-                NodeEvent::Online { .. } => session.ready = true,
-                NodeEvent::Drain { .. } => session.drain = true,
-                NodeEvent::Progress { scope, complete: true, .. } => {
-                    session.complete.insert(scope.clone());
-                }
-                _ => {}
-            }
-        }
-        if output.close.is_some() {
-            session.over = output.close;
-        }
-        Ok(output.events)
-    }
-
-    /// Nothing in the outbox, and every scope heard to its end in this session.
-    fn is_settled(&mut self) -> Result<bool, Error> {
-        let Some(session) = self.session.as_ref().filter(|s| s.ready) else { return Ok(false) };
-        let complete = &session.complete;
-        Ok(self.database.transact(false, |t| {
-            let waiting = !t.outbox(0, 1)?.is_empty();
-            let subs = t.subscriptions()?;
-            let done = |(scope, sub): &(Scope, Subscription)| {
-                sub.denied.is_some() || (!sub.loading && complete.contains(scope))
-            };
-            Ok::<bool, store::Error>(!waiting && subs.iter().all(done))
-        })?)
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A file belongs to the account that made it: another's ops would be pushed under a wrong name.
-fn check_account(database: &mut Database, options: &Options) -> Result<(), OpenError> {
-    let account = format!("{}\0{}", options.account.tenant, options.account.subject);
-    let ours = database.transact(false, |t| match t.fact("account")? {
-        Some(known) => Ok(known == account.as_bytes()),
-        None => t.put_fact("account", account.as_bytes()).map(|()| true),
-    })?;
-    if ours {
-        return Ok(());
-    }
-    let message = "The file belongs to another account. Give every account a file of its own.";
-    Err(Error::new(code::OTHER_ACCOUNT, message).into())
-}
-
-fn show_page<'k>(
-    node: &mut Node,
-    t: &mut Transaction<'_>,
-    keys: impl Iterator<Item = &'k EntityKey>,
-    stale: &[TypeId],
-) -> Result<(), store::Error> {
-    for key in keys.filter(|key| stale.contains(&key.kind)) {
-        let view = node.view(t, key)?;
-        t.show(key, view.as_ref())?;
-    }
-    Ok(())
-}
-
-fn resolve(
-    node: &mut Node,
-    t: &mut Transaction<'_>,
-    at: usize,
-    edit: NamedEdit,
-) -> Result<Edit, Fault> {
-    let NamedEdit { intent, kind, id, home, fields } = edit;
-    if intent == Intent::Upsert {
-        return Ok(Edit::Upsert { kind, id, fields });
-    }
-    let mut there = Vec::new();
-    for key in t.find(kind, &id)? {
-        let meant = home.as_ref().is_none_or(|h| **h == *key.home);
-        if meant && node.view(t, &key)?.is_some() {
-            there.push(key);
-        }
-    }
-    let refuse = |problem| RefusedEdit { edit: at, field: None, problem };
-    let key = match there.len() {
-        0 => return Err(Fault::Refused(refuse(Problem::NoEntity).into())),
-        1 => there.remove(0),
-        _ => return Err(Fault::Refused(refuse(Problem::Ambiguous).into())),
-    };
-    Ok(match intent {
-        Intent::Delete => Edit::Delete { key },
-        _ => Edit::Update { key, fields },
-    })
 }
 
 fn progress(scope: &Scope, sub: &Subscription) -> Progress {

@@ -235,8 +235,9 @@ fn window(schema: &Schema, query: Query) -> Result<Plan, Error> {
     let unknown = |message: &str| Error::new(code::LIVE_QUERY, message);
     let kind = schema.entity_named(&query.table);
     let kind = kind.ok_or_else(|| unknown("The live query's table is no entity type."))?;
-    let is_column =
-        |name: &String| kind.field_named(name).is_some() || ["_home", "_pending"].contains(&name.as_str());
+    let is_column = |name: &String| {
+        kind.field_named(name).is_some() || ["_home", "_pending"].contains(&name.as_str())
+    };
     if !query.order.iter().all(|(column, _)| is_column(column)) {
         return Err(unknown("The live query is ordered by something that is no field."));
     }

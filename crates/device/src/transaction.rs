@@ -188,9 +188,11 @@ impl Transaction {
     /// follows is another life.
     fn entry(&mut self, intent: Intent, kind: TypeId, id: &str) -> &mut NamedEdit {
         let same = |e: &NamedEdit| e.kind == kind && e.id == id;
-        let open = self.edits.iter().rposition(same).filter(|at| {
-            intent != Intent::Delete && self.edits[*at].intent != Intent::Delete
-        });
+        let open = self
+            .edits
+            .iter()
+            .rposition(same)
+            .filter(|at| intent != Intent::Delete && self.edits[*at].intent != Intent::Delete);
         let at = open.unwrap_or_else(|| {
             let home = None;
             let fields = Vec::new();

@@ -124,9 +124,9 @@ impl ScopeTemplate {
         fn rest_matches(parts: &[ScopePart], scope: &str) -> bool {
             match parts {
                 [] => scope.is_empty(),
-                [ScopePart::Text(t), rest @ ..] => scope
-                    .strip_prefix(t.as_str())
-                    .is_some_and(|s| rest_matches(rest, s)),
+                [ScopePart::Text(t), rest @ ..] => {
+                    scope.strip_prefix(t.as_str()).is_some_and(|s| rest_matches(rest, s))
+                }
                 [ScopePart::Field(_), rest @ ..] => scope
                     .char_indices()
                     .any(|(i, c)| rest_matches(rest, &scope[i + c.len_utf8()..])),

@@ -24,17 +24,17 @@ mod pages;
 
 pub(crate) use accept::serve;
 
-use crate::inputs::{error_frame, wire_error};
 use crate::limits::OVERLOADED_RETRY_MS;
 use crate::server::Shared;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use pace::Pace;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// The media type of frames.
@@ -64,13 +64,7 @@ async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     };
     let pace = Pace::new(&shared.config.limits);
     let id = shared.next_session();
-    frames(duplex::answer(
-        &shared,
-        id,
-        request.into_body(),
-        Some(pace),
-        seat,
-    ))
+    frames(duplex::answer(&shared, id, request.into_body(), Some(pace), seat))
 }
 
 async fn peer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -91,9 +85,7 @@ fn frames(body: Body) -> Response {
 
 fn carries_frames(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    value
-        .and_then(|v| v.split(';').next())
-        .is_some_and(|v| v.trim() == MEDIA_TYPE)
+    value.and_then(|v| v.split(';').next()).is_some_and(|v| v.trim() == MEDIA_TYPE)
 }
 
 fn wrong_media_type() -> Response {
@@ -101,13 +93,17 @@ fn wrong_media_type() -> Response {
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response()
 }
 
-/// Not let in: the status for whatever stands between, and an Error frame for the device.
-fn refuse(code: &str, message: &str, retry_after_ms: u64) -> Response {
+/// What is said to those who are not let in.
+#[derive(Debug, Serialize)]
+struct Refusal {
+    code: &'static str,
+    message: &'static str,
+    retry_after_ms: u64,
+}
+
+/// Not let in: there is no session, so this is HTTP's own status and a page, not a frame.
+fn refuse(code: &'static str, message: &'static str, retry_after_ms: u64) -> Response {
     let seconds = retry_after_ms.div_ceil(1_000).max(1).to_string();
-    let headers = [
-        (CONTENT_TYPE, MEDIA_TYPE.to_owned()),
-        (RETRY_AFTER, seconds),
-    ];
-    let frame = error_frame(wire_error(code, message, retry_after_ms));
-    (StatusCode::SERVICE_UNAVAILABLE, headers, frame).into_response()
+    let page = Json(Refusal { code, message, retry_after_ms });
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, seconds)], page).into_response()
 }

@@ -102,10 +102,7 @@ impl Secret {
     /// Read the secret in `path`, or make it on the first run, readable by its owner only. Several
     /// regions of one machine may do this at the same time: they get the same secret.
     pub fn load_or_create(path: &Path, entropy: &dyn Entropy) -> Result<Self, Error> {
-        let failed = |source| Error::File {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| Error::File { path: path.to_owned(), source };
         match Self::load(path) {
             Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             done => return done,
@@ -127,14 +124,9 @@ impl Secret {
     }
 
     fn load(path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(|source| Error::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| Error::NotASecret(path.to_owned()))
+        let bytes =
+            fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        bytes.try_into().map(Self).map_err(|_| Error::NotASecret(path.to_owned()))
     }
 }
 
@@ -202,23 +194,14 @@ impl std::fmt::Debug for PublicKey {
 
 impl Keys {
     pub fn new(development: Option<Secret>, peer: Secret) -> Self {
-        Self {
-            development,
-            peer,
-            public: Arc::default(),
-        }
+        Self { development, peer, public: Arc::default() }
     }
 
     /// Also trust the public keys of a JWKS file.
     pub fn with_key_set(mut self, path: &Path) -> Result<Self, Error> {
-        let text = fs::read(path).map_err(|source| Error::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        let failed = |reason: String| Error::KeySet {
-            path: path.to_owned(),
-            reason,
-        };
+        let text =
+            fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let failed = |reason: String| Error::KeySet { path: path.to_owned(), reason };
         let set: JwkSet = serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))?;
         let keys: Result<Vec<_>, String> = set.keys.iter().map(public_key).collect();
         self.public = Arc::new(keys.map_err(failed)?);
@@ -244,11 +227,7 @@ impl Keys {
             return verify_secret(token, key, DEVICE_AUDIENCE);
         }
         let named = |k: &&PublicKey| header.kid.is_none() || k.id == header.kid;
-        let fitting = self
-            .public
-            .iter()
-            .filter(named)
-            .filter(|k| k.algorithm == header.alg);
+        let fitting = self.public.iter().filter(named).filter(|k| k.algorithm == header.alg);
         let mut answer = Err(bad_signature());
         for key in fitting {
             answer = verify(token, &key.key, key.algorithm, DEVICE_AUDIENCE);
@@ -275,11 +254,7 @@ fn public_key(jwk: &Jwk) -> Result<PublicKey, String> {
         _ => return Err("holds a key that is not for RS256, ES256 or EdDSA".to_owned()),
     };
     let key = DecodingKey::from_jwk(jwk).map_err(|e| e.to_string())?;
-    Ok(PublicKey {
-        id: jwk.common.key_id.clone(),
-        algorithm,
-        key,
-    })
+    Ok(PublicKey { id: jwk.common.key_id.clone(), algorithm, key })
 }
 
 fn verify_secret<C: DeserializeOwned>(
@@ -287,12 +262,7 @@ fn verify_secret<C: DeserializeOwned>(
     key: &Secret,
     audience: &str,
 ) -> Result<C, Denial> {
-    verify(
-        token,
-        &DecodingKey::from_secret(&key.0),
-        Algorithm::HS256,
-        audience,
-    )
+    verify(token, &DecodingKey::from_secret(&key.0), Algorithm::HS256, audience)
 }
 
 fn verify<C: DeserializeOwned>(
@@ -319,10 +289,7 @@ fn verify<C: DeserializeOwned>(
 }
 
 fn denial(message: &str) -> Denial {
-    Denial {
-        code: "unauthenticated",
-        message: message.to_owned(),
-    }
+    Denial { code: "unauthenticated", message: message.to_owned() }
 }
 
 fn unreadable() -> Denial {
@@ -337,10 +304,7 @@ fn check_times(exp: i64, nbf: Option<i64>, now_ms: i64) -> Result<(), Denial> {
     let now_s = now_ms.div_euclid(1_000);
     if now_s >= exp.saturating_add(LEEWAY_S) {
         let message = "the token has expired; come back with a new one".to_owned();
-        return Err(Denial {
-            code: "token_expired",
-            message,
-        });
+        return Err(Denial { code: "token_expired", message });
     }
     if nbf.is_some_and(|nbf| now_s.saturating_add(LEEWAY_S) < nbf) {
         return Err(denial("the token is not valid yet"));

@@ -105,6 +105,9 @@ impl Driver {
             if !more {
                 self.close_ended();
             }
+            // Those who left without a turn do not count any more.
+            let sessions = self.sessions.len();
+            self.shared.board.update(|p| p.sessions = sessions);
         }
     }
 
@@ -113,11 +116,7 @@ impl Driver {
         let mut next = if more { Next::Turn } else { Next::Nothing };
         let mut waited = more;
         for _ in 0..limits::INPUTS_PER_TURN {
-            let input = if waited {
-                self.queue.try_recv().ok()
-            } else {
-                self.first()
-            };
+            let input = if waited { self.queue.try_recv().ok() } else { self.first() };
             waited = true;
             if self.shared.killed.load(Ordering::Relaxed) {
                 return Next::Kill;
@@ -148,10 +147,7 @@ impl Driver {
             Input::Device(id, event) => self.take_device(id, event),
             Input::Peer(id, event) => self.take_peer(id, event),
             Input::Dialled(id, peer, outbox) => {
-                let link = Link {
-                    outbox,
-                    dialled: Some(peer),
-                };
+                let link = Link { outbox, dialled: Some(peer) };
                 self.link_up(id, link, true);
                 Next::Turn
             }
@@ -182,9 +178,7 @@ impl Driver {
             Event::Frame(frame, permit) if self.sessions.contains_key(&id) => {
                 let counters = &self.shared.board.counters;
                 counters.frames_in.add(1);
-                counters
-                    .pushes
-                    .add(u64::from(matches!(frame.kind, Some(FromDevice::Push(_)))));
+                counters.pushes.add(u64::from(matches!(frame.kind, Some(FromDevice::Push(_)))));
                 self.permits.push(permit);
                 if let Some(engine) = &mut self.engine {
                     engine.node.device_frame(id, frame);
@@ -205,14 +199,7 @@ impl Driver {
 
     fn take_peer(&mut self, id: LinkId, event: Event<wire::PeerFrame, wire::PeerFrame>) -> Next {
         match event {
-            Event::Up(outbox) => self.link_up(
-                id,
-                Link {
-                    outbox,
-                    dialled: None,
-                },
-                false,
-            ),
+            Event::Up(outbox) => self.link_up(id, Link { outbox, dialled: None }, false),
             Event::Frame(frame, permit) if self.links.contains_key(&id) => {
                 if let Some(PeerKind::Error(e)) = &frame.kind {
                     tracing::warn!(link = id.0, code = e.code, "a peer refused the link");
@@ -246,9 +233,7 @@ impl Driver {
     /// Once a second: rates, the marker, and a failed store's next chance.
     fn tick(&mut self) -> Next {
         let ops_per_second = self.gauge.rate(self.shared.board.counters.ops.get());
-        self.shared
-            .board
-            .update(|p| p.ops_per_second = ops_per_second);
+        self.shared.board.update(|p| p.ops_per_second = ops_per_second);
         match &self.engine {
             None => self.reopen(),
             Some(engine) if engine.mark_due(self.shared.config.clock.now_ms()) => self.mark(),
@@ -296,6 +281,9 @@ impl Driver {
             self.gauge.report(gauge::name(&report));
             match report {
                 Report::Refused { code } => tracing::debug!(code, "refused"),
+                begun @ Report::LifeBegan { .. } => {
+                    tracing::info!(report = ?begun, "the region reports");
+                }
                 other => tracing::warn!(report = ?other, "the region reports"),
             }
         }
@@ -313,9 +301,7 @@ impl Driver {
             }
         }
         out.close.into_iter().for_each(|id| self.close(id));
-        out.close_links
-            .into_iter()
-            .for_each(|id| self.close_link(id));
+        out.close_links.into_iter().for_each(|id| self.close_link(id));
     }
 
     fn send(&mut self, id: SessionId, kind: ToDevice) {
@@ -342,11 +328,7 @@ impl Driver {
                 Err(error) => tracing::error!(%error, "no token for a peer"),
             }
         }
-        if link
-            .outbox
-            .send(wire::PeerFrame { kind: Some(kind) })
-            .is_err()
-        {
+        if link.outbox.send(wire::PeerFrame { kind: Some(kind) }).is_err() {
             self.shared.board.counters.closed_slow.add(1);
             tracing::info!(link = id.0, "closed: it does not take its frames");
             self.close_link(id);
@@ -442,9 +424,7 @@ impl Driver {
             for region in peers {
                 let vector = node.peer_vector(region).cloned().unwrap_or_default();
                 let connected = dialled.contains(&region);
-                picture
-                    .peers
-                    .insert(region, PeerPicture { connected, vector });
+                picture.peers.insert(region, PeerPicture { connected, vector });
             }
         });
     }

@@ -6,7 +6,6 @@
 
 use crate::limits;
 use crate::outbox::{Outbox, Outgoing};
-use bytes::Bytes;
 use landfall_model::id::RegionId;
 use landfall_sync::region::node::{LinkId, SessionId};
 use landfall_sync::wire;
@@ -86,13 +85,7 @@ impl Inputs {
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Input>) {
         let (queue, receiver) = mpsc::unbounded_channel();
         let units = limits::QUEUED_BYTES_MAX / limits::QUEUED_BYTES_UNIT;
-        (
-            Self {
-                queue,
-                bytes: Arc::new(Semaphore::new(units)),
-            },
-            receiver,
-        )
+        (Self { queue, bytes: Arc::new(Semaphore::new(units)) }, receiver)
     }
 
     /// A driver that has ended hears nothing, and nobody needs to be told.
@@ -104,9 +97,7 @@ impl Inputs {
     pub async fn permit(&self, bytes: usize) -> Permit {
         let most = limits::QUEUED_BYTES_MAX / limits::QUEUED_BYTES_UNIT;
         let units = bytes.div_ceil(limits::QUEUED_BYTES_UNIT).clamp(1, most);
-        let permit = Arc::clone(&self.bytes)
-            .acquire_many_owned(units as u32)
-            .await;
+        let permit = Arc::clone(&self.bytes).acquire_many_owned(units as u32).await;
         Permit(permit.expect("the semaphore is never closed"))
     }
 }
@@ -126,17 +117,5 @@ impl<R: Role> Drop for GoneOnDrop<R> {
 
 /// A typed error, as it goes over the wire.
 pub fn wire_error(code: &str, message: &str, retry_after_ms: u64) -> wire::Error {
-    wire::Error {
-        code: code.to_owned(),
-        message: message.to_owned(),
-        retry_after_ms,
-    }
-}
-
-/// One typed error for a device, as bytes.
-pub fn error_frame(error: wire::Error) -> Bytes {
-    let kind = Some(wire::region_frame::Kind::Error(error));
-    let mut out = bytes::BytesMut::new();
-    wire::encode_frame(&wire::RegionFrame { kind }, false, &mut out);
-    out.freeze()
+    wire::Error { code: code.to_owned(), message: message.to_owned(), retry_after_ms }
 }

@@ -59,16 +59,7 @@ pub struct NotTaken;
 pub fn outbox<F: Outgoing>() -> (Outbox<F>, Frames<F>) {
     let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES_MAX);
     let bytes = Arc::new(AtomicUsize::new(0));
-    (
-        Outbox {
-            queue: sender,
-            bytes: Arc::clone(&bytes),
-        },
-        Frames {
-            queue: receiver,
-            bytes,
-        },
-    )
+    (Outbox { queue: sender, bytes: Arc::clone(&bytes) }, Frames { queue: receiver, bytes })
 }
 
 impl<F: Outgoing> Outbox<F> {
@@ -103,23 +94,16 @@ impl<F: Outgoing> Frames<F> {
     /// The frames as bytes on the wire, many small ones in one piece. `guard` is kept until the
     /// stream ends or is dropped.
     pub fn encode<G: Send>(self, guard: G) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
-        unfold(
-            (self, false, guard),
-            |(mut frames, mut compress, guard)| async move {
-                let mut next = Some(frames.next().await?);
-                let mut out = BytesMut::new();
-                while let Some(frame) = next {
-                    wire::encode_frame(&frame, compress, &mut out);
-                    compress = frame.compression().unwrap_or(compress);
-                    next = if out.len() < WRITE_BYTES {
-                        frames.next_now()
-                    } else {
-                        None
-                    };
-                }
-                Some((Ok(out.freeze()), (frames, compress, guard)))
-            },
-        )
+        unfold((self, false, guard), |(mut frames, mut compress, guard)| async move {
+            let mut next = Some(frames.next().await?);
+            let mut out = BytesMut::new();
+            while let Some(frame) = next {
+                wire::encode_frame(&frame, compress, &mut out);
+                compress = frame.compression().unwrap_or(compress);
+                next = if out.len() < WRITE_BYTES { frames.next_now() } else { None };
+            }
+            Some((Ok(out.freeze()), (frames, compress, guard)))
+        })
     }
 }
 
@@ -129,13 +113,8 @@ mod tests {
     use futures_util::StreamExt;
 
     fn pong(n: i64) -> wire::RegionFrame {
-        let pong = wire::Pong {
-            ping_ms: n,
-            received_ms: n,
-        };
-        wire::RegionFrame {
-            kind: Some(ToDevice::Pong(pong)),
-        }
+        let pong = wire::Pong { ping_ms: n, received_ms: n };
+        wire::RegionFrame { kind: Some(ToDevice::Pong(pong)) }
     }
 
     #[tokio::test]
@@ -144,9 +123,7 @@ mod tests {
         (1..=3).for_each(|n| outbox.send(pong(n)).unwrap());
         drop(outbox);
         let pieces: Vec<_> = frames.encode(()).collect().await;
-        let [Ok(piece)] = pieces.as_slice() else {
-            panic!("{} pieces", pieces.len())
-        };
+        let [Ok(piece)] = pieces.as_slice() else { panic!("{} pieces", pieces.len()) };
         let mut reader = wire::FrameReader::default();
         reader.push(piece);
         for n in 1..=3 {
@@ -168,15 +145,8 @@ mod tests {
         let (outbox, _frames) = outbox();
         let big = || {
             let body = vec![0; OUTGOING_BYTES_MAX].into();
-            let delta = wire::Delta {
-                sub: 1,
-                body,
-                received: Vec::new(),
-                place: None,
-            };
-            wire::RegionFrame {
-                kind: Some(ToDevice::Delta(delta)),
-            }
+            let delta = wire::Delta { sub: 1, body, received: Vec::new(), place: None };
+            wire::RegionFrame { kind: Some(ToDevice::Delta(delta)) }
         };
         assert_eq!(outbox.send(big()), Ok(()));
         assert_eq!(outbox.send(big()), Err(NotTaken));

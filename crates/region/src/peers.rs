@@ -42,12 +42,7 @@ pub(crate) fn targets(peers: &[PeerConfig]) -> Result<Vec<Peer>, StartError> {
         match Target::parse(&peer.url) {
             Ok(target) => {
                 let delay = Duration::from_millis(peer.delay_ms);
-                Ok(Peer {
-                    region: peer.region,
-                    name,
-                    target,
-                    delay,
-                })
+                Ok(Peer { region: peer.region, name, target, delay })
             }
             Err(reason) => Err(StartError::Peer { name, reason }),
         }
@@ -92,17 +87,9 @@ async fn link(shared: &Shared, peer: &Peer) -> Result<(), Error> {
     let role = shared.next_link();
     let inputs = shared.inputs.clone();
     inputs.send(Input::Dialled(role, peer.region, outbox));
-    let gone = GoneOnDrop {
-        role,
-        inputs: inputs.clone(),
-    };
+    let gone = GoneOnDrop { role, inputs: inputs.clone() };
     tracing::info!(peer = peer.name, "the link is up");
-    let reading = Reading {
-        role,
-        inputs,
-        pace: None,
-        within: HELLO_WITHIN + 2 * peer.delay,
-    };
+    let reading = Reading { role, inputs, pace: None, within: HELLO_WITHIN + 2 * peer.delay };
     let incoming = Box::pin(delayed(dialled.incoming, peer.delay));
     let mut reader = std::pin::pin!(reading.read(incoming));
     tokio::select! {
@@ -152,10 +139,7 @@ mod tests {
     fn waits_grow_up_to_the_limit() {
         let mut backoff = Backoff::default();
         let waits: Vec<Duration> = (0..10).map(|_| backoff.next(&Most)).collect();
-        assert!(
-            waits.iter().all(|w| *w >= RETRY_MIN / 2 && *w <= RETRY_MAX),
-            "{waits:?}"
-        );
+        assert!(waits.iter().all(|w| *w >= RETRY_MIN / 2 && *w <= RETRY_MAX), "{waits:?}");
         assert!(waits[9] >= RETRY_MAX / 2);
     }
 }

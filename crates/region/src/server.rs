@@ -96,10 +96,7 @@ pub enum StartError {
     #[error("{0} is not a loopback address; listening beyond this machine must be asked for")]
     NotLoopback(SocketAddr),
     #[error("cannot listen on {address}: {source}")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("peer {name}: {reason}")]
     Peer { name: String, reason: String },
     #[error(transparent)]
@@ -217,10 +214,7 @@ impl Server {
         schema: Arc<Schema>,
     ) -> Result<ServerHandle, StartError> {
         let listen = config.listen;
-        let failed = |source| StartError::Listen {
-            address: listen,
-            source,
-        };
+        let failed = |source| StartError::Listen { address: listen, source };
         let address = listener.local_addr().map_err(failed)?;
         let targets = peers::targets(&config.peers)?;
         let (inputs, queue) = Inputs::new();
@@ -242,14 +236,7 @@ impl Server {
         }
         let accepting = tokio::spawn(api::serve(listener, Arc::clone(&shared), closed));
         tracing::info!(region = shared.config.region.0, %address, "the region is up");
-        Ok(ServerHandle {
-            address,
-            shared,
-            closing,
-            accepting,
-            tasks,
-            thread: Some(thread),
-        })
+        Ok(ServerHandle { address, shared, closing, accepting, tasks, thread: Some(thread) })
     }
 }
 
@@ -294,9 +281,7 @@ impl ServerHandle {
     /// Let no new sessions in, and tell those that are here to move to another region. Peers stay.
     pub fn drain(&self) {
         if !self.shared.draining.swap(true, Ordering::Relaxed) {
-            self.shared
-                .inputs
-                .send(Input::Drain(self.shared.config.grace));
+            self.shared.inputs.send(Input::Drain(self.shared.config.grace));
         }
     }
 

@@ -133,10 +133,7 @@ impl Board {
 
 /// Log entries that `ahead` has and `behind` lacks.
 pub(crate) fn entries_between(ahead: &Vector, behind: &Vector) -> u64 {
-    ahead
-        .iter()
-        .map(|(origin, seq)| seq.saturating_sub(behind.get(origin)))
-        .sum()
+    ahead.iter().map(|(origin, seq)| seq.saturating_sub(behind.get(origin))).sum()
 }
 
 pub(crate) fn log_heads(vector: &Vector) -> Vec<LogHead> {

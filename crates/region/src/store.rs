@@ -175,12 +175,7 @@ impl Store for Database {
         self.write_entry(origin, row)
     }
 
-    fn log(
-        &mut self,
-        origin: Origin,
-        after: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<LogRow>, Error> {
+    fn log(&mut self, origin: Origin, after: u64, max_bytes: usize) -> Result<Vec<LogRow>, Error> {
         self.read_log(origin, after, max_bytes)
     }
 

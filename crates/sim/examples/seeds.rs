@@ -23,7 +23,9 @@ fn main() {
     let mut failed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let mut marks: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + count {
-        let run = || if has("--regions") { run_regions(seed, &options) } else { run_seed(seed, &options) };
+        let run = || {
+            if has("--regions") { run_regions(seed, &options) } else { run_seed(seed, &options) }
+        };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         let Ok(outcome) = outcome else {
             failed.entry("panic".to_owned()).or_default().push(seed);

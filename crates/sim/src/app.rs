@@ -2,7 +2,7 @@
 
 use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::{self, Schema};
-use landfall_sync::region::access::{Author, Authenticator, Denial};
+use landfall_sync::region::access::{Authenticator, Author, Denial};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

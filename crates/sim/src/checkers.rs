@@ -7,6 +7,7 @@ pub mod atomicity;
 pub mod convergence;
 pub mod devices;
 pub mod exactly_once;
+pub mod identity;
 pub mod logs;
 pub mod outcomes;
 pub mod sessions;
@@ -34,12 +35,13 @@ pub fn run(world: &mut World) {
     logs::check(world);
     let Some(region) = world.live_regions().first().copied() else { return };
     let accepted = Accepted::of(world, region);
-    let checks: [fn(&mut World, &Accepted); 6] = [
+    let checks: [fn(&mut World, &Accepted); 7] = [
         exactly_once::check,
         atomicity::check,
         convergence::check,
         survival::check,
         devices::check,
+        identity::check,
         outcomes::check,
     ];
     for check in checks {

@@ -17,6 +17,7 @@ use prost::Message;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use wire::device_frame::Kind as FromDevice;
+use wire::region_frame::Kind as FromRegion;
 
 #[derive(Debug)]
 pub struct DeviceSim {
@@ -102,9 +103,8 @@ impl World {
         let mut rng = crate::rng::Rng::new(self.rng.next());
         let sim = &mut self.devices[device];
         sim.store.begin();
-        let node =
-            Node::open(&mut sim.store, schema, sim.subject.clone(), &mut || rng.next(), now)
-                .expect("a store in memory does not fail");
+        let node = Node::open(&mut sim.store, schema, sim.subject.clone(), &mut || rng.next(), now)
+            .expect("a store in memory does not fail");
         sim.store.commit();
         sim.node = Some(node);
     }
@@ -143,13 +143,13 @@ impl World {
             store.commit();
         }
         self.oracle.after_commit(device, &self.devices[device].store, self.now);
+        self.tell_events(device, &out);
         if !self.healing && self.rng.chance(self.plan.kill_after_commit) {
             self.mark("device killed after commit");
             let name = self.devices[device].name.clone();
             self.say(format!("{name} is killed after a commit"));
             return self.kill_device(device);
         }
-        self.tell_events(device, &out);
         for frame in out.frames {
             self.to_region(device, frame);
         }
@@ -190,7 +190,7 @@ impl World {
         else {
             return;
         };
-        if self.devices[device].conn == Some(conn) {
+        if self.devices.get(device).is_some_and(|d| d.conn == Some(conn)) {
             self.hang_up(device, false);
             let wait = self.rng.between(20, 800);
             self.after(wait, Event::Dial { device });
@@ -219,7 +219,12 @@ impl World {
             .filter(|r| self.regions[*r].node.is_some())
             .filter(|r| self.net.reaches(End::Region(*r), End::Device(device)))
             .collect();
-        let Some(&region) = self.rng.pick(&reachable) else {
+        let picked = match self.rng.pick(&reachable) {
+            // In the end, one after the other.
+            Some(_) if self.healing => reachable.get((self.round + device) % reachable.len()),
+            other => other,
+        };
+        let Some(&region) = picked else {
             return self.after(300, Event::Dial { device });
         };
         let id = self.net.id();
@@ -288,6 +293,17 @@ impl World {
         self.trace.mix(bytes);
         let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
         self.note_answer(device, region, &frame);
+        if let Some(FromRegion::Delta(d)) = &frame.kind {
+            // A small credit is given back by the byte.
+            let bytes = d.body.len().max(1) as u64;
+            if self.plan.credit > 0 {
+                let credit = wire::Credit { bytes };
+                self.to_region(
+                    device,
+                    wire::DeviceFrame { kind: Some(FromDevice::Credit(credit)) },
+                );
+            }
+        }
         let mut rng = crate::rng::Rng::new(self.rng.next());
         self.device_call(device, |node, store, now| {
             node.frame(store, frame, now, &mut || rng.next())
@@ -320,6 +336,14 @@ impl World {
         self.device_call(device, |node, store, _| {
             node.unsubscribe(store, &scope).expect("a store in memory does not fail")
         });
+    }
+
+    /// Let go of what a restored file still has.
+    pub fn unsubscribe_rest(&mut self, device: usize) {
+        let known = self.devices[device].store.subscriptions();
+        let known = known.expect("a store in memory does not fail").into_iter().map(|(s, _)| s);
+        let rest: Vec<Scope> = known.filter(|s| !self.devices[device].wants.contains(s)).collect();
+        rest.iter().for_each(|scope| self.unsubscribe(device, scope));
     }
 
     /// Subscribe what a restored file has forgotten.

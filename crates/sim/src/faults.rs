@@ -106,6 +106,8 @@ impl World {
             self.change_subscriptions(device);
         }
         if self.plan.device_clocks && self.rng.chance(30) {
+            // Within a process, time is anchored to a monotonic clock.
+            self.kill_device(device);
             self.devices[device].skew_ms = self.skew();
         }
     }
@@ -127,6 +129,7 @@ impl World {
             self.mark("power cut");
             self.kill_device(device);
             self.devices[device].store.lose_power();
+            self.check_sent_is_on_disk(device);
             self.file_put_back(device);
         }
         if self.plan.rollback > 0 && self.rng.chance(100) {
@@ -140,12 +143,19 @@ impl World {
                 self.kill_device(device);
                 self.devices[device].store = copy;
                 self.devices[device].put_back = Some(self.now);
+                self.share_id(device);
                 self.file_put_back(device);
             }
         }
         if self.rng.chance(self.plan.clone) && self.devices.len() < 10 {
             self.clone_device(device);
         }
+    }
+
+    /// From here on, another life of this file may use its numbers.
+    fn share_id(&mut self, device: usize) {
+        let meta = self.devices[device].store.meta().expect("a store in memory does not fail");
+        self.oracle.shared_ids.extend(meta.map(|m| m.device));
     }
 
     fn file_put_back(&mut self, device: usize) {
@@ -180,6 +190,7 @@ impl World {
         self.say(format!("{}: its file is copied to another device", sim.name));
         self.mark("file cloned");
         self.devices.push(copy);
+        self.share_id(device);
         self.oracle.copied(device, new);
         self.resume_sessions(new);
         self.open_device(new);
@@ -270,8 +281,10 @@ impl World {
             let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
             if wants.is_empty() {
                 let all = self.app.accounts[&self.devices[device].subject].wants.clone();
-                all.iter().for_each(|s| self.subscribe(device, s));
+                self.devices[device].wants.extend(all);
             }
+            self.subscribe_missing(device);
+            self.unsubscribe_rest(device);
         }
     }
 }

@@ -48,7 +48,7 @@ impl World {
             return self.push_all_by_hand();
         }
         if self.acts_left == 0 {
-            return;
+            return self.after(1_000, Event::Hand);
         }
         self.acts_left -= 1;
         self.make_transaction();
@@ -120,22 +120,12 @@ impl World {
         births.sort();
         births.dedup();
         let hlc = Hlc::from_millis(self.now.max(EPOCH_MS));
-        Op {
-            hlc,
-            tx,
-            births,
-            action,
-            ..Op::void(dot, key, Arc::from("office-1"))
-        }
-        .seal()
+        Op { hlc, tx, births, action, ..Op::void(dot, key, Arc::from("office-1")) }.seal()
     }
 
     fn push_by_hand(&mut self, batch: Vec<Vec<Sealed>>) {
-        let up: Vec<usize> = self
-            .live_regions()
-            .into_iter()
-            .filter(|r| self.regions[*r].node.is_some())
-            .collect();
+        let up: Vec<usize> =
+            self.live_regions().into_iter().filter(|r| self.regions[*r].node.is_some()).collect();
         let Some(&region) = self.rng.pick(&up) else { return };
         let conn = self.net.id();
         let life = self.regions[region].life;

@@ -4,7 +4,7 @@
 //! and every answer that reaches one. The checkers compare the end of the run with this.
 
 use crate::world::World;
-use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId};
 use landfall_model::op::{Change, Fingerprint, Sealed};
 use landfall_sync::convert;
 use landfall_sync::device::memory::MemoryStore;
@@ -47,7 +47,8 @@ pub struct Oracle {
     pub pending: Vec<(usize, Dot)>,
     /// Rows in deltas since each device's last connection.
     pub rows: BTreeMap<usize, u64>,
-    /// Every increment ever written, per counter: what it can at most show.
+    /// Device ids of files that were copied or put back.
+    pub shared_ids: BTreeSet<DeviceId>,
     increments: BTreeMap<(EntityKey, FieldId), i64>,
     counted: BTreeSet<(Dot, Fingerprint)>,
 }
@@ -62,15 +63,23 @@ impl Oracle {
         let dots: BTreeSet<Dot> = pending.iter().map(|(_, d)| *d).collect();
         for op in store.own_ops().filter(|o| dots.contains(&o.sealed.op.dot)) {
             let written = Written { sealed: op.sealed.clone(), at: now, sent: false };
-            if self.counted.insert((op.sealed.op.dot, op.sealed.fingerprint)) {
-                for change in op.sealed.op.changes() {
-                    if let Change::Counter(n) = change.change {
-                        let counter = (op.sealed.op.key.clone(), change.field);
-                        *self.increments.entry(counter).or_default() += n;
-                    }
-                }
-            }
             self.written.insert((device, op.order), written);
+        }
+        for op in store.own_ops().filter(|o| dots.contains(&o.sealed.op.dot)) {
+            self.count(&op.sealed);
+        }
+    }
+
+    /// Count an op's increments, once. What a copied file sends under a new number is another op.
+    fn count(&mut self, sealed: &Sealed) {
+        if !self.counted.insert((sealed.op.dot, sealed.fingerprint)) {
+            return;
+        }
+        for change in sealed.op.changes() {
+            if let Change::Counter(n) = change.change {
+                let counter = (sealed.op.key.clone(), change.field);
+                *self.increments.entry(counter).or_default() += n;
+            }
         }
     }
 
@@ -128,7 +137,23 @@ impl World {
             let written = Written { sealed: sealed.clone(), at: self.now, sent: true };
             self.oracle.written.insert((device, own.order), written);
         }
+        self.oracle.count(&sealed);
         self.oracle.pushed.entry((dot, fingerprint)).or_insert(sealed);
+    }
+
+    /// Nothing leaves before it is on disk: what was sent is known to be sent after a power cut.
+    pub fn check_sent_is_on_disk(&mut self, device: usize) {
+        let meta = self.devices[device].store.meta().expect("a store in memory does not fail");
+        let known = meta.map(|m| (m.device, m.sent_seq)).unwrap_or_default();
+        let forgot = self
+            .oracle
+            .last_pushed
+            .keys()
+            .find(|(d, dot)| *d == device && dot.device == known.0 && dot.seq > known.1);
+        if let Some((_, dot)) = forgot.copied() {
+            let message = format!("{} sent {dot:?} and lost it", self.devices[device].name);
+            self.fail("durability", "I2", message);
+        }
     }
 
     /// I7: a payload that was sent changes only after every region that it went to refused it for
@@ -153,7 +178,8 @@ impl World {
                 let Ok(seqs) = convert::seq_set(d.seqs.as_ref()) else { return };
                 for ack in self.oracle.acks.values_mut() {
                     let dot = ack.sealed.op.dot;
-                    ack.durable |= ack.device == device && dot.device == id && seqs.contains(dot.seq);
+                    ack.durable |=
+                        ack.device == device && dot.device == id && seqs.contains(dot.seq);
                 }
             }
             Some(FromRegion::Closed(_)) => self.mark("closed"),

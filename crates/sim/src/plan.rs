@@ -65,7 +65,20 @@ impl Plan {
         if weather == Weather::Storm {
             plan.storm(rng);
         }
+        // Looked at without drawing, so that all other seeds stay as they are.
+        if weather != Weather::Calm && rng.clone().chance(200) {
+            plan.islands();
+        }
         plan
+    }
+
+    /// Regions far apart and devices that wander: what one region has, the next does not cover.
+    fn islands(&mut self) {
+        self.partition = 400;
+        self.cut = 400;
+        self.cut_link = 200;
+        self.acts = 130;
+        self.pause_ms = 120;
     }
 
     fn size(rng: &mut Rng) -> Self {

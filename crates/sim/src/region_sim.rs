@@ -34,8 +34,7 @@ pub struct RegionSim {
 impl World {
     pub fn add_regions(&mut self) {
         for region in 0..self.plan.regions {
-            let offset_ms =
-                if self.plan.region_clocks { self.rng.between(-600, 600) } else { 0 };
+            let offset_ms = if self.plan.region_clocks { self.rng.between(-600, 600) } else { 0 };
             self.regions.push(RegionSim {
                 store: MemoryStore::new(),
                 node: None,
@@ -114,13 +113,8 @@ impl World {
             .map(|(id, _)| *id)
             .collect();
         links.into_iter().for_each(|l| self.drop_link(l));
-        let conns: Vec<u64> = self
-            .net
-            .conns
-            .iter()
-            .filter(|(_, c)| c.region == region)
-            .map(|(id, _)| *id)
-            .collect();
+        let conns: Vec<u64> =
+            self.net.conns.iter().filter(|(_, c)| c.region == region).map(|(id, _)| *id).collect();
         for id in conns {
             let conn = self.net.conns.get_mut(&id).expect("just listed");
             conn.region_up = false;

@@ -27,11 +27,7 @@ fn base() -> Plan {
 /// All scripts.
 pub fn scenarios() -> &'static [Scenario] {
     &[
-        Scenario {
-            name: "calm",
-            about: "nothing fails",
-            plan: base,
-        },
+        Scenario { name: "calm", about: "nothing fails", plan: base },
         Scenario {
             name: "switching",
             about: "connections break all the time, so devices change regions in mid-pass",

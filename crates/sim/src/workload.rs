@@ -232,7 +232,11 @@ impl World {
 /// Edits in words.
 fn told(edits: &[Edit]) -> String {
     let fields = |fields: &[(FieldId, FieldEdit)]| {
-        fields.iter().map(|(f, e)| format!("{:x} {e:?}", f.0 & 0xfff)).collect::<Vec<_>>().join(", ")
+        fields
+            .iter()
+            .map(|(f, e)| format!("{:x} {e:?}", f.0 & 0xfff))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let one = |e: &Edit| match e {
         Edit::Upsert { kind: TypeId(_), id, fields: f } => format!("upsert {id} [{}]", fields(f)),

@@ -23,22 +23,47 @@ pub const EPOCH_MS: i64 = 1_790_000_000_000;
 #[derive(Debug)]
 pub enum Event {
     /// A device's frame reaches its region.
-    ToRegion { conn: u64, bytes: Vec<u8> },
+    ToRegion {
+        conn: u64,
+        bytes: Vec<u8>,
+    },
     /// A region's frame reaches its device.
-    ToDevice { conn: u64, bytes: Vec<u8> },
+    ToDevice {
+        conn: u64,
+        bytes: Vec<u8>,
+    },
     /// The region notices that a connection is gone.
-    RegionHangs { conn: u64 },
+    RegionHangs {
+        conn: u64,
+    },
     /// The device notices.
-    DeviceHangs { conn: u64 },
+    DeviceHangs {
+        conn: u64,
+    },
     /// A frame between regions arrives; `side` 0 is the asker's.
-    Peer { link: u64, side: usize, bytes: Vec<u8> },
+    Peer {
+        link: u64,
+        side: usize,
+        bytes: Vec<u8>,
+    },
     /// A region works off its queue.
-    Turn { region: usize },
+    Turn {
+        region: usize,
+    },
     RegionTick,
-    RegionUp { region: usize },
-    Redial { asker: usize, answerer: usize },
-    Dial { device: usize },
-    Poll { device: usize },
+    RegionUp {
+        region: usize,
+    },
+    Redial {
+        asker: usize,
+        answerer: usize,
+    },
+    Dial {
+        device: usize,
+    },
+    Poll {
+        device: usize,
+    },
     Act,
     Hand,
     Fault,
@@ -62,6 +87,8 @@ pub struct World {
     pub failure: Option<Failure>,
     /// Faults are over; everything is to settle.
     pub healing: bool,
+    /// How often devices have been sent to another region since.
+    pub round: usize,
     pub acts_left: usize,
     pub hands: Hands,
     queue: BTreeMap<(i64, u64), Event>,
@@ -90,6 +117,7 @@ impl World {
             marks: BTreeMap::new(),
             failure: None,
             healing: false,
+            round: 0,
             hands: Hands::default(),
             queue: BTreeMap::new(),
             scheduled: 0,

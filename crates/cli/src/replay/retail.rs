@@ -211,7 +211,6 @@ struct Writer<'a> {
     /// Stock code -> description and price as last written here.
     products: HashMap<String, (String, i64)>,
     customers: BTreeSet<String>,
-    orders: BTreeSet<String>,
     invoices: u64,
 }
 
@@ -221,7 +220,6 @@ impl<'a> Writers<'a> {
             client,
             products: HashMap::new(),
             customers: BTreeSet::new(),
-            orders: BTreeSet::new(),
             invoices: 0,
         };
         Self { devices: fleet.iter().map(writer).collect() }
@@ -250,9 +248,7 @@ impl Writer<'_> {
             let country = Value::text(head.country.as_str());
             tx = tx.upsert("Customer", &head.customer, [("country", country)]);
         }
-        if self.orders.insert(head.invoice.clone()) {
-            tx = tx.upsert("Order", &head.invoice, order_fields(head));
-        }
+        tx = tx.upsert("Order", &head.invoice, order_fields(head));
         let mut stock: BTreeMap<&str, i64> = BTreeMap::new();
         for (i, line) in invoice.lines.iter().enumerate() {
             let product = (line.description.clone(), line.price_milli);

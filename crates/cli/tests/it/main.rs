@@ -1,4 +1,8 @@
 //! Tests of the whole: the house rules, and the binary as a user runs it. One test program, so
 //! that everything links once.
 
+mod binary;
 mod house;
+mod replay;
+mod schema;
+mod sim;

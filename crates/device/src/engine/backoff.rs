@@ -29,7 +29,7 @@ impl Backoff {
     pub fn after_failure(&mut self, regions: usize, random: u64) -> Duration {
         self.failures += 1;
         let rounds = self.failures / regions.max(1);
-        if rounds == 0 || self.failures % regions.max(1) != 0 {
+        if !self.failures.is_multiple_of(regions.max(1)) {
             return Duration::ZERO;
         }
         let doublings = u32::try_from(rounds - 1).unwrap_or(u32::MAX).min(DOUBLINGS_MAX);
@@ -52,10 +52,12 @@ mod tests {
     fn a_wait_comes_after_each_round_and_grows_to_its_bound() {
         let network = Network { backoff_ms_min: 100, backoff_ms_max: 500, ..Network::default() };
         let mut backoff = Backoff::new(&network);
-        let waits: Vec<u128> =
-            (0..9).map(|_| backoff.after_failure(2, 0).as_millis()).collect();
+        let waits: Vec<u128> = (0..9).map(|_| backoff.after_failure(2, 0).as_millis()).collect();
         assert_eq!(waits, [0, 100, 0, 200, 0, 400, 0, 500, 0]);
-        backoff.reset();
-        assert_eq!(backoff.after_failure(1, u64::MAX).as_millis() / 50, 1);
+        for random in [0, 1, 50, 51, u64::MAX] {
+            backoff.reset();
+            let wait_ms = backoff.after_failure(1, random).as_millis();
+            assert!((50..=100).contains(&wait_ms), "{wait_ms}");
+        }
     }
 }

@@ -87,8 +87,7 @@ pub(super) fn diff(keying: &Keying, old: &[Row], new: &[Row]) -> Vec<RowChange> 
     let mut old_places: BTreeMap<&Key, usize> =
         old_keys.iter().enumerate().map(|(at, key)| (key, at)).collect();
     // Per new place, where the row was.
-    let origins: Vec<Option<usize>> =
-        new_keys.iter().map(|key| old_places.remove(key)).collect();
+    let origins: Vec<Option<usize>> = new_keys.iter().map(|key| old_places.remove(key)).collect();
     let mut gone: Vec<usize> = old_places.into_values().collect();
     gone.sort_unstable_by(|a, b| b.cmp(a));
     let mut changes: Vec<RowChange> =
@@ -157,7 +156,8 @@ fn keys(keying: &Keying, old: &[Row], new: &[Row]) -> (Vec<Key>, Vec<Key>) {
 }
 
 fn unique_first(rows: &[Row]) -> bool {
-    let mut firsts: Vec<Part> = rows.iter().filter_map(|r| Some(r.values().first()?.into())).collect();
+    let mut firsts: Vec<Part> =
+        rows.iter().filter_map(|r| Some(r.values().first()?.into())).collect();
     firsts.sort_unstable();
     firsts.windows(2).all(|pair| pair[0] != pair[1])
 }

@@ -11,8 +11,7 @@ use std::sync::Arc;
 /// another number of parameters.
 pub(crate) fn query(conn: &Connection, sql: &str, params: &[SqlValue]) -> Result<Rows, Error> {
     let mut statement = prepare(conn, sql, params.len())?;
-    let columns: Arc<[String]> =
-        statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query(params_from_iter(params)).map_err(failed)?;
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(failed)? {

@@ -154,7 +154,7 @@ fn set_cache(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
 
 /// Migrations and tables, in one durable transaction. A file that is current is not locked.
 fn bring_up_to_date(conn: &mut Connection, schema: &Schema) -> Result<(), OpenError> {
-    if matches!(found(conn)?, Found::Version(VERSION)) && tables::are_current(conn, schema)? {
+    if matches!(look(conn)?, Found::Version(VERSION)) && tables::are_current(conn, schema)? {
         return Ok(());
     }
     conn.pragma_update(None, "synchronous", "FULL")?;

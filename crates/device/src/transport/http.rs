@@ -65,10 +65,7 @@ fn failed(what: &str, error: impl std::fmt::Display) -> TransportError {
     TransportError::new(format!("{what}: {error}"))
 }
 
-async fn connect(
-    region: RegionUrl,
-    traffic: Arc<Traffic>,
-) -> Result<Connection, TransportError> {
+async fn connect(region: RegionUrl, traffic: Arc<Traffic>) -> Result<Connection, TransportError> {
     let (uri, address) = target(&region.url)?;
     let stream = TcpStream::connect(address).await.map_err(|e| failed("connect", e))?;
     stream.set_nodelay(true).map_err(|e| failed("connect", e))?;

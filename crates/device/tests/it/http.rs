@@ -20,11 +20,8 @@ type Body = StreamBody<futures_util::stream::BoxStream<'static, Result<Frame<Byt
 
 /// Serves sessions of region 0 on a port of this machine, as long as the runtime lives.
 fn serve(world: &World) -> (tokio::runtime::Runtime, String) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let regions = world.wire();

@@ -29,8 +29,7 @@ fn told(update: &WatchUpdate) -> Vec<String> {
         RowChange::Insert { new, row } => format!("+{new} {}", row.text("id").unwrap()),
         RowChange::Move { old, new } => format!("{old}>{new}"),
         RowChange::Update { old, new, columns, row } => {
-            let columns: Vec<&str> =
-                columns.iter().map(|c| row.columns()[*c].as_str()).collect();
+            let columns: Vec<&str> = columns.iter().map(|c| row.columns()[*c].as_str()).collect();
             format!("{old}~{new} {}", columns.join(","))
         }
     };
@@ -61,7 +60,7 @@ fn a_window_is_told_in_the_fewest_changes() {
     put(&client, "b", "25");
     check(&["1~1 status"]);
     put(&client, "a", "26");
-    check(&["1>0", "0~1 status"].map(|s| if s == "1>0" { "0>1" } else { s }));
+    check(&["1>0", "0~1 status"]);
     put(&client, "c", "0");
     check(&["-2", "+2 d"]);
     client.transaction().delete("Order", "b").commit().unwrap();

@@ -24,14 +24,15 @@ fn orders(client: &Client) -> Vec<(String, String)> {
 #[test]
 fn what_is_written_offline_arrives_once_online() {
     let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
-    let client = world.client(&dir.path().join("a.db"), &[0, 1]);
-    client.go_offline();
-    eventually("offline", || client.connection() == ConnectionState::Offline);
+    let mut options = world.options(&dir.path().join("a.db"), &[0, 1]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
     client.subscribe("market/fr").unwrap();
     client.subscribe("catalog").unwrap();
     let dot = order(&client, "o1", "PLACED");
     for _ in 0..10 {
-        let sold = client.transaction().upsert("Stock", "s", NONE).increment("Stock", "s", "sold", 1);
+        let sold =
+            client.transaction().upsert("Stock", "s", NONE).increment("Stock", "s", "sold", 1);
         sold.commit().unwrap();
     }
     assert_eq!(client.settle(Duration::from_millis(50)).unwrap_err().code(), "LF2106");
@@ -50,8 +51,8 @@ fn what_is_written_offline_arrives_once_online() {
             seen.push(fate);
         }
     }
-    assert_eq!(seen.first(), Some(&Fate::Pending { sent: true }));
     assert_eq!(seen.last(), Some(&Fate::Accepted { durable: true }));
+    assert!(seen.len() <= 3, "{seen:?}");
     assert!(world.received().iter().all(|(_, _, dense)| *dense));
 }
 

@@ -2,13 +2,15 @@
 //! thread, and a transport that leads there. It has no faults but the ones that a test asks for.
 
 use landfall_device::transport::{Connecting, Connection, Traffic, Transport, TransportError};
-use landfall_device::{Account, Client, Clock, FixedToken, Network, Options, RegionUrl, SystemClock};
+use landfall_device::{
+    Account, Client, Clock, FixedToken, Network, Options, RegionUrl, SystemClock,
+};
 use landfall_model::id::{DeviceId, RegionId};
 use landfall_model::schema::{Schema, compile};
-use landfall_sync::region::access::{Author, Authenticator, Denial};
+use landfall_sync::region::Config;
+use landfall_sync::region::access::{Authenticator, Author, Denial};
 use landfall_sync::region::memory::MemoryStore;
 use landfall_sync::region::node::{LinkId, Node, SessionId};
-use landfall_sync::region::Config;
 use landfall_sync::wire::{DeviceFrame, RegionFrame};
 use prost::Message;
 use std::collections::BTreeMap;
@@ -35,12 +37,14 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 type ToDevice = mpsc::Sender<Result<RegionFrame, TransportError>>;
 
+type Question = Box<dyn FnOnce(&mut [Region]) + Send>;
+
 enum Command {
     Open { region: usize, session: u64, to_device: ToDevice },
     Frame { region: usize, session: u64, frame: DeviceFrame },
     Gone { region: usize, session: u64 },
     Up { region: usize, up: bool, done: Sender<()> },
-    Ask(Box<dyn FnOnce(&mut [Region]) + Send>),
+    Ask(Question),
     Stop,
 }
 
@@ -133,7 +137,9 @@ impl World {
         self.ask(|regions| {
             let devices = regions[0].store.iter_devices();
             devices
-                .map(|(d, r)| (d, r.received.highest(), r.received.contiguous() == r.received.highest()))
+                .map(|(d, r)| {
+                    (d, r.received.highest(), r.received.contiguous() == r.received.highest())
+                })
                 .collect()
         })
     }

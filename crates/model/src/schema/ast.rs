@@ -9,6 +9,8 @@ pub(super) struct Document {
     /// Names that a part with a syntax error may have declared. They count as known, so that one
     /// slip is not followed by an error at each use of the name.
     pub unreadable: Vec<String>,
+    /// There was a syntax error, so definitions may be missing here.
+    pub damaged: bool,
 }
 
 #[derive(Debug, Clone)]

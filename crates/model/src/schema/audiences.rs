@@ -10,6 +10,9 @@ use super::{Audience, Home, ScopeTemplate};
 use crate::id::{FieldId, TypeId};
 use std::collections::BTreeMap;
 
+/// Children that a help text lists.
+const CHILDREN_SHOWN_MAX: usize = 12;
+
 /// A column of the entity or of a child.
 type Column = (TypeId, FieldId);
 
@@ -41,12 +44,7 @@ pub(super) fn resolve(
             }
             Some(template)
         });
-        let list = Lists {
-            names,
-            lives,
-            index,
-            scope: scope.as_ref(),
-        };
+        let list = Lists { names, lives, index, scope: scope.as_ref() };
         let hide = list.columns(u, "hide", sink);
         let write = list.columns(u, "write", sink);
         report_hidden_and_written(&hide, &write, sink);
@@ -88,11 +86,7 @@ fn may_have_audience(
     let t = &names.types[index];
     match t.kind {
         Kind::Local | Kind::Value => {
-            let kind = if t.kind == Kind::Local {
-                "@local"
-            } else {
-                "@value"
-            };
+            let kind = if t.kind == Kind::Local { "@local" } else { "@value" };
             sink.report(
                 code::AUDIENCE_NOT_SYNCED,
                 &u.span,
@@ -105,20 +99,12 @@ fn may_have_audience(
     }
     let parent = t.uses.get("entity").and_then(|e| e.text("parent"));
     if let Some((_, parent)) = parent {
-        let owner = lives[index]
-            .parent
-            .map_or("its parent", |p| names.types[p].name());
+        let owner = lives[index].parent.map_or("its parent", |p| names.types[p].name());
         sink.report(
             code::CHILD_AUDIENCE,
             &u.span,
-            format!(
-                "`{}` is a child, and children share their parent's audiences",
-                t.name()
-            ),
-            format!(
-                "Move this to {owner}, and name fields there as `{}.field`.",
-                t.name()
-            ),
+            format!("`{}` is a child, and children share their parent's audiences", t.name()),
+            format!("Move this to {owner}, and name fields there as `{}.field`.", t.name()),
         )
         .note(&parent.span, "a child by this");
         return false;
@@ -139,18 +125,16 @@ impl Lists<'_> {
         let mut columns: Vec<(Column, Span)> = Vec::new();
         let mut seen: BTreeMap<Column, Span> = BTreeMap::new();
         for (name, literal) in u.fields(list) {
+            if sink.is_full() {
+                break;
+            }
             let Some((t, column)) = self.column(name, literal, sink) else {
                 continue;
             };
             if let Some(first) = seen.insert(column, literal.span.clone()) {
                 let message = format!("`{name}` stands in `{list}` twice");
-                sink.report(
-                    code::AUDIENCE_FIELD_TWICE,
-                    &literal.span,
-                    message,
-                    "Remove one.",
-                )
-                .note(&first, "first listed here");
+                sink.report(code::AUDIENCE_FIELD_TWICE, &literal.span, message, "Remove one.")
+                    .note(&first, "first listed here");
                 continue;
             }
             let allowed = match list {
@@ -181,10 +165,9 @@ impl Lists<'_> {
                 format!("For the child's field write `{child}.{field}`.")
             }
             _ if index != self.index => format!("{near}Write a field of `{}`.", t.name()),
-            _ => format!(
-                "{near}Write a field of `{}`, or of a child as `Child.field`.",
-                own.name()
-            ),
+            _ => {
+                format!("{near}Write a field of `{}`, or of a child as `Child.field`.", own.name())
+            }
         };
         sink.report(
             code::AUDIENCE_FIELD_UNKNOWN,
@@ -205,7 +188,8 @@ impl Lists<'_> {
             Some(Named::Type(i)) if self.lives[i].home.is_none() => return None,
             _ => {}
         }
-        let children: Vec<&str> = self.descendants().map(TypeInfo::name).collect();
+        let children: Vec<&str> =
+            self.descendants().map(TypeInfo::name).take(CHILDREN_SHOWN_MAX).collect();
         let near = sink.did_you_mean(name, children.iter().copied());
         let help = if children.is_empty() {
             format!("`{own}` has no children. A child says `@entity(strategy: …, parent: \"…\")`.")
@@ -217,10 +201,9 @@ impl Lists<'_> {
         None
     }
 
+    /// Only a topmost type has audiences, so its descendants are those that have it as root.
     fn descends(&self, index: usize) -> bool {
-        // No chain is longer than the types are many, unless it is a cycle.
-        let chain = std::iter::successors(Some(index), |i| self.lives[*i].parent);
-        chain.take(self.lives.len()).any(|i| i == self.index)
+        self.lives[index].root == self.index
     }
 
     fn descendants(&self) -> impl Iterator<Item = &TypeInfo<'_>> {
@@ -229,9 +212,7 @@ impl Lists<'_> {
     }
 
     fn child_with(&self, field: &str) -> Option<&str> {
-        self.descendants()
-            .find(|t| t.member(field).is_some())
-            .map(TypeInfo::name)
+        self.descendants().find(|t| t.member(field).is_some()).map(TypeInfo::name)
     }
 
     /// What decides delivery must reach everyone that it is delivered to.
@@ -258,12 +239,7 @@ impl Lists<'_> {
             return true;
         };
         let message = format!("`{name}` cannot be hidden: {why}");
-        sink.report(
-            code::CANNOT_HIDE,
-            &literal.span,
-            message,
-            "Remove it from `hide`.",
-        );
+        sink.report(code::CANNOT_HIDE, &literal.span, message, "Remove it from `hide`.");
         false
     }
 
@@ -279,12 +255,7 @@ impl Lists<'_> {
         let home = home_scope(&self.lives[self.index]);
         if self.is_id(t, field) || self.is_parent(t, field) {
             let message = format!("`{name}` is fixed when the entity is created");
-            sink.report(
-                code::CANNOT_WRITE,
-                &literal.span,
-                message,
-                "Remove it from `write`.",
-            );
+            sink.report(code::CANNOT_WRITE, &literal.span, message, "Remove it from `write`.");
             return false;
         }
         if t == self.index && home.is_some_and(|h| h.fields().any(|f| f == field)) {
@@ -304,9 +275,7 @@ impl Lists<'_> {
     }
 
     fn is_id(&self, t: usize, field: FieldId) -> bool {
-        self.names.types[t]
-            .member("id")
-            .is_some_and(|m| m.id == field)
+        self.names.types[t].member("id").is_some_and(|m| m.id == field)
     }
 
     fn is_parent(&self, t: usize, field: FieldId) -> bool {

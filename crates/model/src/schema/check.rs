@@ -20,11 +20,8 @@ pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
     fields::resolve(&mut names, sink);
     check_value_cycles(&names, sink);
     let lives = homes::resolve(&names, sink);
-    let mut schema = Schema {
-        types: BTreeMap::new(),
-        values: values(&names),
-        enums: enums(&names),
-    };
+    let mut schema =
+        Schema { types: BTreeMap::new(), values: values(&names), enums: enums(&names) };
     for (i, live) in lives.iter().enumerate() {
         let audiences = audiences::resolve(&names, &lives, i, sink);
         if let Some(entity) = entity(&names.types[i], live, audiences) {
@@ -36,17 +33,12 @@ pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
 
 fn check_not_empty(document: &Document, names: &Names, sink: &mut Sink) {
     // A type of unknown kind may have been meant as an entity.
-    let any = names
-        .types
-        .iter()
-        .any(|t| matches!(t.kind, Kind::Entity | Kind::Unknown));
-    if any || !document.unreadable.is_empty() {
+    let any = names.types.iter().any(|t| matches!(t.kind, Kind::Entity | Kind::Unknown));
+    if any || document.damaged || !document.unreadable.is_empty() {
         return;
     }
     let first = names.types.iter().map(|t| &t.decl.name.span);
-    let first = first
-        .chain(names.enums.iter().map(|e| &e.decl.name.span))
-        .min_by_key(|s| s.start);
+    let first = first.chain(names.enums.iter().map(|e| &e.decl.name.span)).min_by_key(|s| s.start);
     sink.report(
         code::NO_ENTITY,
         first.unwrap_or(&(0..0)),
@@ -99,15 +91,7 @@ fn enums(names: &Names) -> BTreeMap<String, Arc<EnumType>> {
             let name = e.decl.name.text.clone();
             let values = e.decl.values.iter().map(|v| v.name.text.clone()).collect();
             let doc = e.decl.doc.clone();
-            (
-                name.clone(),
-                Arc::new(EnumType {
-                    name,
-                    doc,
-                    values,
-                    closed: e.closed,
-                }),
-            )
+            (name.clone(), Arc::new(EnumType { name, doc, values, closed: e.closed }))
         })
         .collect()
 }
@@ -152,11 +136,8 @@ fn walk_value(names: &Names, start: usize, state: &mut [Visit], sink: &mut Sink)
             }
             Visit::Open => {
                 let from = path.iter().position(|(i, _)| *i == inner).unwrap_or(0);
-                let mut chain: Vec<&str> = path[from..]
-                    .iter()
-                    .take(8)
-                    .map(|(i, _)| names.types[*i].name())
-                    .collect();
+                let mut chain: Vec<&str> =
+                    path[from..].iter().take(8).map(|(i, _)| names.types[*i].name()).collect();
                 chain.push(names.types[inner].name());
                 sink.report(
                     code::VALUE_CYCLE,

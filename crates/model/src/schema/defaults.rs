@@ -40,13 +40,9 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
         let LiteralKind::List(items) = &literal.kind else {
             return Err("a list in `[` and `]`".into());
         };
-        let items: Result<Vec<Value>, String> = items
-            .iter()
-            .map(|item| value(names, element, item))
-            .collect();
-        return items
-            .map(Value::List)
-            .map_err(|wanted| format!("a list, each of it {wanted}"));
+        let items: Result<Vec<Value>, String> =
+            items.iter().map(|item| value(names, element, item)).collect();
+        return items.map(Value::List).map_err(|wanted| format!("a list, each of it {wanted}"));
     }
     if matches!(literal.kind, LiteralKind::Null) {
         return Err("no @default at all: a field without one is null".into());
@@ -59,11 +55,9 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
             n.parse::<i32>().ok().map(|i| Value::Int(i.into()))
         }
         (FieldKind::Int64, LiteralKind::Number(n)) => n.parse::<i64>().ok().map(Value::Int),
-        (FieldKind::Float, LiteralKind::Number(n)) => n
-            .parse::<f64>()
-            .ok()
-            .filter(|f| f.is_finite())
-            .map(Value::from),
+        (FieldKind::Float, LiteralKind::Number(n)) => {
+            n.parse::<f64>().ok().filter(|f| f.is_finite()).map(Value::from)
+        }
         (FieldKind::Boolean, LiteralKind::Boolean(b)) => Some(Value::Bool(*b)),
         (
             FieldKind::Decimal { precision, scale },
@@ -78,9 +72,9 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
         (FieldKind::LocalTime, LiteralKind::String { value, .. }) => {
             time_micros(value).map(|_| Value::text(value))
         }
-        (FieldKind::Enum(name), LiteralKind::Name(member)) => members(names, name)
-            .contains(&member.as_str())
-            .then(|| Value::text(member)),
+        (FieldKind::Enum(name), LiteralKind::Name(member)) => {
+            members(names, name).contains(&member.as_str()).then(|| Value::text(member))
+        }
         _ => None,
     }
     .ok_or_else(|| wanted(names, kind))
@@ -88,12 +82,9 @@ pub(super) fn value(names: &Names, kind: &FieldKind, literal: &Literal) -> Resul
 
 fn members<'a>(names: &Names<'a>, name: &str) -> Vec<&'a str> {
     match names.get(name) {
-        Some(Named::Enum(i)) => names.enums[i]
-            .decl
-            .values
-            .iter()
-            .map(|v| v.name.text.as_str())
-            .collect(),
+        Some(Named::Enum(i)) => {
+            names.enums[i].decl.values.iter().map(|v| v.name.text.as_str()).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -118,10 +109,7 @@ fn wanted(names: &Names, kind: &FieldKind) -> String {
         FieldKind::Enum(name) => {
             let mut members = members(names, name);
             members.truncate(MEMBERS_SHOWN_MAX);
-            format!(
-                "a value of `{name}`, without quotes: {}",
-                members.join(", ")
-            )
+            format!("a value of `{name}`, without quotes: {}", members.join(", "))
         }
         _ => "nothing".into(),
     }

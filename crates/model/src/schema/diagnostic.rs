@@ -40,10 +40,7 @@ pub struct Note {
 impl Diagnostic {
     /// Adds a further labelled span.
     pub(super) fn note(&mut self, span: &Span, label: impl Into<String>) -> &mut Self {
-        self.notes.push(Note {
-            span: span.clone(),
-            label: label.into(),
-        });
+        self.notes.push(Note { span: span.clone(), label: label.into() });
         self
     }
 }
@@ -161,11 +158,7 @@ pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let wanted: Vec<char> = name
-        .to_lowercase()
-        .chars()
-        .take(NAME_CHARS_COMPARED)
-        .collect();
+    let wanted: Vec<char> = name.to_lowercase().chars().take(NAME_CHARS_COMPARED).collect();
     let limit = (wanted.len() / 3).max(1);
     candidates
         .into_iter()

@@ -55,19 +55,11 @@ struct Spec {
 }
 
 const fn arg(name: &'static str, takes: Takes) -> ArgSpec {
-    ArgSpec {
-        name,
-        takes,
-        required: false,
-    }
+    ArgSpec { name, takes, required: false }
 }
 
 const fn required(name: &'static str, takes: Takes) -> ArgSpec {
-    ArgSpec {
-        name,
-        takes,
-        required: true,
-    }
+    ArgSpec { name, takes, required: true }
 }
 
 pub(super) const STRATEGIES: &[&str] = &["LAST_WRITE_WINS", "CRDT"];
@@ -99,20 +91,8 @@ const SPECS: &[Spec] = &[
         ],
         example: "@audience(scope: \"driver/{driver}\", write: [status])",
     },
-    Spec {
-        name: "value",
-        places: &[Place::Type],
-        repeatable: false,
-        args: &[],
-        example: "@value",
-    },
-    Spec {
-        name: "local",
-        places: &[Place::Type],
-        repeatable: false,
-        args: &[],
-        example: "@local",
-    },
+    Spec { name: "value", places: &[Place::Type], repeatable: false, args: &[], example: "@value" },
+    Spec { name: "local", places: &[Place::Type], repeatable: false, args: &[], example: "@local" },
     Spec {
         name: "closed",
         places: &[Place::Enum],
@@ -145,19 +125,10 @@ const SPECS: &[Spec] = &[
         name: "decimal",
         places: &[Place::Field],
         repeatable: false,
-        args: &[
-            required("precision", Takes::Whole),
-            required("scale", Takes::Whole),
-        ],
+        args: &[required("precision", Takes::Whole), required("scale", Takes::Whole)],
         example: "@decimal(precision: 12, scale: 2)",
     },
-    Spec {
-        name: "set",
-        places: &[Place::Field],
-        repeatable: false,
-        args: &[],
-        example: "@set",
-    },
+    Spec { name: "set", places: &[Place::Field], repeatable: false, args: &[], example: "@set" },
     Spec {
         name: "default",
         places: &[Place::Field],
@@ -241,10 +212,7 @@ impl<'a> Use<'a> {
     }
 
     pub fn flag(&self, name: &str) -> bool {
-        matches!(
-            self.arg(name).map(|l| &l.kind),
-            Some(LiteralKind::Boolean(true))
-        )
+        matches!(self.arg(name).map(|l| &l.kind), Some(LiteralKind::Boolean(true)))
     }
 
     pub fn whole(&self, name: &str) -> Option<(i64, &'a Span)> {
@@ -264,10 +232,7 @@ impl<'a> Use<'a> {
             LiteralKind::List(items) => items.as_slice(),
             _ => std::slice::from_ref(literal),
         };
-        items
-            .iter()
-            .filter_map(|l| field_name(l).map(|n| (n, l)))
-            .collect()
+        items.iter().filter_map(|l| field_name(l).map(|n| (n, l))).collect()
     }
 }
 
@@ -323,11 +288,8 @@ pub(super) fn check<'a>(directives: &'a [Directive], place: Place, sink: &mut Si
 }
 
 fn unknown(directive: &Directive, place: Place, sink: &mut Sink) {
-    let here: Vec<&str> = SPECS
-        .iter()
-        .filter(|s| s.places.contains(&place))
-        .map(|s| s.example)
-        .collect();
+    let here: Vec<&str> =
+        SPECS.iter().filter(|s| s.places.contains(&place)).map(|s| s.example).collect();
     let near = match nearest(&directive.name.text, SPECS.iter().map(|s| s.name)) {
         Some(near) => format!("Did you mean `@{near}`? "),
         None => String::new(),
@@ -347,11 +309,7 @@ fn wrong_place(directive: &Directive, spec: &Spec, place: Place, sink: &mut Sink
         code::DIRECTIVE_PLACE,
         &directive.span,
         format!("@{} does not stand on {}", spec.name, place.on()),
-        format!(
-            "It stands on {}: `{}`. Remove it here.",
-            right.join(" or on "),
-            spec.example
-        ),
+        format!("It stands on {}: `{}`. Remove it here.", right.join(" or on "), spec.example),
     );
 }
 
@@ -385,10 +343,7 @@ fn check_args<'a>(directive: &'a Directive, spec: &Spec, sink: &mut Sink) -> Use
             checked.flawed = true;
         }
     }
-    let missing = spec
-        .args
-        .iter()
-        .filter(|a| a.required && !seen.contains_key(a.name));
+    let missing = spec.args.iter().filter(|a| a.required && !seen.contains_key(a.name));
     for missing in missing.filter(|_| !directive.incomplete) {
         checked.flawed = true;
         let choices = match missing.takes {
@@ -441,11 +396,7 @@ fn fits(argument: &Argument, takes: Takes, sink: &mut Sink) -> bool {
                 }
                 _ => String::new(),
             };
-            format!(
-                "{near}Write `{name}: {}`; the choices are {}.",
-                choices[0],
-                one_of(choices)
-            )
+            format!("{near}Write `{name}: {}`; the choices are {}.", choices[0], one_of(choices))
         }
         (Takes::Text, LiteralKind::String { .. })
         | (Takes::Flag, LiteralKind::Boolean(_))

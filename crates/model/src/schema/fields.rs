@@ -191,17 +191,13 @@ fn refuse_in_value(
     let by_type = match base {
         Base::Text => Some(("Text", format!("Write `{name}: String`."))),
         Base::Counter => Some(("Counter", format!("Write `{name}: Int`."))),
-        Base::Entity(_) => Some((
-            "a reference",
-            "Move the reference into the entity that has the value.".into(),
-        )),
+        Base::Entity(_) => {
+            Some(("a reference", "Move the reference into the entity that has the value.".into()))
+        }
         _ => None,
     };
     if let Some((what, help)) = by_type {
-        let message = format!(
-            "{what} is not possible in the value `{}`: {why}",
-            owner.name()
-        );
+        let message = format!("{what} is not possible in the value `{}`: {why}", owner.name());
         sink.report(code::NOT_IN_VALUE, &decl.ty.span, message, help);
         return true;
     }
@@ -211,10 +207,7 @@ fn refuse_in_value(
             sink.report(
                 code::NOT_IN_VALUE,
                 &u.span,
-                format!(
-                    "@{directive} is not possible in the value `{}`: {why}",
-                    owner.name()
-                ),
+                format!("@{directive} is not possible in the value `{}`: {why}", owner.name()),
                 "Remove it, or move the field into the entity that has the value.",
             );
         }
@@ -252,10 +245,7 @@ fn reference(
             sink.report(
                 code::REF_PLACE,
                 &u.span,
-                format!(
-                    "`{name}` holds `{}`, which is no entity type",
-                    decl.ty.base.text
-                ),
+                format!("`{name}` holds `{}`, which is no entity type", decl.ty.base.text),
                 "Remove @ref, or give the field an entity type.",
             )
             .note(&decl.ty.span, "this is not an entity");
@@ -272,14 +262,22 @@ fn reference(
                 "`{}` is @local: other devices would never find what `{name}` names",
                 target.name()
             ),
-            format!(
-                "Make `{}` an @entity, or make `{}` @local too.",
-                target.name(),
-                owner.name()
-            ),
+            format!("Make `{}` an @entity, or make `{}` @local too.", target.name(), owner.name()),
         )
         .note(&target.decl.name.span, "declared here");
     }
+    let on_delete = on_delete(owner, decl, uses, is_parent, sink)?;
+    Some(Reference { target: target.id, on_delete })
+}
+
+fn on_delete(
+    owner: &TypeInfo,
+    decl: &FieldDecl,
+    uses: &Uses,
+    is_parent: bool,
+    sink: &mut Sink,
+) -> Option<OnDelete> {
+    let name = &decl.name.text;
     let (choice, span) = uses.get("ref")?.choice("onDelete")?;
     let on_delete = match choice {
         "CASCADE" => OnDelete::Cascade,
@@ -291,30 +289,23 @@ fn reference(
             code::REF_SET_NULL,
             span,
             format!("`{name}` is required, so it cannot become null"),
-            format!(
-                "Write `{name}: {}` without `!`, or `onDelete: KEEP`.",
-                decl.ty.base.text
-            ),
+            format!("Write `{name}: {}` without `!`, or `onDelete: KEEP`.", decl.ty.base.text),
         )
         .note(&decl.ty.span, "required here");
     }
     if on_delete == OnDelete::Cascade && !is_parent {
-        sink.report(
-            code::REF_CASCADE,
-            span,
-            format!(
-                "only a child is deleted with what it refers to, and `{name}` is not the parent"
-            ),
-            format!(
+        let help = match owner.kind {
+            Kind::Local => "Write `onDelete: KEEP`: a @local type has no parent.".into(),
+            _ => format!(
                 "Write `@entity(strategy: …, parent: \"{name}\")` on `{}`, or `onDelete: KEEP`.",
                 owner.name()
             ),
-        );
+        };
+        let message =
+            format!("only a child is deleted with what it refers to, and `{name}` is no parent");
+        sink.report(code::REF_CASCADE, span, message, help);
     }
-    Some(Reference {
-        target: target.id,
-        on_delete,
-    })
+    Some(on_delete)
 }
 
 /// True if the field is the parent, or if what the type says about its parent was refused.
@@ -338,10 +329,7 @@ fn check_no_decimal(
         sink.report(
             code::DECIMAL_PLACE,
             &u.span,
-            format!(
-                "`{}` is no Decimal, so it has no precision and scale",
-                decl.name.text
-            ),
+            format!("`{}` is no Decimal, so it has no precision and scale", decl.name.text),
             format!("Remove @decimal, or write `{}: Decimal`.", decl.name.text),
         );
     }
@@ -366,10 +354,7 @@ fn decimal(decl: &FieldDecl, uses: &Uses, sink: &mut Sink) -> Option<FieldKind> 
             code::DECIMAL_SIZE,
             precision_span,
             format!("a decimal has 1 to {DECIMAL_PRECISION_MAX} digits"),
-            format!(
-                "Write `precision: {}`.",
-                precision.clamp(1, i64::from(DECIMAL_PRECISION_MAX))
-            ),
+            format!("Write `precision: {}`.", precision.clamp(1, i64::from(DECIMAL_PRECISION_MAX))),
         );
         return None;
     }
@@ -425,12 +410,7 @@ fn shape(
             ),
         };
         let what = if list.nested { "lists" } else { base };
-        sink.report(
-            code::LIST_ELEMENT,
-            &decl.ty.span,
-            format!("a list cannot hold {what}"),
-            help,
-        );
+        sink.report(code::LIST_ELEMENT, &decl.ty.span, format!("a list cannot hold {what}"), help);
         return None;
     }
     if let Some(u) = set {
@@ -476,10 +456,7 @@ fn check_index(decl: &FieldDecl, uses: &Uses, kind: &FieldKind, merge: Merge, si
         sink.report(
             code::INDEX_PLACE,
             &u.span,
-            format!(
-                "`{}` holds `{}`, which has no order to search by",
-                decl.name.text, decl.ty
-            ),
+            format!("`{}` holds `{}`, which has no order to search by", decl.name.text, decl.ty),
             "Remove @index, or give what you search by a field of its own.",
         );
     }

@@ -29,10 +29,7 @@ fn render(schema: &Schema) -> String {
     for e in schema.enums.values() {
         let mut values = e.values.clone();
         values.sort();
-        line(
-            &mut out,
-            format_args!("enum {} closed={} {}", e.name, e.closed, values.join(" ")),
-        );
+        line(&mut out, format_args!("enum {} closed={} {}", e.name, e.closed, values.join(" ")));
     }
     out
 }
@@ -50,13 +47,7 @@ fn entity(out: &mut String, t: &EntityType) {
         Home::Scope(s) => format!("scope {}", template(s)),
         Home::Parent { field, kind } => format!("parent {:x} of {:x}", field.0, kind.0),
     };
-    line(
-        out,
-        format_args!(
-            "type {:x} {} {strategy} local={} {home}",
-            t.id.0, t.name, t.local
-        ),
-    );
+    line(out, format_args!("type {:x} {} {strategy} local={} {home}", t.id.0, t.name, t.local));
     let mut audiences: Vec<String> = t.audiences.iter().map(audience).collect();
     audiences.sort();
     for a in audiences {
@@ -78,10 +69,8 @@ fn template(t: &ScopeTemplate) -> String {
 
 fn audience(a: &Audience) -> String {
     let columns = |list: &[(crate::id::TypeId, crate::id::FieldId)]| {
-        let mut list: Vec<String> = list
-            .iter()
-            .map(|(t, f)| format!("{:x}.{:x}", t.0, f.0))
-            .collect();
+        let mut list: Vec<String> =
+            list.iter().map(|(t, f)| format!("{:x}.{:x}", t.0, f.0)).collect();
         list.sort();
         list.join(",")
     };
@@ -113,10 +102,7 @@ fn fields(out: &mut String, fields: &[Field]) {
             };
             format!(" {on_delete}")
         });
-        let default = f
-            .default
-            .as_ref()
-            .map_or(String::new(), |v| format!(" = {}", literal(v)));
+        let default = f.default.as_ref().map_or(String::new(), |v| format!(" = {}", literal(v)));
         line(
             out,
             format_args!(
@@ -166,16 +152,11 @@ fn literal(v: &Value) -> String {
         Value::Text(t) => format!("{:?}", t.as_bytes()),
         Value::Bytes(b) => format!("{b:?}"),
         Value::Object(members) => {
-            let members = members
-                .iter()
-                .map(|m| format!("{:x}:{}", m.field.0, literal(&m.value)));
+            let members = members.iter().map(|m| format!("{:x}:{}", m.field.0, literal(&m.value)));
             format!("{{{}}}", members.collect::<Vec<_>>().join(","))
         }
         Value::List(items) => {
-            format!(
-                "[{}]",
-                items.iter().map(literal).collect::<Vec<_>>().join(",")
-            )
+            format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(","))
         }
     }
 }

@@ -11,6 +11,8 @@ use super::{FieldKind, Home, OnDelete, ScopePart, ScopeTemplate};
 pub(super) struct Lives {
     pub home: Option<Home>,
     pub parent: Option<usize>,
+    /// The topmost parent, or the type itself; any type of the circle where parents form one.
+    pub root: usize,
 }
 
 /// Resolves the home of every entity type; `None` where it is not known.
@@ -22,15 +24,35 @@ pub(super) fn resolve(names: &Names, sink: &mut Sink) -> Vec<Lives> {
         }
         lives.push(match t.kind {
             Kind::Entity => entity_home(names, t, sink),
-            Kind::Local => Lives {
-                home: Some(Home::Scope(local_home())),
-                parent: None,
-            },
+            Kind::Local => Lives { home: Some(Home::Scope(local_home())), ..Lives::default() },
             Kind::Value | Kind::Unknown => Lives::default(),
         });
     }
     check_cycles(names, &lives, sink);
+    find_roots(&mut lives);
     lives
+}
+
+/// Sets every root. Each step to a parent is taken once, however long the chains are.
+fn find_roots(lives: &mut [Lives]) {
+    let mut walked = vec![false; lives.len()];
+    for start in 0..lives.len() {
+        let mut path = Vec::new();
+        let mut at = start;
+        while !walked[at] {
+            // Marked before the walk goes on, so that a circle ends it.
+            walked[at] = true;
+            path.push(at);
+            match lives[at].parent {
+                Some(parent) => at = parent,
+                None => lives[at].root = at,
+            }
+        }
+        let root = lives[at].root;
+        for i in path {
+            lives[i].root = root;
+        }
+    }
 }
 
 fn local_home() -> ScopeTemplate {
@@ -76,7 +98,7 @@ fn entity_home(names: &Names, t: &TypeInfo, sink: &mut Sink) -> Lives {
     match (entity.text("scope"), entity.text("parent")) {
         (Some(scope), None) => Lives {
             home: scopes::resolve(names, t, scope, Role::Home, sink).map(Home::Scope),
-            parent: None,
+            ..Lives::default()
         },
         (None, Some(_)) => parent_home(names, t, entity, sink).unwrap_or_default(),
         (Some(_), Some((_, parent))) => {
@@ -112,10 +134,7 @@ fn parent_home(names: &Names, t: &TypeInfo, entity: &Use, sink: &mut Sink) -> Op
         let help = match nearest(name, t.member_names()) {
             Some(near) => format!("Did you mean `{near}`? Write `parent: \"{near}\"`."),
             None => {
-                format!(
-                    "Add the field: `{name}: {} @ref(onDelete: CASCADE)`.",
-                    guess(name)
-                )
+                format!("Add the field: `{name}: {} @ref(onDelete: CASCADE)`.", guess(name))
             }
         };
         let message = format!("`{}` has no field `{name}`", t.name());
@@ -126,18 +145,11 @@ fn parent_home(names: &Names, t: &TypeInfo, entity: &Use, sink: &mut Sink) -> Op
         && matches!(names.types[i].kind, Kind::Local | Kind::Value)
     {
         let parent = &names.types[i];
-        let kind = if parent.kind == Kind::Local {
-            "@local"
-        } else {
-            "@value"
-        };
+        let kind = if parent.kind == Kind::Local { "@local" } else { "@value" };
         sink.report(
             code::PARENT_NOT_SYNCED,
             &span,
-            format!(
-                "the parent is `{}`, a {kind} type, which has no scope",
-                parent.name()
-            ),
+            format!("the parent is `{}`, a {kind} type, which has no scope", parent.name()),
             format!(
                 "Make `{}` an @entity, or give `{}` a scope of its own.",
                 parent.name(),
@@ -152,11 +164,9 @@ fn parent_home(names: &Names, t: &TypeInfo, entity: &Use, sink: &mut Sink) -> Op
         (FieldKind::Ref(_), Some(r)) if field.required && r.on_delete == OnDelete::Cascade => {
             let parent = names.types.iter().position(|p| p.id == r.target)?;
             return Some(Lives {
-                home: Some(Home::Parent {
-                    field: field.id,
-                    kind: r.target,
-                }),
+                home: Some(Home::Parent { field: field.id, kind: r.target }),
                 parent: Some(parent),
+                ..Lives::default()
             });
         }
         (FieldKind::Ref(_), Some(_)) => member.decl.ty.base.text.clone() + "!",
@@ -222,11 +232,7 @@ fn report_cycle(names: &Names, lives: &[Lives], in_cycle: usize, sink: &mut Sink
         .take(around.len().min(CYCLE_SHOWN_MAX))
         .map(|i| names.types[i].name())
         .collect();
-    chain.push(if around.len() > CYCLE_SHOWN_MAX {
-        "…"
-    } else {
-        names.types[first].name()
-    });
+    chain.push(if around.len() > CYCLE_SHOWN_MAX { "…" } else { names.types[first].name() });
     let t = &names.types[first];
     let span = match t.uses.get("entity").and_then(|e| e.text("parent")) {
         Some((_, literal)) => &literal.span,

@@ -46,9 +46,8 @@ pub(super) const BUILT_IN: &[&str] = &[
 ];
 
 /// Columns that every table of SQLite or PostgreSQL already has; quoting does not help.
-const SYSTEM_COLUMNS: &[&str] = &[
-    "rowid", "oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax",
-];
+const SYSTEM_COLUMNS: &[&str] =
+    &["rowid", "oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -148,11 +147,7 @@ pub(super) fn collect<'a>(document: &'a Document, sink: &mut Sink) -> Option<Nam
 fn check_limits(document: &Document, sink: &mut Sink) -> Option<()> {
     let mut ok = Some(());
     if document.types.len() + document.enums.len() > TYPES_MAX {
-        let span = document
-            .types
-            .iter()
-            .map(|t| &t.name.span)
-            .max_by_key(|s| s.start);
+        let span = document.types.iter().map(|t| &t.name.span).max_by_key(|s| s.start);
         sink.report(
             code::LIMIT,
             span.unwrap_or(&(0..0)),
@@ -161,11 +156,7 @@ fn check_limits(document: &Document, sink: &mut Sink) -> Option<()> {
         );
         ok = None;
     }
-    for t in document
-        .types
-        .iter()
-        .filter(|t| t.fields.len() > FIELDS_MAX)
-    {
+    for t in document.types.iter().filter(|t| t.fields.len() > FIELDS_MAX) {
         sink.report(
             code::LIMIT,
             &t.name.span,
@@ -216,33 +207,20 @@ fn type_info<'a>(decl: &'a TypeDecl, sink: &mut Sink) -> TypeInfo<'a> {
             code::EMPTY,
             &decl.name.span,
             format!("`{}` has no fields", decl.name.text),
-            format!(
-                "Write `type {} @value {{ name: String! }}`.",
-                decl.name.text
-            ),
+            format!("Write `type {} @value {{ name: String! }}`.", decl.name.text),
         );
     }
     let first_name = first_name(&decl.name, &uses, sink);
     let (members, by_name) = members(decl, first_name, sink);
-    TypeInfo {
-        decl,
-        id: TypeId(name_id(first_name)),
-        uses,
-        kind,
-        members,
-        by_name,
-    }
+    TypeInfo { decl, id: TypeId(name_id(first_name)), uses, kind, members, by_name }
 }
 
 fn kind_of(decl: &TypeDecl, uses: &Uses, sink: &mut Sink) -> Kind {
-    let kinds: Vec<(&str, Kind)> = [
-        ("entity", Kind::Entity),
-        ("value", Kind::Value),
-        ("local", Kind::Local),
-    ]
-    .into_iter()
-    .filter(|(directive, _)| uses.has(directive))
-    .collect();
+    let kinds: Vec<(&str, Kind)> =
+        [("entity", Kind::Entity), ("value", Kind::Value), ("local", Kind::Local)]
+            .into_iter()
+            .filter(|(directive, _)| uses.has(directive))
+            .collect();
     let name = &decl.name.text;
     match kinds.as_slice() {
         [(_, kind)] => *kind,
@@ -295,18 +273,13 @@ fn members<'a>(
                     "Remove one of them, or give it another name.",
                 ),
                 false => (
-                    format!(
-                        "`{}` and `{}` differ only by case",
-                        first.text, field.name.text
-                    ),
+                    format!("`{}` and `{}` differ only by case", first.text, field.name.text),
                     "SQL columns do not tell upper from lower case: give it a name of its own.",
                 ),
             };
             sink.report(code::DUPLICATE_FIELD, &field.name.span, message, help)
                 .note(&first.span, "first declared here");
-            by_name
-                .entry(field.name.text.as_str())
-                .or_insert(members.len());
+            by_name.entry(field.name.text.as_str()).or_insert(members.len());
         } else {
             spans.insert(field.name.text.to_ascii_lowercase(), &field.name);
             by_name.insert(field.name.text.as_str(), members.len());
@@ -319,12 +292,7 @@ fn members<'a>(
         {
             number_taken(&field.name, first_name, other, span, "field", sink);
         }
-        members.push(Member {
-            decl: field,
-            uses,
-            id,
-            field: None,
-        });
+        members.push(Member { decl: field, uses, id, field: None });
     }
     (members, by_name)
 }
@@ -401,10 +369,7 @@ fn number_taken(
         code::NUMBER_TAKEN,
         &name.span,
         format!("`{first_name}` and `{other_first_name}` happen to have the same number"),
-        format!(
-            "Give the newer {what} another name, for example `{}2`.",
-            name.text
-        ),
+        format!("Give the newer {what} another name, for example `{}2`.", name.text),
     )
     .note(other_span, format!("the other {what} is here"));
 }
@@ -426,19 +391,11 @@ fn enum_info<'a>(decl: &'a EnumDecl, sink: &mut Sink) -> EnumInfo<'a> {
         check_length(&value.name, "enum value", sink);
         if let Some(first) = seen.insert(&value.name.text, &value.name.span) {
             let message = format!("`{}` has `{}` twice", decl.name.text, value.name.text);
-            sink.report(
-                code::DUPLICATE_ENUM_VALUE,
-                &value.name.span,
-                message,
-                "Remove it.",
-            )
-            .note(first, "first declared here");
+            sink.report(code::DUPLICATE_ENUM_VALUE, &value.name.span, message, "Remove it.")
+                .note(first, "first declared here");
         }
     }
-    EnumInfo {
-        decl,
-        closed: uses.has("closed"),
-    }
+    EnumInfo { decl, closed: uses.has("closed") }
 }
 
 /// Refuses names that Landfall or a database keeps for itself.
@@ -456,11 +413,7 @@ fn check_name(name: &Name, what: &str, sink: &mut Sink) {
         return check_length(name, what, sink);
     };
     let example = free_name(&name.text, what);
-    let message = format!(
-        "`{}` cannot name {} {what}: {why}",
-        name.text,
-        article(what)
-    );
+    let message = format!("`{}` cannot name {} {what}: {why}", name.text, article(what));
     sink.report(
         code::RESERVED_NAME,
         &name.span,

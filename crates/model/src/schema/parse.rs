@@ -33,10 +33,7 @@ pub(super) fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
         return None;
     }
     let (shadow, open_strings) = shadow_of(source);
-    let tree = Parser::new(&shadow)
-        .recursion_limit(NESTING_MAX)
-        .token_limit(TOKENS_MAX)
-        .parse();
+    let tree = Parser::new(&shadow).recursion_limit(NESTING_MAX).token_limit(TOKENS_MAX).parse();
     if let Some(limit) = tree.errors().find(|e| e.is_limit()) {
         report_limit(source, limit, sink);
         return None;
@@ -52,23 +49,16 @@ pub(super) fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
     }));
     let readable = recover::report(source, &errors, &extents, sink);
 
-    let mut reader = Reader {
-        source,
-        sink,
-        document: Document::default(),
-    };
-    for (definition, _) in definitions
-        .into_iter()
-        .zip(readable)
-        .filter(|(_, readable)| *readable)
-    {
+    let mut reader = Reader { source, sink, document: Document::default() };
+    for (definition, _) in definitions.into_iter().zip(readable).filter(|(_, readable)| *readable) {
         reader.definition(definition);
         if reader.sink.is_full() {
             break;
         }
     }
     let mut document = reader.document;
-    if !errors.is_empty() {
+    document.damaged = !errors.is_empty();
+    if document.damaged {
         document.unreadable = recover::declared_names(source);
     }
     Some(document)
@@ -98,10 +88,7 @@ fn extent(definition: &cst::Definition) -> Extent {
     let node = definition.syntax();
     let bare = matches!(definition, cst::Definition::OperationDefinition(_))
         && node.first_token().is_some_and(|t| t.text() == "{");
-    Extent {
-        start: node.text_range().start().into(),
-        bare,
-    }
+    Extent { start: node.text_range().start().into(), bare }
 }
 
 /// The source with the dot of every `Name.name` outside strings and comments replaced by `_`,
@@ -123,9 +110,7 @@ fn shadow_of(source: &str) -> (String, Vec<Span>) {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                 let word = word_length(rest);
                 let dotted = rest.get(word) == Some(&b'.')
-                    && rest
-                        .get(word + 1)
-                        .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
+                    && rest.get(word + 1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
                 if dotted {
                     bytes[i + word] = b'_';
                 }
@@ -136,22 +121,15 @@ fn shadow_of(source: &str) -> (String, Vec<Span>) {
             _ => 1,
         };
     }
-    (
-        String::from_utf8(bytes).expect("whole characters were replaced by ASCII"),
-        open_strings,
-    )
+    (String::from_utf8(bytes).expect("whole characters were replaced by ASCII"), open_strings)
 }
 
 fn word_length(rest: &[u8]) -> usize {
-    rest.iter()
-        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
-        .count()
+    rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count()
 }
 
 fn line_length(rest: &[u8]) -> usize {
-    rest.iter()
-        .take_while(|b| !matches!(b, b'\n' | b'\r'))
-        .count()
+    rest.iter().take_while(|b| !matches!(b, b'\n' | b'\r')).count()
 }
 
 /// The length of a string with its quotes; `None` if its line ends before it does. A block string
@@ -238,14 +216,12 @@ impl Reader<'_> {
                 let help = "The scalars are built in; use the one that stores what you need, for example `String`.";
                 ("scalars of your own", help)
             }
-            D::DirectiveDefinition(_) => (
-                "directives of your own",
-                "Landfall's directives are built in: remove this.",
-            ),
-            D::SchemaDefinition(_) => (
-                "a `schema` block",
-                "The API is generated from the types: remove this.",
-            ),
+            D::DirectiveDefinition(_) => {
+                ("directives of your own", "Landfall's directives are built in: remove this.")
+            }
+            D::SchemaDefinition(_) => {
+                ("a `schema` block", "The API is generated from the types: remove this.")
+            }
             _ => ("queries", "The file declares types only: remove this."),
         };
         self.sink.report(
@@ -277,17 +253,11 @@ impl Reader<'_> {
                 format!("Remove this: `type {} @entity(…) {{ … }}`.", name.text),
             );
         }
-        let fields = d
-            .fields_definition()
-            .map(|f| f.field_definitions().collect::<Vec<_>>());
+        let fields = d.fields_definition().map(|f| f.field_definitions().collect::<Vec<_>>());
         Some(TypeDecl {
             doc: self.doc(d.description()),
             directives: self.directives(d.directives()),
-            fields: fields
-                .iter()
-                .flatten()
-                .filter_map(|f| self.field(f))
-                .collect(),
+            fields: fields.iter().flatten().filter_map(|f| self.field(f)).collect(),
             name,
         })
     }
@@ -328,20 +298,13 @@ impl Reader<'_> {
                 (None, None) => return None,
             },
         };
-        Some(TypeRef {
-            base: self.name(&named.name()?),
-            list,
-            required,
-            span,
-        })
+        Some(TypeRef { base: self.name(&named.name()?), list, required, span })
     }
 
     fn enum_decl(&mut self, d: &cst::EnumTypeDefinition) -> Option<EnumDecl> {
         let name = self.name(&d.name()?);
         let values = d.enum_values_definition();
-        let values = values
-            .iter()
-            .flat_map(cst::EnumValuesDefinition::enum_value_definitions);
+        let values = values.iter().flat_map(cst::EnumValuesDefinition::enum_value_definitions);
         Some(EnumDecl {
             doc: self.doc(d.description()),
             directives: self.directives(d.directives()),
@@ -391,10 +354,7 @@ impl Reader<'_> {
             );
             return None;
         };
-        Some(Argument {
-            value: self.literal(&value),
-            name,
-        })
+        Some(Argument { value: self.literal(&value), name })
     }
 
     fn literal(&mut self, value: &cst::Value) -> Literal {
@@ -466,41 +426,20 @@ impl Reader<'_> {
 }
 
 fn is_trivia(kind: SyntaxKind) -> bool {
-    matches!(
-        kind,
-        SyntaxKind::WHITESPACE | SyntaxKind::COMMENT | SyntaxKind::COMMA
-    )
+    matches!(kind, SyntaxKind::WHITESPACE | SyntaxKind::COMMENT | SyntaxKind::COMMA)
 }
 
 /// The innermost type of a list.
 fn list_of(list: &cst::ListType) -> Option<(cst::NamedType, List)> {
     let nested = |l: &cst::ListType| {
         let (named, _) = list_of(l)?;
-        Some((
-            named,
-            List {
-                element_required: true,
-                nested: true,
-            },
-        ))
+        Some((named, List { element_required: true, nested: true }))
     };
     match list.ty()? {
-        cst::Type::NamedType(n) => Some((
-            n,
-            List {
-                element_required: false,
-                nested: false,
-            },
-        )),
+        cst::Type::NamedType(n) => Some((n, List { element_required: false, nested: false })),
         cst::Type::ListType(l) => nested(&l),
         cst::Type::NonNullType(t) => match (t.named_type(), t.list_type()) {
-            (Some(n), _) => Some((
-                n,
-                List {
-                    element_required: true,
-                    nested: false,
-                },
-            )),
+            (Some(n), _) => Some((n, List { element_required: true, nested: false })),
             (None, Some(l)) => nested(&l),
             (None, None) => None,
         },

@@ -19,16 +19,8 @@ pub(super) struct Extent {
 pub(super) const OPEN_STRING: &str = "unterminated string value";
 
 /// Words that begin a definition of GraphQL.
-const KEYWORDS: &[&str] = &[
-    "type",
-    "enum",
-    "interface",
-    "union",
-    "input",
-    "scalar",
-    "extend",
-    "directive",
-];
+const KEYWORDS: &[&str] =
+    &["type", "enum", "interface", "union", "input", "scalar", "extend", "directive"];
 
 /// Reports the errors; says for each definition whether it could be read.
 pub(super) fn report(
@@ -37,11 +29,7 @@ pub(super) fn report(
     extents: &[Extent],
     sink: &mut Sink,
 ) -> Vec<bool> {
-    let starts: Vec<usize> = extents
-        .iter()
-        .filter(|e| !e.bare)
-        .map(|e| e.start)
-        .collect();
+    let starts: Vec<usize> = extents.iter().filter(|e| !e.bare).map(|e| e.start).collect();
     let group_of = |offset: usize| starts.partition_point(|s| *s <= offset);
     let mut told_group: Option<usize> = None;
     let mut told_line: Option<usize> = None;
@@ -57,10 +45,7 @@ pub(super) fn report(
         unreadable[group] |= !between_definitions(error.message());
         // Counted on from the last error, so that many errors on one long line cost little.
         let here = error.index().clamp(line_counted_to, source.len());
-        line += source.as_bytes()[line_counted_to..here]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
+        line += source.as_bytes()[line_counted_to..here].iter().filter(|b| **b == b'\n').count();
         line_counted_to = here;
         let first = told_group != Some(group);
         let certain = is_lexical(error.message()) || is_stray_word(source, error);
@@ -77,11 +62,7 @@ pub(super) fn report(
         .iter()
         .map(|e| {
             let group = group_of(e.start);
-            if e.bare {
-                !any[group]
-            } else {
-                !unreadable[group]
-            }
+            if e.bare { !any[group] } else { !unreadable[group] }
         })
         .collect()
 }
@@ -99,10 +80,7 @@ fn between_definitions(message: &str) -> bool {
 fn is_stray_word(source: &str, error: &Error) -> bool {
     let at = error.index();
     between_definitions(error.message())
-        && source
-            .as_bytes()
-            .get(at)
-            .is_some_and(u8::is_ascii_alphabetic)
+        && source.as_bytes().get(at).is_some_and(u8::is_ascii_alphabetic)
         && (at == 0 || source.as_bytes()[at - 1] == b'\n')
 }
 
@@ -138,10 +116,7 @@ fn explain(source: &str, error: &Error, sink: &mut Sink) {
         sink.report(
             code::SYNTAX,
             &word,
-            format!(
-                "a `}}` is missing before `{} {rest}`",
-                &source[word.clone()]
-            ),
+            format!("a `}}` is missing before `{} {rest}`", &source[word.clone()]),
             "Close the definition above with `}`.",
         );
         return;
@@ -160,44 +135,33 @@ fn explain(source: &str, error: &Error, sink: &mut Sink) {
 /// What the grammar wanted.
 fn grammatical(message: &str, found: &str) -> (String, String) {
     let (wanted, help) = if message.starts_with("expected R_CURLY") {
-        (
-            "another member or `}`",
-            "A field is `name: Type`; a definition ends with `}`.",
-        )
+        ("another member or `}`", "A field is `name: Type`; a definition ends with `}`.")
     } else if message.starts_with("expected R_PAREN") {
-        (
-            "another argument or `)`",
-            "Arguments stand between `(` and `)`, each as `name: value`.",
-        )
+        ("another argument or `)`", "Arguments stand between `(` and `)`, each as `name: value`.")
     } else if message.starts_with("expected R_BRACK") {
         ("`]`", "A list is written `[String!]`.")
     } else {
         match message {
-            "expected a type" | "expected a Type" | "expected item type" => (
-                "a type",
-                "A field is `name: Type`, for example `note: String`.",
-            ),
+            "expected a type" | "expected a Type" | "expected item type" => {
+                ("a type", "A field is `name: Type`, for example `note: String`.")
+            }
             "expected Field Definition" => ("a field", "Write at least one field: `id: ID!`."),
-            "expected Enum Value Definition" => (
-                "an enum value",
-                "Write at least one value, for example `OPEN`.",
-            ),
-            "expected an Argument" => (
-                "an argument",
-                "Write `name: value`, or leave the parentheses out.",
-            ),
+            "expected Enum Value Definition" => {
+                ("an enum value", "Write at least one value, for example `OPEN`.")
+            }
+            "expected an Argument" => {
+                ("an argument", "Write `name: value`, or leave the parentheses out.")
+            }
             "expected a valid Value" => (
                 "a value",
                 "A value is a number, a \"string\", true, false, a NAME, or a [list] of these.",
             ),
-            "unexpected variable value in a Const context" => (
-                "a value",
-                "A schema has no variables: write the value itself.",
-            ),
-            m if m.to_lowercase().starts_with("expected a name") => (
-                "a name",
-                "A name is made of letters, digits and `_`, and begins with a letter.",
-            ),
+            "unexpected variable value in a Const context" => {
+                ("a value", "A schema has no variables: write the value itself.")
+            }
+            m if m.to_lowercase().starts_with("expected a name") => {
+                ("a name", "A name is made of letters, digits and `_`, and begins with a letter.")
+            }
             _ => return (format!("{message}, found {found}"), SHAPE.into()),
         }
     };
@@ -212,10 +176,7 @@ fn lexical(message: &str, found: &str) -> (String, String) {
     let lower = message.to_lowercase();
     if lower.contains("escape") || lower.contains("surrogate") {
         let help = r#"Escapes are \" \\ \/ \b \f \n \r \t and \u0041."#;
-        return (
-            "a string with an escape that does not exist".into(),
-            help.into(),
-        );
+        return ("a string with an escape that does not exist".into(), help.into());
     }
     if lower.contains("string value") || lower.contains("line terminator") {
         let help =
@@ -241,9 +202,7 @@ fn lexical(message: &str, found: &str) -> (String, String) {
 
 /// Help for a word where a definition should begin.
 fn stray(word: &str) -> String {
-    let other_languages = [
-        "class", "struct", "model", "entity", "table", "record", "message",
-    ];
+    let other_languages = ["class", "struct", "model", "entity", "table", "record", "message"];
     if other_languages.contains(&word) {
         return format!("Write `type` for `{word}`.");
     }
@@ -263,41 +222,25 @@ fn swallowed_definition(source: &str, error: &Error) -> Option<(Span, String)> {
         return None;
     }
     let before = source.get(..error.index())?.trim_end();
-    let start = before
-        .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .map_or(0, |i| i + 1);
+    let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |i| i + 1);
     let word = before.get(start..)?;
-    let named = error
-        .data()
-        .chars()
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic());
-    (KEYWORDS.contains(&word) && named).then(|| {
-        (
-            start..before.len(),
-            source[span_of(source, error)].to_owned(),
-        )
-    })
+    let named = error.data().chars().next().is_some_and(|c| c.is_ascii_alphabetic());
+    (KEYWORDS.contains(&word) && named)
+        .then(|| (start..before.len(), source[span_of(source, error)].to_owned()))
 }
 
 /// The error's place: on one line, on char boundaries, never past the last character.
 fn span_of(source: &str, error: &Error) -> Span {
     let text_end = source.trim_end().len();
     if error.index() >= text_end {
-        let last = source[..text_end]
-            .chars()
-            .next_back()
-            .map_or(0, char::len_utf8);
+        let last = source[..text_end].chars().next_back().map_or(0, char::len_utf8);
         return text_end - last..text_end;
     }
     let start = floor_char_boundary(source, error.index());
     let rest = &source[start..];
     let line = rest.find(['\n', '\r']).unwrap_or(rest.len());
     let first = rest.chars().next().map_or(0, char::len_utf8);
-    let end = floor_char_boundary(
-        source,
-        start + error.data().len().clamp(first, line.max(first)),
-    );
+    let end = floor_char_boundary(source, start + error.data().len().clamp(first, line.max(first)));
     start..end
 }
 

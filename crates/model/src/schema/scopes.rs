@@ -37,11 +37,7 @@ struct Fault {
 }
 
 fn fault(span: Span, message: impl Into<String>, help: impl Into<String>) -> Fault {
-    Fault {
-        span,
-        message: message.into(),
-        help: help.into(),
-    }
+    Fault { span, message: message.into(), help: help.into() }
 }
 
 /// Reads a template and its fields; reports what is wrong.
@@ -55,12 +51,7 @@ pub(super) fn resolve(
     let parts = match parse(source) {
         Ok(parts) => parts,
         Err(f) => {
-            sink.report(
-                code::SCOPE_SYNTAX,
-                &literal.inner(f.span),
-                f.message,
-                f.help,
-            );
+            sink.report(code::SCOPE_SYNTAX, &literal.inner(f.span), f.message, f.help);
             return None;
         }
     };
@@ -80,10 +71,7 @@ pub(super) fn resolve(
             _ => None,
         };
     }
-    Some(ScopeTemplate {
-        source: source.to_owned(),
-        parts: resolved?,
-    })
+    Some(ScopeTemplate { source: source.to_owned(), parts: resolved? })
 }
 
 /// Splits a template into text and fields.
@@ -98,11 +86,7 @@ fn parse(source: &str) -> Result<Vec<Part<'_>>, Fault> {
         return Err(fault(0..source.len(), message, EXAMPLE));
     }
     if source.starts_with("lf_") {
-        return Err(fault(
-            0..3,
-            "scopes that begin with `lf_` are Landfall's own",
-            EXAMPLE,
-        ));
+        return Err(fault(0..3, "scopes that begin with `lf_` are Landfall's own", EXAMPLE));
     }
     let first = source.chars().next().map_or(0, char::len_utf8);
     if !source.starts_with(|c: char| c.is_ascii_alphabetic()) {
@@ -139,11 +123,7 @@ fn parse(source: &str) -> Result<Vec<Part<'_>>, Fault> {
     }
     if source.ends_with('/') || source.contains("//") {
         let at = source.find("//").map_or(source.len() - 1, |i| i + 1);
-        return Err(fault(
-            at..at + 1,
-            "nothing stands beside this `/`",
-            "Remove it.",
-        ));
+        return Err(fault(at..at + 1, "nothing stands beside this `/`", "Remove it."));
     }
     Ok(parts)
 }
@@ -151,11 +131,7 @@ fn parse(source: &str) -> Result<Vec<Part<'_>>, Fault> {
 /// The name in the braces at the start of `rest`.
 fn field_name(rest: &str, at: usize) -> Result<&str, Fault> {
     let Some(end) = rest.find('}') else {
-        return Err(fault(
-            at..at + 1,
-            "a `}` is missing for this `{`",
-            "Write `{field}`.",
-        ));
+        return Err(fault(at..at + 1, "a `}` is missing for this `{`", "Write `{field}`."));
     };
     let name = &rest[1..end];
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -176,11 +152,9 @@ fn check_text(text: &str, at: usize) -> Result<(), Fault> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
     match text.char_indices().find(|(_, c)| !allowed(*c)) {
         None => Ok(()),
-        Some((i, '}')) => Err(fault(
-            at + i..at + i + 1,
-            "a `{` is missing for this `}`",
-            "Write `{field}`.",
-        )),
+        Some((i, '}')) => {
+            Err(fault(at + i..at + i + 1, "a `{` is missing for this `}`", "Write `{field}`."))
+        }
         Some((i, c)) => Err(fault(
             at + i..at + i + c.len_utf8(),
             "a scope's fixed text is made of letters, digits, `/`, `-`, `_` and `.`",
@@ -284,12 +258,8 @@ mod tests {
     #[test]
     fn a_template_splits_into_text_and_fields() {
         let parts = parse("a/{b}/c-{d}").unwrap_or_else(|f| panic!("{}", f.message));
-        let expected = [
-            Part::Text("a/"),
-            Part::Field("b", 2..5),
-            Part::Text("/c-"),
-            Part::Field("d", 8..11),
-        ];
+        let expected =
+            [Part::Text("a/"), Part::Field("b", 2..5), Part::Text("/c-"), Part::Field("d", 8..11)];
         assert_eq!(parts, expected);
     }
 

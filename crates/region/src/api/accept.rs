@@ -107,10 +107,7 @@ async fn unused_for(within: Duration, used: &AtomicBool) {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HELLO_WITHIN);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::HELLO_WITHIN);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -41,17 +41,10 @@ impl Target {
         if base.scheme_str() != Some("http") {
             return Err(format!("{url} does not begin with http://"));
         }
-        let authority = base
-            .authority()
-            .ok_or_else(|| format!("{url} names no host"))?;
-        let uri = format!("http://{authority}/v1/peer")
-            .parse()
-            .map_err(|_| url.to_owned())?;
+        let authority = base.authority().ok_or_else(|| format!("{url} names no host"))?;
+        let uri = format!("http://{authority}/v1/peer").parse().map_err(|_| url.to_owned())?;
         let port = authority.port_u16().unwrap_or(80);
-        Ok(Self {
-            authority: format!("{}:{port}", authority.host()),
-            uri,
-        })
+        Ok(Self { authority: format!("{}:{port}", authority.host()), uri })
     }
 }
 
@@ -92,10 +85,7 @@ where
     if response.status() != StatusCode::OK {
         return Err(Error::Status(response.status()));
     }
-    Ok(Dialled {
-        incoming: BodyDataStream::new(response.into_body()),
-        connection,
-    })
+    Ok(Dialled { incoming: BodyDataStream::new(response.into_body()), connection })
 }
 
 #[cfg(test)]

@@ -40,12 +40,8 @@ pub(super) fn answer<R: Role>(
     let (outbox, frames): (Outbox<R::Out>, _) = outbox::outbox();
     let inputs = shared.inputs.clone();
     inputs.send(role.input(Event::Up(outbox)));
-    let reading = Reading {
-        role,
-        inputs: inputs.clone(),
-        pace,
-        within: shared.config.limits.hello_within,
-    };
+    let reading =
+        Reading { role, inputs: inputs.clone(), pace, within: shared.config.limits.hello_within };
     let reader = AbortOnDrop(tokio::spawn(reading.read(request.into_data_stream())));
     let guard = (reader, GoneOnDrop { role, inputs }, seat);
     Body::from_stream(frames.encode(guard))
@@ -127,8 +123,7 @@ impl<R: Role> Reading<R> {
             None => Duration::ZERO,
         };
         let permit = self.inputs.permit(bytes).await;
-        self.inputs
-            .send(self.role.input(Event::Frame(frame, permit)));
+        self.inputs.send(self.role.input(Event::Frame(frame, permit)));
         if !owed.is_zero() {
             sleep(owed).await;
         }
@@ -140,11 +135,7 @@ fn finished(reader: &FrameReader) -> Result<End, wire::Error> {
     if reader.is_empty() {
         return Ok(End::Finished);
     }
-    Err(wire_error(
-        "malformed",
-        "the stream ended within a frame",
-        0,
-    ))
+    Err(wire_error("malformed", "the stream ended within a frame", 0))
 }
 
 fn unreadable(error: &wire::FrameError) -> wire::Error {
@@ -153,9 +144,5 @@ fn unreadable(error: &wire::FrameError) -> wire::Error {
 
 fn too_large<R: Role>() -> wire::Error {
     let kib = R::HELLO_BYTES_MAX >> 10;
-    wire_error(
-        "too_large",
-        &format!("the first frame is larger than {kib} KiB"),
-        0,
-    )
+    wire_error("too_large", &format!("the first frame is larger than {kib} KiB"), 0)
 }

@@ -46,12 +46,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(rate: u32, burst: u32, now: Instant) -> Self {
-        Self {
-            rate: rate.into(),
-            burst: burst.into(),
-            level: burst.into(),
-            at: now,
-        }
+        Self { rate: rate.into(), burst: burst.into(), level: burst.into(), at: now }
     }
 
     /// How long until the bucket is not overdrawn any more.

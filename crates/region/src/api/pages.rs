@@ -33,18 +33,9 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         region: status.region,
         name: status.name,
         incarnation: status.incarnation,
-        behind_entries: status
-            .peers
-            .iter()
-            .map(|p| p.behind_entries)
-            .max()
-            .unwrap_or(0),
+        behind_entries: status.peers.iter().map(|p| p.behind_entries).max().unwrap_or(0),
     };
-    let code = if page.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let code = if page.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(page)).into_response()
 }
 

@@ -14,10 +14,7 @@ impl Entropy for Sevens {
 const NOW_MS: i64 = 1_800_000_000_000;
 
 fn keys() -> Keys {
-    Keys::new(
-        Some(Secret::from_bytes([1; 32])),
-        Secret::from_bytes([2; 32]),
-    )
+    Keys::new(Some(Secret::from_bytes([1; 32])), Secret::from_bytes([2; 32]))
 }
 
 fn claims() -> Claims {
@@ -48,50 +45,16 @@ fn bad_tokens_are_refused() {
     let keys = keys();
     check(&keys, "", Err("unauthenticated"));
     check(&keys, "not a token", Err("unauthenticated"));
-    check(
-        &keys,
-        &"x".repeat(TOKEN_BYTES_MAX + 1),
-        Err("unauthenticated"),
-    );
+    check(&keys, &"x".repeat(TOKEN_BYTES_MAX + 1), Err("unauthenticated"));
     check(&keys, &signed(9, &claims()), Err("unauthenticated"));
-    let elsewhere = Claims {
-        aud: Audience::One("another".into()),
-        ..claims()
-    };
+    let elsewhere = Claims { aud: Audience::One("another".into()), ..claims() };
     check(&keys, &signed(1, &elsewhere), Err("unauthenticated"));
-    check(
-        &keys,
-        &signed(
-            1,
-            &Claims {
-                sub: String::new(),
-                ..claims()
-            },
-        ),
-        Err("unauthenticated"),
-    );
-    let not_yet = Claims {
-        nbf: Some(NOW_MS / 1_000 + 60),
-        ..claims()
-    };
+    check(&keys, &signed(1, &Claims { sub: String::new(), ..claims() }), Err("unauthenticated"));
+    let not_yet = Claims { nbf: Some(NOW_MS / 1_000 + 60), ..claims() };
     check(&keys, &signed(1, &not_yet), Err("unauthenticated"));
-    check(
-        &keys,
-        &signed(1, &serde_json::json!({ "sub": "ada" })),
-        Err("unauthenticated"),
-    );
+    check(&keys, &signed(1, &serde_json::json!({ "sub": "ada" })), Err("unauthenticated"));
     let several = Audience::Several(vec!["another".into(), "landfall".into()]);
-    check(
-        &keys,
-        &signed(
-            1,
-            &Claims {
-                aud: several,
-                ..claims()
-            },
-        ),
-        Ok("ada"),
-    );
+    check(&keys, &signed(1, &Claims { aud: several, ..claims() }), Ok("ada"));
 }
 
 #[test]
@@ -117,15 +80,9 @@ fn peers_and_devices_are_never_taken_for_each_other() {
     assert_eq!(keys.peer(&peer, NOW_MS), Ok(()));
     check(&keys, &peer, Err("unauthenticated"));
     let device = signed(1, &claims());
-    assert_eq!(
-        keys.peer(&device, NOW_MS).unwrap_err().code,
-        "unauthenticated"
-    );
+    assert_eq!(keys.peer(&device, NOW_MS).unwrap_err().code, "unauthenticated");
     // A device's claims, even if signed with the peers' key.
-    assert_eq!(
-        keys.peer(&signed(2, &claims()), NOW_MS).unwrap_err().code,
-        "unauthenticated"
-    );
+    assert_eq!(keys.peer(&signed(2, &claims()), NOW_MS).unwrap_err().code, "unauthenticated");
     let late = NOW_MS + (PEER_TOKEN_S + LEEWAY_S) * 1_000;
     assert_eq!(keys.peer(&peer, late).unwrap_err().code, "token_expired");
 }
@@ -140,10 +97,7 @@ fn the_keys_of_a_set_are_trusted_for_their_algorithm_only() {
     fs::write(&path, set).unwrap();
     let keys = keys().with_key_set(&path).unwrap();
     let token = |kid: Option<&str>| {
-        let header = Header {
-            kid: kid.map(str::to_owned),
-            ..Header::new(Algorithm::EdDSA)
-        };
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, &claims(), &rfc_8037_key()).unwrap()
     };
     check(&keys, &token(Some("a")), Ok("ada"));
@@ -160,9 +114,7 @@ fn the_keys_of_a_set_are_trusted_for_their_algorithm_only() {
 fn rfc_8037_key() -> EncodingKey {
     let seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
     let hex = |i: usize| u8::from_str_radix(&seed[2 * i..2 * i + 2], 16).unwrap();
-    let mut der = vec![
-        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-    ];
+    let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
     der.extend((0..32).map(hex));
     EncodingKey::from_ed_der(&der)
 }
@@ -173,16 +125,10 @@ fn a_key_set_with_another_kind_of_key_is_refused() {
     let path = directory.path().join("keys.json");
     for bad in [r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#, "{}", ""] {
         fs::write(&path, bad).unwrap();
-        assert!(
-            matches!(keys().with_key_set(&path), Err(Error::KeySet { .. })),
-            "{bad}"
-        );
+        assert!(matches!(keys().with_key_set(&path), Err(Error::KeySet { .. })), "{bad}");
     }
     let absent = directory.path().join("absent.json");
-    assert!(matches!(
-        keys().with_key_set(&absent),
-        Err(Error::File { .. })
-    ));
+    assert!(matches!(keys().with_key_set(&absent), Err(Error::File { .. })));
 }
 
 #[test]

@@ -60,12 +60,7 @@ impl Engine {
             config.clock.now_ms(),
         )?;
         database.commit()?;
-        let mut engine = Self {
-            database,
-            marker,
-            marked_life: 0,
-            node,
-        };
+        let mut engine = Self { database, marker, marked_life: 0, node };
         engine.mark(config)?;
         Ok(engine)
     }
@@ -100,9 +95,7 @@ impl Engine {
     /// Rewrite the marker. Between transactions only: it must not run ahead of the disk.
     pub fn mark(&mut self, config: &ServerConfig) -> Result<(), Error> {
         let facts = self.database.facts(&config.host)?;
-        self.marker
-            .write(&facts, config.clock.now_ms())
-            .map_err(Error::Marker)?;
+        self.marker.write(&facts, config.clock.now_ms()).map_err(Error::Marker)?;
         self.marked_life = self.node.incarnation();
         Ok(())
     }

@@ -36,11 +36,7 @@ impl Gauge {
             return 0.0;
         };
         let seconds = now.duration_since(*then).as_secs_f64();
-        if seconds > 0.0 {
-            (total - before) as f64 / seconds
-        } else {
-            0.0
-        }
+        if seconds > 0.0 { (total - before) as f64 / seconds } else { 0.0 }
     }
 
     pub fn report(&mut self, name: &str) {
@@ -61,9 +57,7 @@ mod tests {
     #[test]
     fn reports_are_counted_by_name_and_handed_out_once() {
         let mut gauge = Gauge::default();
-        ["malformed", "malformed", "version"]
-            .into_iter()
-            .for_each(|n| gauge.report(n));
+        ["malformed", "malformed", "version"].into_iter().for_each(|n| gauge.report(n));
         let counts = gauge.changed_reports().unwrap();
         assert_eq!(counts["malformed"], 2);
         assert_eq!(counts["version"], 1);

@@ -18,13 +18,7 @@ where
     S: Stream + Send,
     S::Item: Send,
 {
-    Line {
-        stream: Box::pin(stream),
-        delay,
-        items: VecDeque::new(),
-        ended: false,
-        timer: None,
-    }
+    Line { stream: Box::pin(stream), delay, items: VecDeque::new(), ended: false, timer: None }
 }
 
 struct Line<S: Stream> {
@@ -63,9 +57,7 @@ impl<S: Stream> Stream for Line<S> {
         let Some((due, _)) = line.items.front() else {
             return Poll::Pending;
         };
-        let timer = line
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(*due)));
+        let timer = line.timer.get_or_insert_with(|| Box::pin(sleep_until(*due)));
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -86,9 +78,6 @@ mod tests {
         let items: Vec<u32> = delayed(iter(0..50), delay).collect().await;
         assert_eq!(items, (0..50).collect::<Vec<_>>());
         let took = began.elapsed();
-        assert!(
-            took >= delay && took < delay * 10,
-            "one delay for all, not one each: {took:?}"
-        );
+        assert!(took >= delay && took < delay * 10, "one delay for all, not one each: {took:?}");
     }
 }

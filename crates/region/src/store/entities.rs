@@ -30,10 +30,9 @@ impl Columns {
 /// The three columns of a record from `first` on; none where the entity has not arrived.
 fn record(row: &Row<'_>, first: usize) -> Result<Option<Record>, Error> {
     let bytes = |n: usize| -> Result<Option<&[u8]>, Error> {
-        row.get_ref(first + n)?.as_blob_or_null().map_err(|e| Error::Damaged {
-            what: "an entity's row",
-            detail: e.to_string(),
-        })
+        row.get_ref(first + n)?
+            .as_blob_or_null()
+            .map_err(|e| Error::Damaged { what: "an entity's row", detail: e.to_string() })
     };
     let (Some(scopes), Some(touch), Some(state)) = (bytes(0)?, bytes(1)?, bytes(2)?) else {
         return Ok(None);
@@ -139,9 +138,9 @@ pub fn limit_column(limit: usize) -> i64 {
 }
 
 pub fn key_column(row: &Row<'_>, n: usize) -> Result<EntityKey, Error> {
-    let bytes = row.get_ref(n)?.as_blob().map_err(|e| Error::Damaged {
-        what: "an entity's key",
-        detail: e.to_string(),
-    })?;
+    let bytes = row
+        .get_ref(n)?
+        .as_blob()
+        .map_err(|e| Error::Damaged { what: "an entity's key", detail: e.to_string() })?;
     key_from_bytes(bytes)
 }

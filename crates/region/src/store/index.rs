@@ -22,8 +22,7 @@ use super::values::{Number, key_bytes, key_from_bytes};
 pub const TOUCH: &str = "INSERT INTO touch (scope, entity, origin, seq) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (scope, entity, origin) DO UPDATE SET seq = excluded.seq
      WHERE excluded.seq > touch.seq";
-pub const ALL: &str =
-    "SELECT key FROM entry WHERE scope = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+pub const ALL: &str = "SELECT key FROM entry WHERE scope = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 pub const NEXT_ORIGIN: &str =
     "SELECT origin FROM touch WHERE scope = ?1 AND origin > ?2 ORDER BY origin LIMIT 1";
 pub const ABOVE: &str =
@@ -90,12 +89,7 @@ impl Database {
         Ok(covered)
     }
 
-    fn all_entries(
-        &self,
-        scope: i64,
-        after: &[u8],
-        limit: usize,
-    ) -> Result<Vec<EntityKey>, Error> {
+    fn all_entries(&self, scope: i64, after: &[u8], limit: usize) -> Result<Vec<EntityKey>, Error> {
         let mut statement = self.statement(ALL)?;
         let mut rows = statement.query((scope, after, limit_column(limit)))?;
         let mut keys = Vec::new();

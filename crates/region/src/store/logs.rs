@@ -48,9 +48,7 @@ impl Database {
                          ON CONFLICT (origin) DO UPDATE SET seq = ?2, hash = ?3",
                     )?
                     .execute((number, Number(head.seq), Bytes16(head.hash)))?,
-                None => {
-                    self.statement("DELETE FROM head WHERE origin = ?1")?.execute([number])?
-                }
+                None => self.statement("DELETE FROM head WHERE origin = ?1")?.execute([number])?,
             };
         }
         Ok(())
@@ -70,8 +68,11 @@ impl Database {
             return Err(Error::NotNext { head, got: row.seq });
         }
         let number = self.name_origin(origin)?;
-        self.statement("INSERT INTO log (place, hash, entry) VALUES (?1, ?2, ?3)")?
-            .execute((place(number, row.seq), Bytes16(row.hash), &row.entry))?;
+        self.statement("INSERT INTO log (place, hash, entry) VALUES (?1, ?2, ?3)")?.execute((
+            place(number, row.seq),
+            Bytes16(row.hash),
+            &row.entry,
+        ))?;
         self.move_head(origin, Some(Head { seq: row.seq, hash: row.hash }));
         Ok(())
     }

@@ -93,7 +93,9 @@ fn life(identity: Option<Identity>) -> Option<(u16, u64)> {
 pub enum Verdict {
     Same,
     /// It must start a new incarnation.
-    Different { why: Why },
+    Different {
+        why: Why,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -156,8 +156,7 @@ impl Database {
 
     fn read_origins(&self) -> Result<Origins, Error> {
         let mut origins = Origins::default();
-        let mut statement =
-            self.statement("SELECT id, region, incarnation, stream FROM origin")?;
+        let mut statement = self.statement("SELECT id, region, incarnation, stream FROM origin")?;
         for named in statement.query_map((), origin_row)? {
             let (id, origin) = named?;
             origins.number.insert(origin, id);

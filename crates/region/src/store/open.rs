@@ -172,8 +172,7 @@ fn configure(connection: &Connection, options: &Options) -> Result<(), OpenError
     // Without this, SQLite prepares a statement anew for each value that it is given, to see
     // whether another plan would suit the value better.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0))?;
     if mode != "wal" {
         // Some network file systems; a region on one would lose what it acknowledged.
         let cause = "the file system does not support a write-ahead log";

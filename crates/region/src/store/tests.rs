@@ -8,8 +8,8 @@ mod transactions;
 use super::{Database, Options};
 use landfall_model::id::{DeviceId, Dot, EntityKey, RegionId, StreamId, TypeId};
 use landfall_model::vector::Origin;
-use landfall_sync::region::store::{LogRow, Store};
 use landfall_sync::region::conformance;
+use landfall_sync::region::store::{LogRow, Store};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 

@@ -41,12 +41,7 @@ impl Database {
     }
 
     /// A document, or what a reader at a cursor lacks of it.
-    fn document(
-        &self,
-        entity: i64,
-        field: FieldId,
-        since: Option<&Vector>,
-    ) -> Result<Text, Error> {
+    fn document(&self, entity: i64, field: FieldId, since: Option<&Vector>) -> Result<Text, Error> {
         let mut statement = self.statement(
             "SELECT id, births, folded, snapshot FROM text_part WHERE entity = ?1 AND field = ?2",
         )?;

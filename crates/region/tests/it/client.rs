@@ -34,20 +34,12 @@ impl Client {
         let (outgoing, response) = request(address, path).await;
         assert_eq!(response.status(), 200, "{path}");
         let incoming = BodyDataStream::new(response.into_body());
-        Self {
-            outgoing: Some(outgoing),
-            incoming,
-            reader: FrameReader::default(),
-        }
+        Self { outgoing: Some(outgoing), incoming, reader: FrameReader::default() }
     }
 
     pub fn send_bytes(&self, bytes: impl Into<Bytes>) {
         // A server that has closed does not take them; the test finds out when it reads.
-        let _ = self
-            .outgoing
-            .as_ref()
-            .expect("not finished")
-            .send(bytes.into());
+        let _ = self.outgoing.as_ref().expect("not finished").send(bytes.into());
     }
 
     pub fn send_message(&self, message: &impl Message) {
@@ -71,9 +63,7 @@ impl Client {
             if let Some(message) = self.reader.next().expect("a frame") {
                 return Some(message);
             }
-            let chunk = timeout(PATIENCE, self.incoming.next())
-                .await
-                .expect("an answer in time");
+            let chunk = timeout(PATIENCE, self.incoming.next()).await.expect("an answer in time");
             self.reader.push(&chunk?.ok()?);
         }
     }
@@ -86,10 +76,7 @@ impl Client {
     /// Skip to the first frame that `pick` takes.
     pub async fn find<T>(&mut self, mut pick: impl FnMut(FromRegion) -> Option<T>) -> T {
         loop {
-            let kind = self
-                .next()
-                .await
-                .expect("the frame, before the stream ends");
+            let kind = self.next().await.expect("the frame, before the stream ends");
             if let Some(found) = pick(kind) {
                 return found;
             }
@@ -97,38 +84,16 @@ impl Client {
     }
 
     pub async fn fates(&mut self) -> wire::Fates {
-        self.find(|k| {
-            if let FromRegion::Fates(f) = k {
-                Some(f)
-            } else {
-                None
-            }
-        })
-        .await
+        self.find(|k| if let FromRegion::Fates(f) = k { Some(f) } else { None }).await
     }
 
     pub async fn delta(&mut self) -> wire::Delta {
-        self.find(|k| {
-            if let FromRegion::Delta(d) = k {
-                Some(d)
-            } else {
-                None
-            }
-        })
-        .await
+        self.find(|k| if let FromRegion::Delta(d) = k { Some(d) } else { None }).await
     }
 
     /// The typed error that ends the stream.
     pub async fn error(&mut self) -> wire::Error {
-        let error = self
-            .find(|k| {
-                if let FromRegion::Error(e) = k {
-                    Some(e)
-                } else {
-                    None
-                }
-            })
-            .await;
+        let error = self.find(|k| if let FromRegion::Error(e) = k { Some(e) } else { None }).await;
         assert_eq!(self.next().await, None, "the stream ends after {error:?}");
         error
     }
@@ -155,46 +120,28 @@ pub async fn request(
         .body(StreamBody::new(Box::pin(body)))
         .expect("a request");
     let response = timeout(PATIENCE, sender.send_request(request)).await;
-    (
-        outgoing,
-        response
-            .expect("headers before the body ends")
-            .expect("a response"),
-    )
+    (outgoing, response.expect("headers before the body ends").expect("a response"))
 }
 
 /// A page, over HTTP/1 or HTTP/2.
 pub async fn get(address: SocketAddr, path: &str, http2: bool) -> (u16, String) {
     let stream = TokioIo::new(TcpStream::connect(address).await.expect("a connection"));
-    let uri = if http2 {
-        format!("http://{address}{path}")
-    } else {
-        path.to_owned()
-    };
-    let request = Request::builder()
-        .uri(uri)
-        .header("host", address.to_string());
+    let uri = if http2 { format!("http://{address}{path}") } else { path.to_owned() };
+    let request = Request::builder().uri(uri).header("host", address.to_string());
     let request = request.body(Full::<Bytes>::default()).expect("a request");
     let response = if http2 {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
-            .await
-            .expect("HTTP/2");
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
         tokio::spawn(connection);
         sender.send_request(request).await
     } else {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
-            .await
-            .expect("HTTP/1");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(stream).await.expect("HTTP/1");
         tokio::spawn(connection);
         sender.send_request(request).await
     };
     let response = response.expect("a response");
     let code = response.status().as_u16();
-    let body = response
-        .into_body()
-        .collect()
-        .await
-        .expect("a body")
-        .to_bytes();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
     (code, String::from_utf8(body.to_vec()).expect("text"))
 }

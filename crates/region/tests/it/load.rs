@@ -29,11 +29,7 @@ async fn sessions_that_push_at_once_share_commits() {
     let status = region.status();
     assert_eq!(status.pushes, SESSIONS * PUSHES);
     assert_eq!(status.transactions, SESSIONS * PUSHES);
-    assert!(
-        status.commits < status.pushes / 2,
-        "{} commits",
-        status.commits
-    );
+    assert!(status.commits < status.pushes / 2, "{} commits", status.commits);
     region.stop().await;
 }
 

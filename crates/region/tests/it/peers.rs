@@ -15,22 +15,13 @@ async fn a_write_in_one_region_is_held_by_both_and_its_device_is_told() {
     assert_accepted(&writing.fates().await, 1);
     assert_eq!(rows_of(&reading.delta().await).len(), 1);
     let durable = |k| {
-        if let FromRegion::Durable(d) = k {
-            Some(d)
-        } else {
-            None
-        }
+        if let FromRegion::Durable(d) = k { Some(d) } else { None }
     };
     assert_eq!(writing.find(durable).await.seqs.unwrap().upto, 1);
-    eventually("equal vectors", || {
-        first.status().vector == second.status().vector
-    })
-    .await;
+    eventually("equal vectors", || first.status().vector == second.status().vector).await;
     eventually("no lag", || {
         let peers = [first.status().peers, second.status().peers].concat();
-        peers
-            .iter()
-            .all(|p| p.connected && p.lag_entries == 0 && p.behind_entries == 0)
+        peers.iter().all(|p| p.connected && p.lag_entries == 0 && p.behind_entries == 0)
     })
     .await;
     first.stop().await;
@@ -52,10 +43,7 @@ async fn both_regions_take_writes_and_end_up_with_the_same() {
         }
     }
     let vectors = || (first.status().vector, second.status().vector);
-    eventually("equal vectors", || {
-        vectors().0 == vectors().1 && vectors().0.len() == 2
-    })
-    .await;
+    eventually("equal vectors", || vectors().0 == vectors().1 && vectors().0.len() == 2).await;
     for region in [&first, &second] {
         let mut client = Device::new(9).join(region.address()).await;
         rows.push(catch_up(&mut client).await);
@@ -90,10 +78,7 @@ async fn a_peer_that_was_away_catches_up_when_it_is_back() {
         delay_ms: 0,
     });
     let first = start(config).await;
-    eventually("it has caught up", || {
-        first.status().vector == second.status().vector
-    })
-    .await;
+    eventually("it has caught up", || first.status().vector == second.status().vector).await;
     first.stop().await;
     second.stop().await;
 }

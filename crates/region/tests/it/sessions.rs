@@ -14,16 +14,10 @@ use wire::region_frame::Kind as FromRegion;
 async fn health_readiness_and_status_are_pages_of_both_versions_of_http() {
     let (region, _directory) = region().await;
     for http2 in [false, true] {
-        assert_eq!(
-            get(region.address(), "/healthz", http2).await,
-            (200, "ok\n".to_owned())
-        );
+        assert_eq!(get(region.address(), "/healthz", http2).await, (200, "ok\n".to_owned()));
         let (code, page) = get(region.address(), "/readyz", http2).await;
         let page: serde_json::Value = serde_json::from_str(&page).unwrap();
-        assert_eq!(
-            (code, &page["ready"], &page["region"]),
-            (200, &true.into(), &1.into())
-        );
+        assert_eq!((code, &page["ready"], &page["region"]), (200, &true.into(), &1.into()));
         let (code, page) = get(region.address(), "/v1/status", http2).await;
         let page: serde_json::Value = serde_json::from_str(&page).unwrap();
         assert_eq!((code, &page["name"]), (200, &"region-1".into()));
@@ -46,21 +40,10 @@ async fn a_push_is_accepted_and_reaches_another_session() {
     assert_accepted(&writing.fates().await, 1);
     let delta = reading.delta().await;
     assert!(matches!(delta.place, Some(Place::Live(_))), "{delta:?}");
-    let keys: Vec<String> = rows_of(&delta)
-        .into_iter()
-        .map(|r| r.key.unwrap().id)
-        .collect();
+    let keys: Vec<String> = rows_of(&delta).into_iter().map(|r| r.key.unwrap().id).collect();
     assert_eq!(keys, ["a"]);
     let status = region.status();
-    assert_eq!(
-        (
-            status.sessions,
-            status.pushes,
-            status.transactions,
-            status.ops
-        ),
-        (2, 1, 1, 1)
-    );
+    assert_eq!((status.sessions, status.pushes, status.transactions, status.ops), (2, 1, 1, 1));
     assert_eq!(status.vector.len(), 1);
     region.stop().await;
 }
@@ -72,9 +55,7 @@ async fn a_large_catch_up_is_compressed_and_arrives_whole() {
     let mut writing = writer.join(region.address()).await;
     let title = "the same words again ".repeat(50);
     for n in 0..10 {
-        let items = (0..200)
-            .map(|i| writer.create(&format!("{n}-{i}"), &title))
-            .collect();
+        let items = (0..200).map(|i| writer.create(&format!("{n}-{i}"), &title)).collect();
         writing.send(push(items));
         writing.fates().await;
     }
@@ -112,15 +93,7 @@ async fn draining_lets_nobody_in_and_tells_those_who_are_there() {
     let (region, _directory) = region().await;
     let mut client = Device::new(1).join(region.address()).await;
     region.drain();
-    let within = client
-        .find(|k| {
-            if let FromRegion::Drain(d) = k {
-                Some(d)
-            } else {
-                None
-            }
-        })
-        .await;
+    let within = client.find(|k| if let FromRegion::Drain(d) = k { Some(d) } else { None }).await;
     assert_eq!(within.within_ms, 200);
     assert_eq!(get(region.address(), "/readyz", true).await.0, 503);
     assert_eq!(get(region.address(), "/healthz", true).await.0, 200);
@@ -128,16 +101,11 @@ async fn draining_lets_nobody_in_and_tells_those_who_are_there() {
     assert_eq!(refused.status(), 503);
     // Those who stay are still served, until the end.
     client.send(ToRegion::Ping(wire::Ping { sent_ms: 1 }));
-    client
-        .find(|k| matches!(k, FromRegion::Pong(_)).then_some(()))
-        .await;
+    client.find(|k| matches!(k, FromRegion::Pong(_)).then_some(())).await;
     let address = region.address();
     region.stop().await;
     assert_eq!(client.error().await.code, "closing");
-    assert!(
-        tokio::net::TcpStream::connect(address).await.is_err(),
-        "the port is closed"
-    );
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the port is closed");
 }
 
 #[tokio::test]
@@ -145,9 +113,7 @@ async fn stopping_does_not_wait_for_the_grace_when_everybody_has_left() {
     let (region, _directory) = region_with(|c| c.grace = Duration::from_secs(60)).await;
     let client = Device::new(1).join(region.address()).await;
     drop(client);
-    tokio::time::timeout(Duration::from_secs(5), region.stop())
-        .await
-        .expect("no waiting");
+    tokio::time::timeout(Duration::from_secs(5), region.stop()).await.expect("no waiting");
 }
 
 #[tokio::test]

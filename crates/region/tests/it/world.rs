@@ -40,14 +40,9 @@ impl Clock for WallClock {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tests of real processes run in real time"
-)]
+#[allow(clippy::disallowed_methods, reason = "tests of real processes run in real time")]
 pub fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("after 1970");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     now.as_millis() as i64
 }
 
@@ -57,14 +52,8 @@ pub struct Counting(AtomicU64);
 
 impl Entropy for Counting {
     fn fill(&self, bytes: &mut [u8]) {
-        let n = self
-            .0
-            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
-            .to_be_bytes();
-        bytes
-            .iter_mut()
-            .zip(n.iter().cycle())
-            .for_each(|(b, n)| *b = *n);
+        let n = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).to_be_bytes();
+        bytes.iter_mut().zip(n.iter().cycle()).for_each(|(b, n)| *b = *n);
     }
 }
 
@@ -76,19 +65,11 @@ const DEVELOPMENT: [u8; 32] = [1; 32];
 const PEER: [u8; 32] = [2; 32];
 
 pub fn keys() -> Keys {
-    Keys::new(
-        Some(Secret::from_bytes(DEVELOPMENT)),
-        Secret::from_bytes(PEER),
-    )
+    Keys::new(Some(Secret::from_bytes(DEVELOPMENT)), Secret::from_bytes(PEER))
 }
 
 pub fn token(subject: &str, scopes: &[&str], expires_ms: i64) -> String {
-    let claims = Claims::new(
-        subject,
-        scopes.iter().copied(),
-        Vec::<String>::new(),
-        expires_ms,
-    );
+    let claims = Claims::new(subject, scopes.iter().copied(), Vec::<String>::new(), expires_ms);
     issue_dev_token(&Secret::from_bytes(DEVELOPMENT), &claims).expect("a token")
 }
 
@@ -127,18 +108,14 @@ pub async fn region_with(change: impl FnOnce(&mut ServerConfig)) -> (ServerHandl
 }
 
 pub async fn start(config: ServerConfig) -> ServerHandle {
-    Server::start(config, schema())
-        .await
-        .expect("the region starts")
+    Server::start(config, schema()).await.expect("the region starts")
 }
 
 /// Two regions that are each other's peer, each way with this delay.
 pub async fn pair(delay_ms: u64) -> (ServerHandle, ServerHandle, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let listeners = [bind().await, bind().await];
-    let addresses = listeners
-        .each_ref()
-        .map(|l| l.local_addr().expect("an address"));
+    let addresses = listeners.each_ref().map(|l| l.local_addr().expect("an address"));
     let mut handles = Vec::new();
     for (i, listener) in listeners.into_iter().enumerate() {
         let mut config = config(i as u16 + 1, directory.path());
@@ -149,11 +126,7 @@ pub async fn pair(delay_ms: u64) -> (ServerHandle, ServerHandle, TempDir) {
             url: format!("http://{}", addresses[other]),
             delay_ms,
         });
-        handles.push(
-            Server::start_on(listener, config, schema())
-                .await
-                .expect("a region"),
-        );
+        handles.push(Server::start_on(listener, config, schema()).await.expect("a region"));
     }
     let second = handles.pop().expect("two");
     (handles.pop().expect("two"), second, directory)
@@ -173,11 +146,7 @@ pub struct Device {
 
 impl Device {
     pub fn new(n: u64) -> Self {
-        Self {
-            id: DeviceId::from_number(n),
-            subject: format!("user-{n}"),
-            next: 1,
-        }
+        Self { id: DeviceId::from_number(n), subject: format!("user-{n}"), next: 1 }
     }
 
     pub fn hello(&self) -> wire::Hello {
@@ -220,33 +189,22 @@ impl Device {
         let kind = schema.entity_named("Item").expect("the type");
         let dot = Dot::new(self.id, self.next);
         self.next += 1;
-        let change = Change::Register {
-            value: Value::text(title),
-            replaced: None,
-        };
+        let change = Change::Register { value: Value::text(title), replaced: None };
         let field = kind.field_named("title").expect("the field").id;
         let op = Op {
             dot,
             hlc: Hlc::from_millis(ms),
             key: EntityKey::new(SHOP, kind.id, id),
             principal: self.subject.as_str().into(),
-            tx: Tx {
-                first: dot.seq,
-                count: 1,
-            },
+            tx: Tx { first: dot.seq, count: 1 },
             births: vec![dot],
-            action: Action::Create {
-                parent: None,
-                changes: vec![FieldChange { field, change }],
-            },
+            action: Action::Create { parent: None, changes: vec![FieldChange { field, change }] },
             needs: Vec::new(),
             expires_ms: None,
             preconditions: None,
             blobs: None,
         };
-        wire::push::Transaction {
-            ops: vec![op.seal().payload.to_vec().into()],
-        }
+        wire::push::Transaction { ops: vec![op.seal().payload.to_vec().into()] }
     }
 }
 
@@ -256,11 +214,7 @@ pub fn push(transactions: Vec<wire::push::Transaction>) -> ToRegion {
 
 pub fn subscribe(sub: u32) -> ToRegion {
     let scope = SHOP.to_owned();
-    ToRegion::Subscribe(wire::Subscribe {
-        sub,
-        scope,
-        ..wire::Subscribe::default()
-    })
+    ToRegion::Subscribe(wire::Subscribe { sub, scope, ..wire::Subscribe::default() })
 }
 
 /// Subscribe, and read on until the scope is complete.
@@ -269,9 +223,7 @@ pub async fn catch_up(client: &mut Client) -> Vec<wire::Row> {
     let mut rows = Vec::new();
     loop {
         let delta = client.delta().await;
-        client.send(ToRegion::Credit(wire::Credit {
-            bytes: delta.body.len() as u64,
-        }));
+        client.send(ToRegion::Credit(wire::Credit { bytes: delta.body.len() as u64 }));
         rows.extend(rows_of(&delta));
         if let Some(wire::delta::Place::Chunk(chunk)) = &delta.place
             && chunk.done
@@ -289,9 +241,7 @@ pub fn rows_of(delta: &wire::Delta) -> Vec<wire::Row> {
 #[track_caller]
 pub fn assert_accepted(fates: &wire::Fates, first: u64) {
     let accepted = |f: &wire::Fate| matches!(f.kind, Some(wire::fate::Kind::Accepted(_)));
-    let [fate] = fates.fates.as_slice() else {
-        panic!("one fate, not {fates:?}")
-    };
+    let [fate] = fates.fates.as_slice() else { panic!("one fate, not {fates:?}") };
     assert!(fate.first == first && accepted(fate), "{fate:?}");
 }
 

@@ -105,10 +105,8 @@ fn differs(world: &World, fold: &Fold, region: usize) -> Option<String> {
     if let Some(key) = fold.entities.keys().find(|k| !seen.contains(*k)) {
         return Some(format!("{key:?} is missing"));
     }
-    let mut texts: BTreeMap<(EntityKey, FieldId), Text> = store
-        .iter_texts()
-        .map(|(key, field, text)| ((key.clone(), field), text))
-        .collect();
+    let mut texts: BTreeMap<(EntityKey, FieldId), Text> =
+        store.iter_texts().map(|(key, field, text)| ((key.clone(), field), text)).collect();
     for (at, expected) in &fold.texts {
         let mut text = texts.remove(at).unwrap_or_default();
         let entity = &fold.entities[&at.0];

@@ -24,6 +24,8 @@ pub struct Shown {
 
 #[derive(Debug, Default, Clone)]
 struct Row {
+    /// A base row stands behind it; without one, own ops alone show, until they are retired.
+    based: bool,
     dead: BTreeSet<Dot>,
     counters: BTreeMap<FieldId, i64>,
     /// Own writes that should show.
@@ -68,7 +70,9 @@ impl World {
             let Some(mut now) = self.row(device, &key) else { continue };
             // A region that lost data takes back what only it held.
             let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
-            if let Some(before) = before.filter(|b| b.dead == now.dead && !disaster) {
+            let excused = disaster || self.shares_its_id(device) || !now.based;
+            let same = |b: &Row| b.dead == now.dead && b.based;
+            if let Some(before) = before.filter(|b| same(b) && !excused) {
                 if let Some(message) = self.lost(device, &key, &before, &now) {
                     let name = &self.devices[device].name;
                     let message = format!("{name}: {message}");
@@ -80,17 +84,26 @@ impl World {
         }
     }
 
+    /// Two files count under one id until one takes another: whose op a region has under a number
+    /// cannot be told before it has answered for it.
+    fn shares_its_id(&self, device: usize) -> bool {
+        let ops = self.devices[device].store.own_ops();
+        let mut ids = ops.map(|o| o.sealed.op.dot.device);
+        ids.any(|id| self.oracle.shared_ids.contains(&id))
+    }
+
     fn row(&mut self, device: usize, key: &EntityKey) -> Option<Row> {
         let store = &mut self.devices[device].store;
         let view = store.visible().get(key)?.clone();
         let base = store.base(key).expect("a store in memory does not fail");
+        let based = base.is_some();
         let mut dead = base.map(|b| b.entity.fallen(&Living)).unwrap_or_default();
         for own in store.ops_on(key).expect("a store in memory does not fail") {
             if own.sealed.op.action == landfall_model::op::Action::Delete {
                 dead.extend(own.sealed.op.births);
             }
         }
-        Some(Row { dead, counters: view.counters.clone(), registers: BTreeMap::new() })
+        Some(Row { based, dead, counters: view.counters.clone(), registers: BTreeMap::new() })
     }
 
     /// What the row showed and shows no more, though it should.

@@ -6,7 +6,7 @@
 
 use super::node::{Close, Event, Node, Output};
 use super::store::{Meta, OpState, Outcome, OwnOp, Store};
-use super::view::Reader;
+use super::view::{PARENTS_MAX, Reader};
 use crate::limits;
 use crate::wire::DeviceFrame;
 use crate::wire::device_frame::Kind;
@@ -18,9 +18,6 @@ use std::sync::Arc;
 
 /// Own ops read at a time when all are walked.
 pub(super) const OPS_PER_READ: usize = 512;
-
-/// Parents of parents whose visible rows follow an entity.
-const FAMILY_DEPTH: usize = 8;
 
 pub(super) struct Call<'a, S> {
     pub node: &'a mut Node,
@@ -102,7 +99,7 @@ impl<'a, S: Store> Call<'a, S> {
     /// So are those of its descendants: what stands may have changed.
     pub fn touch_family(&mut self, key: &EntityKey) -> Result<(), S::Error> {
         let mut level = vec![key.clone()];
-        for _ in 0..FAMILY_DEPTH {
+        for _ in 0..PARENTS_MAX {
             let mut below = Vec::new();
             for key in level {
                 if self.schema.children(key.kind).next().is_some() {

@@ -8,6 +8,7 @@ use super::call::Call;
 use super::session::Handled;
 use super::store::{OpState, OwnOp, Store, Subscription};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::wire;
 use landfall_model::vector::{Origin, Position, Vector};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ impl<S: Store> Call<'_, S> {
             .into_iter()
             .filter(|(o, last)| known.get(o).is_none_or(|l| last < l))
             .collect();
-        if !new.is_empty() {
+        if !new.is_empty() && !mutant::active(Mutant::CutNotClipped) {
             self.apply_cuts(&new)?;
         }
         Ok(Ok(()))

@@ -6,8 +6,9 @@
 use super::call::Call;
 use super::install::{Row, Snapshot};
 use super::session::Handled;
-use super::store::{Pass, Store, Subscription};
+use super::store::{OpState, Pass, Store, Subscription};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::wire::delta::Place;
 use crate::wire::device_frame::Kind;
 use crate::{limits, wire};
@@ -69,11 +70,24 @@ impl<S: Store> Call<'_, S> {
         let snapshot = Snapshot {
             scope,
             received,
+            whole_texts: match parsed.place {
+                Where::Chunk { .. } => subscription.cursor.is_empty(),
+                Where::Live { .. } => false,
+                Where::Refetched { .. } => true,
+            },
             refetched: match &parsed.place {
                 Where::Refetched { at, .. } => Some(at.clone()),
                 _ => None,
             },
         };
+        if mutant::active(Mutant::FlaggedFromAnotherChunk) {
+            for own in self.all_ops()? {
+                if own.overlay && snapshot.has(own.sealed.op.dot) {
+                    self.touch(&own.sealed.op.key.clone());
+                    self.leave_overlay(own)?;
+                }
+            }
+        }
         self.take_in(sub, subscription, parsed, &snapshot)?;
         Ok(Ok(()))
     }
@@ -117,8 +131,11 @@ impl<S: Store> Call<'_, S> {
             self.forget_subscribed();
         }
         let rows = &parsed.rows;
+        eprintln!("DBG   {} covering {} pass {} cursor {:?} rec {:?}", from.scope, match &parsed.place { Where::Chunk{covering,done,start,..} => format!("chunk {covering} {done} {start:?}"), Where::Live{advance} => format!("live {advance:?}"), _ => "refetched".into() }, sub.pass.is_some(), sub.cursor, from.received);
+        for row in rows { eprintln!("DBG     {:?} left {} touch {:?}", row.key, row.left, row.touch); }
         match parsed.place {
             Where::Chunk { start, done, last, covering, rows: count } => {
+                let covering = covering || mutant::active(Mutant::CursorFromNonCovering);
                 self.note_held(&start);
                 self.sub_state(number, |s| s.covering = covering);
                 self.install_all(rows, from, !covering)?;
@@ -132,6 +149,7 @@ impl<S: Store> Call<'_, S> {
                 self.store.put_subscription(&from.scope, &sub)?;
                 self.progress(&from.scope, count.0, count.1.max(count.0), covering && done);
                 if covering && done {
+                    self.miss_own(from)?;
                     self.prune_removed()?;
                     self.refetch(number, false)?;
                 }
@@ -208,7 +226,7 @@ impl<S: Store> Call<'_, S> {
             Some(open) => (open.start.meet(&start), open.from, last.or(open.after)),
             None => (start, sub.cursor.clone(), last),
         };
-        if done {
+        if done || mutant::active(Mutant::CursorJoinedAtFirstChunk) {
             sub.cursor.join(&start);
             sub.provisional = None;
             sub.loading = false;
@@ -251,6 +269,22 @@ impl<S: Store> Call<'_, S> {
         session.refetched_ms = now;
         let numbers: Vec<u32> = session.subs.keys().copied().collect();
         numbers.into_iter().try_for_each(|n| self.refetch(n, true))
+    }
+
+    /// A pass is over, and own ops that the region has are still in the overlay: it left out what
+    /// is gone by now. Asked by name, it says so.
+    fn miss_own(&mut self, from: &Snapshot) -> Result<(), S::Error> {
+        for own in self.all_ops()? {
+            let op = &own.sealed.op;
+            if own.overlay
+                && own.state != OpState::Unsent
+                && from.has(op.dot)
+                && self.reader.scopes(self.store, &op.key)?.contains(&from.scope)
+            {
+                self.store.add_refetch(&from.scope, &op.key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forget removed rows that no cut can bring back, and those beyond the limit.

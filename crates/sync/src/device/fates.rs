@@ -8,6 +8,7 @@ use super::call::Call;
 use super::session::Handled;
 use super::store::{OpState, Outcome, OwnOp, Store};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::wire::device_frame::Kind;
 use crate::wire::fate::Kind as FateKind;
 use crate::{limits, wire};
@@ -89,7 +90,11 @@ impl<S: Store> Call<'_, S> {
         if own.sealed.op.action == Action::Delete {
             self.forget_own_birth(&own.sealed.op)?;
         }
-        if durable {
+        if mutant::active(Mutant::OverlayRetiredByAck) {
+            own.overlay = false;
+            self.touch(&own.sealed.op.key.clone());
+        }
+        if durable || mutant::active(Mutant::OutboxDroppedAtAck) {
             return self.durable(own, position);
         }
         self.set_state(&mut own, OpState::Accepted { position })

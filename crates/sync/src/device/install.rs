@@ -7,8 +7,9 @@
 use super::call::Call;
 use super::node::Event;
 use super::store::{Base, OpState, Outcome, OwnOp, Store};
-use super::view::{Merged, knows_scope, shows};
+use super::view::{Merged, PARENTS_MAX, knows_scope, shows};
 use crate::limits;
+use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope};
 use landfall_model::op::{Action, Change, FieldChange, Op};
@@ -41,8 +42,10 @@ pub(super) struct Snapshot {
     pub scope: Scope,
     /// What the region had received of each own id when the rows were read.
     pub received: BTreeMap<DeviceId, SeqSet>,
-    /// Rows asked for by name: whole documents, and the region's vector at the read.
+    /// Rows asked for by name: the region's vector at the read.
     pub refetched: Option<Vector>,
+    /// Documents come whole: the rows were read from the beginning, or asked for by name.
+    pub whole_texts: bool,
 }
 
 impl Snapshot {
@@ -75,6 +78,12 @@ impl<S: Store> Call<'_, S> {
             }
         } else {
             base.entity.join(&row.entity);
+            if mutant::active(Mutant::CounterWithoutCoverage) {
+                base.entity.install_counters(&row.entity, |f| row.shows(f));
+            }
+            self.store.add_refetch(&from.scope, key)?;
+        }
+        if !from.whole_texts && self.texts_enter(&base, row, &from.scope) {
             self.store.add_refetch(&from.scope, key)?;
         }
         base.holds.insert(from.scope.clone());
@@ -148,6 +157,18 @@ impl<S: Store> Call<'_, S> {
         scopes.extend(base.holds.iter().cloned());
         scopes.remove(scope);
         Ok(scopes)
+    }
+
+    /// True if the row may bring only the latest pieces of a document that this device does not
+    /// have: the entity entered the scope, or came back to it, behind the cursor.
+    fn texts_enter(&self, base: &Base, row: &Row, scope: &Scope) -> bool {
+        let Some(kind) = self.schema.entity(row.key.kind) else { return false };
+        let mut texts = kind.fields.iter().filter(|f| f.merge == Merge::Text);
+        // Nothing enters its home behind the cursor, and the home brings all there is.
+        let complete = |s: &Scope| *s == *scope || **s == *row.key.home;
+        *scope != row.key.home
+            && !base.holds.iter().any(complete)
+            && texts.any(|f| row.shows(f.id))
     }
 
     /// Join documents, or replace them if they came whole; keep the blobs of own ops that leave
@@ -238,7 +259,25 @@ impl<S: Store> Call<'_, S> {
         self.overwritten(key, (before, stood), (&after, &stands))?;
         let family = self.schema.children(key.kind).next().is_some()
             && before.entity.fallen(stood) != after.entity.fallen(&stands);
-        if family { self.touch_family(key) } else { Ok(self.touch(key)) }
+        if family {
+            self.touch_family(key)?;
+            self.drop_fallen(key, 0)
+        } else {
+            self.touch(key);
+            Ok(())
+        }
+    }
+
+    /// What fell with its parent is in no audience any more, and no row will say so.
+    fn drop_fallen(&mut self, parent: &EntityKey, depth: usize) -> Result<(), S::Error> {
+        for child in self.store.children(parent)? {
+            let ops = self.store.ops_on(&child)?;
+            self.drop_unshown(ops)?;
+            if depth < PARENTS_MAX && self.schema.children(child.kind).next().is_some() {
+                self.drop_fallen(&child, depth + 1)?;
+            }
+        }
+        Ok(())
     }
 
     /// Out of the overlay; gone altogether if nothing more is to be heard of it.

@@ -7,7 +7,7 @@
 use super::call::Call;
 use super::install::Snapshot;
 use super::store::{Base, OpState, OwnOp, Store};
-use super::view::{knows_scope, shows};
+use super::view::{PARENTS_MAX, knows_scope, shows};
 use crate::wire;
 use crate::wire::device_frame::Kind;
 use landfall_model::id::{EntityKey, Scope};
@@ -37,6 +37,7 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<bool, S::Error> {
         let Some(base) = self.store.base(key)? else {
             self.leave_unheld(key, from)?;
+            self.leave_children(key, from, 0)?;
             return Ok(true);
         };
         let covers = touch.covers(&base.touch)
@@ -47,14 +48,43 @@ impl<S: Store> Call<'_, S> {
             }
             return Ok(false);
         }
-        if !base.holds.contains(&from.scope) {
-            return Ok(true);
+        if base.holds.contains(&from.scope) {
+            self.show_lost(key, from)?;
+            if self.let_go(key, base, &from.scope, Unsent::End)? {
+                self.store.add_removed(&from.scope, key, touch)?;
+            }
         }
-        self.show_lost(key, from)?;
-        if self.let_go(key, base, &from.scope, Unsent::End)? {
-            self.store.add_removed(&from.scope, key, touch)?;
-        }
+        self.leave_children(key, from, 0)?;
         Ok(true)
+    }
+
+    /// A child is in no audience that its parent is not in. The region may not know that this one
+    /// ever was: it learnt of the child when the parent had moved on.
+    fn leave_children(
+        &mut self,
+        parent: &EntityKey,
+        from: &Snapshot,
+        depth: usize,
+    ) -> Result<(), S::Error> {
+        let childless = self.schema.children(parent.kind).next().is_none();
+        if *from.scope == *parent.home || childless || depth == PARENTS_MAX {
+            return Ok(());
+        }
+        for child in self.store.children(parent)? {
+            let base = self.store.base(&child)?;
+            if let Some(base) = base.filter(|b| b.holds.contains(&from.scope)) {
+                let touch = base.touch.clone();
+                self.show_lost(&child, from)?;
+                if self.let_go(&child, base, &from.scope, Unsent::End)? {
+                    self.store.add_removed(&from.scope, &child, &touch)?;
+                }
+            } else {
+                let ops = self.store.ops_on(&child)?;
+                self.drop_unshown(ops)?;
+            }
+            self.leave_children(&child, from, depth + 1)?;
+        }
+        Ok(())
     }
 
     /// No row was here, but an own op may show: one that was accepted and did not bring the entity
@@ -96,6 +126,10 @@ impl<S: Store> Call<'_, S> {
         unsent: Unsent,
     ) -> Result<bool, S::Error> {
         base.holds.remove(scope);
+        if base.holds.is_empty() && *scope != key.home && self.subscribed()?.contains(&key.home) {
+            // The home scope always holds it; its row is only late.
+            base.holds.insert(key.home.clone());
+        }
         self.store.remove_refetch(scope, key)?;
         self.reader.forget(key);
         self.touch_family(key)?;
@@ -203,12 +237,13 @@ impl<S: Store> Call<'_, S> {
                 self.store.forget_removed(&of, &key)?;
             }
         }
-        self.drop_unshown()
+        let ops = self.all_ops()?;
+        self.drop_unshown(ops)
     }
 
     /// Durable own ops that were kept for a row which will now never come.
-    fn drop_unshown(&mut self) -> Result<(), S::Error> {
-        for own in self.all_ops()? {
+    pub fn drop_unshown(&mut self, ops: Vec<OwnOp>) -> Result<(), S::Error> {
+        for own in ops {
             let durable = matches!(own.state, OpState::Durable { .. }) && own.overlay;
             if durable && !self.will_show(&own.sealed.op)? {
                 let key = own.sealed.op.key.clone();

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::node::Event;
 use super::store::{OpState, Store, Subscription};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::wire::device_frame::Kind;
 use crate::wire::region_frame::Kind as FromRegion;
 use crate::{limits, wire};
@@ -180,6 +181,7 @@ impl<S: Store> Call<'_, S> {
     pub fn used_elsewhere(&self) -> bool {
         let received = self.node.session.as_ref().and_then(|s| s.received.get(&self.meta.device));
         received.is_some_and(|r| r.highest() > self.meta.sent_seq)
+            && !mutant::active(Mutant::DotReusedAfterRollback)
     }
 
     /// Ask what became of ops that a region has accepted and that are not known to be durable.

@@ -121,6 +121,7 @@ impl Device {
             drawn
         };
         let node = Node::open(&mut store, schema(), "ann".into(), &mut random, 0).unwrap();
+        store.commit_durable();
         Self { node, store, now: 1_000_000, drawn }
     }
 
@@ -147,7 +148,9 @@ impl Device {
     }
 
     fn subscribe(&mut self, scope: &str) -> Output {
-        self.node.subscribe(&mut self.store, scope).unwrap()
+        let out = self.node.subscribe(&mut self.store, scope).unwrap();
+        self.store.commit_durable();
+        out
     }
 
     /// Connect to a region that has received these numbers of each id.

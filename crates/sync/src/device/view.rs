@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Parents of parents are followed this far; the schema allows no cycle, a forged row might.
-const PARENTS_MAX: usize = 8;
+pub(super) const PARENTS_MAX: usize = 8;
 
 /// Entities that a reader keeps merged at a time.
 const CACHED_MAX: usize = 4_096;
@@ -161,14 +161,17 @@ impl Reader {
         Ok(Some(view))
     }
 
-    /// The scopes that the entity is in by its own fields: its home, and the audiences that its
-    /// topmost parent's fields name.
+    /// The scopes that the entity is in by its own fields: its home, and while it exists the
+    /// audiences that its topmost parent's fields name.
     pub fn scopes<S: Store>(
         &mut self,
         store: &mut S,
         key: &EntityKey,
     ) -> Result<BTreeSet<Scope>, S::Error> {
         let mut scopes = BTreeSet::from([key.home.clone()]);
+        if !self.exists(store, key)? {
+            return Ok(scopes);
+        }
         let mut key = key.clone();
         for _ in 0..PARENTS_MAX {
             let Some(kind) = self.schema.entity(key.kind).cloned() else { break };

@@ -12,6 +12,7 @@ use super::store::{OpState, OwnOp, Store};
 use super::texts::Open;
 use super::view::standing_births;
 use crate::limits;
+use crate::mutant::{self, Mutant};
 use landfall_model::id::{Dot, EntityKey, FieldId, TypeId};
 use landfall_model::op::{
     Action, Change, FieldChange, Fingerprint, Op, Parent, Removal, Sealed, TextChange, Tx,
@@ -415,7 +416,8 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         let Some(field) = only_text(new) else { return Ok(None) };
         let Some(mut own) = self.call.store.ops_on(&new.key)?.pop() else { return Ok(None) };
         let old = &own.sealed.op;
-        let extends = own.state == OpState::Unsent
+        let unsent = own.state == OpState::Unsent || mutant::active(Mutant::SentOpCoalesced);
+        let extends = unsent
             && own.overlay
             && old.tx.count == 1
             && only_text(old) == Some(field)

@@ -8,8 +8,9 @@ use super::access::Author;
 use super::store::{Refusal, Store};
 use crate::limits;
 use landfall_model::id::FieldId;
-use landfall_model::op::{Action, Change, Op, Sealed};
+use landfall_model::op::{Action, Change, Op, Sealed, TextChange};
 use landfall_model::schema::{EntityType, Home, Merge};
+use landfall_model::text::Document;
 
 /// Codes of refusals, as they go over the wire. docs/errors/README.md has a row for each.
 pub mod code {
@@ -168,6 +169,12 @@ fn check_schema(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
         return Err(refuse(op, code::MALFORMED, None, "the op names no birth"));
     }
     for change in op.changes() {
+        // A blob that cannot be read would make the whole document unreadable, everywhere.
+        let readable = |t: &TextChange| Document::default().import(&t.update).is_ok();
+        if matches!(&change.change, Change::Text(t) if !readable(t)) {
+            let detail = "the text update cannot be read";
+            return Err(refuse(op, code::MALFORMED, Some(change.field), detail));
+        }
         let Some(field) = kind.field(change.field) else { continue };
         let merge = match &change.change {
             Change::Register { .. } => Merge::Register,

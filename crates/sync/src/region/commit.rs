@@ -16,6 +16,7 @@ use super::checks::code;
 use super::merge::Batch;
 use super::store::{DotRecord, Head, LogRow, Refusal, Store};
 use crate::log::{Entry, Opened};
+use crate::mutant::{self, Mutant};
 use landfall_model::id::{Dot, Scope};
 use landfall_model::op::{Fingerprint, Sealed};
 use landfall_model::vector::{Origin, Position};
@@ -59,6 +60,11 @@ impl Core {
                 for (op, known) in ops.iter().zip(&known) {
                     if matches!(known, Known::New) {
                         store.put_refusal(op.op.dot, &refusal)?;
+                        if mutant::active(Mutant::RefusalReplicated) {
+                            let mut record = store.device(op.op.dot.device)?;
+                            record.received.insert(op.op.dot.seq);
+                            store.put_device(op.op.dot.device, &record)?;
+                        }
                     }
                 }
             }
@@ -79,6 +85,9 @@ impl Core {
             // The op that a void stands for was accepted elsewhere: that is the answer.
             (None, Some(r)) if sealed.op.is_void() => Known::Duplicate(r.position),
             (None, Some(r)) if r.fingerprint == Fingerprint::VOID => Known::Refused(code::VOIDED),
+            (None, Some(r)) if mutant::active(Mutant::ForkAsDuplicate) => {
+                Known::Duplicate(r.position)
+            }
             (None, Some(_)) => Known::Fork,
             (None, None) => Known::Refused(code::FORKED),
         })
@@ -153,7 +162,7 @@ impl Core {
         let device = ops[0].op.dot.device;
         let mut record = store.device(device)?;
         let mut positions: BTreeMap<(u64, Fingerprint), Position> = BTreeMap::new();
-        for (home, (entry, fork)) in entries {
+        for (home, entry, fork) in torn(entries) {
             let origin = self.own_origin(&home);
             let position = self.log_own(store, origin, &entry, fork, batch)?;
             record.closed |= fork;
@@ -212,4 +221,19 @@ impl Core {
         batch.advanced.advance(origin, seq);
         Ok(Position { origin, seq })
     }
+}
+
+/// One entry per home scope, unless a mutant tears them.
+fn torn<'a>(
+    entries: BTreeMap<Scope, (Vec<&'a Sealed>, bool)>,
+) -> Vec<(Scope, Vec<&'a Sealed>, bool)> {
+    let mut out = Vec::new();
+    for (home, (ops, fork)) in entries {
+        if mutant::active(Mutant::HalfTransaction) {
+            out.extend(ops.into_iter().map(|op| (home.clone(), vec![op], fork)));
+        } else {
+            out.push((home, ops, fork));
+        }
+    }
+    out
 }

@@ -48,36 +48,22 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
 
 fn identity_is_kept<S: Store>(s: &mut S) {
     assert_eq!(s.identity().unwrap(), None, "a new store belongs to nobody");
-    let first = Identity {
-        region: RegionId(3),
-        incarnation: 1_700_000_000_000,
-    };
+    let first = Identity { region: RegionId(3), incarnation: 1_700_000_000_000 };
     s.set_identity(first).unwrap();
     assert_eq!(s.identity().unwrap(), Some(first));
-    let next = Identity {
-        incarnation: 1_700_000_000_001,
-        ..first
-    };
+    let next = Identity { incarnation: 1_700_000_000_001, ..first };
     s.set_identity(next).unwrap();
-    assert_eq!(
-        s.identity().unwrap(),
-        Some(next),
-        "a new life replaces the old one"
-    );
+    assert_eq!(s.identity().unwrap(), Some(next), "a new life replaces the old one");
 }
 
 /// Numbers in ops come from devices: no store may stumble over, or misplace, a large one.
 fn numbers_may_be_as_large_as_they_get<S: Store>(s: &mut S) {
-    let o = Origin {
-        region: RegionId(u16::MAX),
-        incarnation: u64::MAX,
-        stream: StreamId(u16::MAX),
-    };
+    let o =
+        Origin { region: RegionId(u16::MAX), incarnation: u64::MAX, stream: StreamId(u16::MAX) };
     let numbers = [1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX];
     for n in numbers.into_iter().rev() {
         s.add_dot(dot(1, n), dot_record(1, at(o, n))).unwrap();
-        s.touch("h", &key("h", 1, &format!("{n:020}")), o, n)
-            .unwrap();
+        s.touch("h", &key("h", 1, &format!("{n:020}")), o, n).unwrap();
     }
     let records = s.dot_records(DeviceId::from_number(1), 0, 9).unwrap();
     assert_eq!(records, numbers.map(|n| (n, dot_record(1, at(o, n)))));
@@ -86,18 +72,10 @@ fn numbers_may_be_as_large_as_they_get<S: Store>(s: &mut S) {
         let changed = s.changed("h", &cursor, None, 9).unwrap();
         assert_eq!(changed.len(), 3 - i, "above {n}");
     }
-    let refusal = Refusal {
-        code: "c".into(),
-        seq: u64::MAX,
-        field: None,
-        detail: String::new(),
-    };
+    let refusal = Refusal { code: "c".into(), seq: u64::MAX, field: None, detail: String::new() };
     s.put_refusal(dot(1, u64::MAX), &refusal).unwrap();
     assert_eq!(s.refusal(dot(1, u64::MAX)).unwrap(), Some(refusal));
-    let identity = Identity {
-        region: RegionId(u16::MAX),
-        incarnation: u64::MAX,
-    };
+    let identity = Identity { region: RegionId(u16::MAX), incarnation: u64::MAX };
     s.set_identity(identity).unwrap();
     assert_eq!(s.identity().unwrap(), Some(identity));
     s.put_cut(o, u64::MAX).unwrap();
@@ -115,11 +93,7 @@ fn dot(device: u64, seq: u64) -> Dot {
 }
 
 fn origin(region: u16, incarnation: u64, stream: u16) -> Origin {
-    Origin {
-        region: RegionId(region),
-        incarnation,
-        stream: StreamId(stream),
-    }
+    Origin { region: RegionId(region), incarnation, stream: StreamId(stream) }
 }
 
 fn at(origin: Origin, seq: u64) -> Position {
@@ -131,60 +105,31 @@ fn ids(keys: Vec<EntityKey>) -> Vec<String> {
 }
 
 fn head(seq: u64) -> Head {
-    Head {
-        seq,
-        hash: log_row(seq).hash,
-    }
+    Head { seq, hash: log_row(seq).hash }
 }
 
 fn log_row(seq: u64) -> LogRow {
-    LogRow {
-        seq,
-        entry: format!("entry {seq:20}").into_bytes(),
-        hash: [seq as u8; 16],
-    }
+    LogRow { seq, entry: format!("entry {seq:20}").into_bytes(), hash: [seq as u8; 16] }
 }
 
 fn dot_record(fingerprint: u8, position: Position) -> DotRecord {
     let fingerprint = Fingerprint([fingerprint; 16]);
-    DotRecord {
-        fingerprint,
-        position,
-        tx: Tx {
-            first: position.seq,
-            count: u32::MAX,
-        },
-    }
+    DotRecord { fingerprint, position, tx: Tx { first: position.seq, count: u32::MAX } }
 }
 
 /// A record that differs for every `n`.
 fn record(n: u64, scopes: &[&str]) -> Record {
     let dot = dot(n, n);
-    let change = Change::Register {
-        value: Value::Int(n as i64),
-        replaced: None,
-    };
-    let changes = vec![FieldChange {
-        field: FieldId(1),
-        change,
-    }];
+    let change = Change::Register { value: Value::Int(n as i64), replaced: None };
+    let changes = vec![FieldChange { field: FieldId(1), change }];
     let mut op = Op::void(dot, key("h", 1, "x"), "user".into());
     op.hlc = Hlc(n);
     op.births = vec![dot];
-    op.action = Action::Create {
-        parent: None,
-        changes,
-    };
+    op.action = Action::Create { parent: None, changes };
     let mut entity = Entity::default();
     entity.apply(&op);
-    let touch = [(origin(1, 1, 0), n), (origin(2, 1, 0), 1)]
-        .into_iter()
-        .collect();
-    Record {
-        entity,
-        touch,
-        scopes: scopes.iter().map(|s| Scope::from(*s)).collect(),
-    }
+    let touch = [(origin(1, 1, 0), n), (origin(2, 1, 0), 1)].into_iter().collect();
+    Record { entity, touch, scopes: scopes.iter().map(|s| Scope::from(*s)).collect() }
 }
 
 /// Keys whose order is easily got wrong, in their order.
@@ -219,13 +164,7 @@ fn text(parts: &[PartOf<'_>]) -> Text {
     let mut text = Text::default();
     for (births, snapshot, blobs) in parts {
         let updates = blobs.iter().map(|(d, b)| (*d, Blob(b.to_vec()))).collect();
-        text.insert_part(
-            births.to_vec(),
-            Part {
-                snapshot: snapshot.map(<[u8]>::to_vec),
-                updates,
-            },
-        );
+        text.insert_part(births.to_vec(), Part { snapshot: snapshot.map(<[u8]>::to_vec), updates });
     }
     text
 }

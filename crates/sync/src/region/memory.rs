@@ -167,10 +167,7 @@ impl Store for MemoryStore {
 
     fn children(&mut self, parent: &EntityKey) -> Result<Vec<EntityKey>, Error> {
         let rows = self.children.range((parent.clone(), first_key())..);
-        Ok(rows
-            .take_while(|((p, _), ())| p == parent)
-            .map(|((_, c), ())| c.clone())
-            .collect())
+        Ok(rows.take_while(|((p, _), ())| p == parent).map(|((_, c), ())| c.clone()).collect())
     }
 
     fn entities(
@@ -184,10 +181,7 @@ impl Store for MemoryStore {
     }
 
     fn text(&mut self, key: &EntityKey, field: FieldId) -> Result<Text, Error> {
-        Ok(self
-            .texts
-            .get(&(key.clone(), field))
-            .map_or_else(Text::default, |d| whole(d)))
+        Ok(self.texts.get(&(key.clone(), field)).map_or_else(Text::default, |d| whole(d)))
     }
 
     fn add_text(
@@ -201,18 +195,9 @@ impl Store for MemoryStore {
     ) -> Result<(), Error> {
         let name = (key.clone(), field);
         let mut document = self.texts.get(&name).cloned().unwrap_or_default();
-        let part = Arc::make_mut(&mut document)
-            .entry(births.to_vec())
-            .or_default();
-        let fresh = || BlobRow {
-            bytes: blob.into(),
-            positions: Vector::new(),
-        };
-        part.blobs
-            .entry(dot)
-            .or_insert_with(fresh)
-            .positions
-            .advance_to(position);
+        let part = Arc::make_mut(&mut document).entry(births.to_vec()).or_default();
+        let fresh = || BlobRow { bytes: blob.into(), positions: Vector::new() };
+        part.blobs.entry(dot).or_insert_with(fresh).positions.advance_to(position);
         self.texts.insert(name, document);
         Ok(())
     }
@@ -242,10 +227,7 @@ impl Store for MemoryStore {
     fn texts_since(&mut self, key: &EntityKey, cursor: &Vector) -> Result<Vec<TextRow>, Error> {
         let fields = self.texts.range((key.clone(), FieldId(0))..);
         let fields = fields.take_while(|((k, _), _)| k == key);
-        let lacking = fields.map(|((_, f), d)| TextRow {
-            field: *f,
-            text: lacking(d, cursor),
-        });
+        let lacking = fields.map(|((_, f), d)| TextRow { field: *f, text: lacking(d, cursor) });
         Ok(lacking.filter(|row| !row.text.is_empty()).collect())
     }
 
@@ -292,11 +274,7 @@ impl Store for MemoryStore {
     }
 
     fn device(&mut self, device: DeviceId) -> Result<DeviceRecord, Error> {
-        Ok(self
-            .devices
-            .get(&device)
-            .map(|r| r.as_ref().clone())
-            .unwrap_or_default())
+        Ok(self.devices.get(&device).map(|r| r.as_ref().clone()).unwrap_or_default())
     }
 
     fn put_device(&mut self, device: DeviceId, record: &DeviceRecord) -> Result<(), Error> {
@@ -323,12 +301,8 @@ impl Store for MemoryStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, DotRecord)>, Error> {
-        let numbers = self
-            .dots
-            .range(Dot::new(device, from)..=Dot::new(device, u64::MAX));
-        let records = numbers
-            .take(limit)
-            .flat_map(|(d, rs)| rs.iter().map(|r| (d.seq, *r)));
+        let numbers = self.dots.range(Dot::new(device, from)..=Dot::new(device, u64::MAX));
+        let records = numbers.take(limit).flat_map(|(d, rs)| rs.iter().map(|r| (d.seq, *r)));
         Ok(records.collect())
     }
 
@@ -365,13 +339,7 @@ impl Store for MemoryStore {
             return Err(Error::NotNext { head, got: row.seq });
         }
         self.logs.insert((origin, row.seq), Arc::new(row.clone()));
-        self.heads.insert(
-            origin,
-            Head {
-                seq: row.seq,
-                hash: row.hash,
-            },
-        );
+        self.heads.insert(origin, Head { seq: row.seq, hash: row.hash });
         Ok(())
     }
 
@@ -396,10 +364,7 @@ impl Store for MemoryStore {
         if last == 0 {
             self.heads.remove(&origin);
         } else if let Some(row) = self.logs.get(&(origin, last)) {
-            let head = Head {
-                seq: last,
-                hash: row.hash,
-            };
+            let head = Head { seq: last, hash: row.hash };
             self.heads.insert(origin, head);
         }
         Ok(())
@@ -426,11 +391,7 @@ fn whole(document: &Document) -> Text {
 
 /// What a reader at `cursor` lacks.
 fn lacking(document: &Document, cursor: &Vector) -> Text {
-    select(
-        document,
-        |p| !cursor.covers(&p.folded),
-        |b| !cursor.covers(&b.positions),
-    )
+    select(document, |p| !cursor.covers(&p.folded), |b| !cursor.covers(&b.positions))
 }
 
 fn select(
@@ -442,11 +403,7 @@ fn select(
     for (births, row) in document {
         let blobs = row.blobs.iter().filter(|(_, b)| blob(b));
         let part = Part {
-            snapshot: row
-                .snapshot
-                .as_ref()
-                .filter(|_| snapshot(row))
-                .map(|s| s.to_vec()),
+            snapshot: row.snapshot.as_ref().filter(|_| snapshot(row)).map(|s| s.to_vec()),
             updates: blobs.map(|(d, b)| (*d, Blob(b.bytes.to_vec()))).collect(),
         };
         if part != Part::default() {
@@ -462,13 +419,7 @@ fn fold(part: &Part, before: Option<&PartRow>, touch: &Vector) -> PartRow {
     let known = |dot: &Dot| before.and_then(|p| p.blobs.get(dot));
     let row = |(dot, blob): (&Dot, &Blob)| {
         let positions = known(dot).map_or(touch, |b| &b.positions).clone();
-        (
-            *dot,
-            BlobRow {
-                bytes: blob.0.as_slice().into(),
-                positions,
-            },
-        )
+        (*dot, BlobRow { bytes: blob.0.as_slice().into(), positions })
     };
     PartRow {
         snapshot: part.snapshot.as_deref().map(Arc::from),
@@ -495,15 +446,9 @@ mod tests {
         store.put_entity(&key, &Record::default()).unwrap();
         store.begin();
         let scopes = [Scope::from("s")].into();
-        let record = Record {
-            entity: Entity::default(),
-            touch: Vector::new(),
-            scopes,
-        };
+        let record = Record { entity: Entity::default(), touch: Vector::new(), scopes };
         store.put_entity(&key, &record).unwrap();
-        store
-            .put_entity(&EntityKey::new("s", TypeId(1), "b"), &record)
-            .unwrap();
+        store.put_entity(&EntityKey::new("s", TypeId(1), "b"), &record).unwrap();
         store.put_entity(&key, &record).unwrap();
         store.rollback();
         let left: Vec<_> = store.iter_entities().collect();
@@ -521,10 +466,6 @@ mod tests {
     }
 
     fn origin() -> Origin {
-        Origin {
-            region: RegionId(1),
-            incarnation: 1,
-            stream: StreamId(0),
-        }
+        Origin { region: RegionId(1), incarnation: 1, stream: StreamId(0) }
     }
 }

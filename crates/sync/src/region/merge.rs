@@ -16,6 +16,7 @@
 
 use super::Core;
 use super::store::{Record, Store};
+use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent};
 use landfall_model::id::{DeviceId, EntityKey, Scope};
 use landfall_model::op::{Action, Change, Op, Sealed};
@@ -71,7 +72,7 @@ impl Core {
         let lost: BTreeSet<Scope> = self
             .named_scopes(op, &record.entity, &under)
             .into_iter()
-            .filter(|s| !scopes.contains(s))
+            .filter(|s| !scopes.contains(s) && !mutant::active(Mutant::LoserLeaveMissing))
             .collect();
         let before = std::mem::replace(&mut record.scopes, scopes);
         index(store, &op.key, &before, &record, &lost, position, batch)?;
@@ -270,7 +271,8 @@ fn index<S: Store>(
     batch: &mut Batch,
 ) -> Result<(), S::Error> {
     for scope in before.union(&record.scopes).chain(lost) {
-        let stays = before.contains(scope) && record.scopes.contains(scope);
+        let stays = before.contains(scope) && record.scopes.contains(scope)
+            || mutant::active(Mutant::IndexUnderPositionOnly);
         if stays {
             store.touch(scope, key, position.origin, position.seq)?;
         } else {

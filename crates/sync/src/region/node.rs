@@ -18,6 +18,7 @@ pub use super::session::SessionId;
 use super::session::Session;
 use super::store::{Identity, Store};
 use super::{Config, Core};
+use crate::mutant::{self, Mutant};
 use crate::convert::{self, Malformed};
 use crate::wire;
 use landfall_model::id::{DeviceId, RegionId, Scope};
@@ -162,7 +163,10 @@ impl Node {
             config,
         };
         match store.identity()? {
-            Some(known) if same_store && known.region == core.config.region => {
+            Some(known)
+                if (same_store || mutant::active(Mutant::LifeReusedAfterRestore))
+                    && known.region == core.config.region =>
+            {
                 core.incarnation = known.incarnation;
             }
             known => begin_life(&mut core, store, known.map_or(0, |k| k.incarnation), now_ms)?,

@@ -10,6 +10,7 @@ use super::merge::Batch;
 use super::node::Report;
 use super::store::{DotRecord, LogRow, Store};
 use crate::log::{LogHash, Opened};
+use crate::mutant::{self, Mutant};
 use landfall_model::id::DeviceId;
 use landfall_model::op::{Fingerprint, Sealed};
 use landfall_model::vector::{Origin, Position};
@@ -117,7 +118,7 @@ impl Core {
         let records = store.dots(dot)?;
         let same = records.iter().any(|r| r.fingerprint == fingerprint);
         let beside_void = records.iter().all(|r| r.fingerprint == Fingerprint::VOID);
-        let fresh = if !received {
+        let fresh = if !received || mutant::active(Mutant::DuplicateAppliedTwice) {
             true
         } else if same || sealed.op.is_void() {
             false

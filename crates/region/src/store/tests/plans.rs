@@ -4,7 +4,7 @@ use super::super::index::{ABOVE, ALL, NEXT_ORIGIN, WALK};
 use super::{commit, key, open, origin, temporary};
 use landfall_model::vector::Vector;
 use landfall_sync::region::store::Store;
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 
 #[test]
 fn changed_never_scans_or_sorts() {
@@ -37,6 +37,21 @@ fn changed_never_scans_or_sorts() {
             "SEARCH t USING PRIMARY KEY (scope=? AND entity=?)",
         ],
     );
+}
+
+/// SQLite may prepare a statement again for a new value; for some of ours that took most of the time.
+#[test]
+fn a_new_value_does_not_prepare_a_statement_again() {
+    let (_directory, path) = temporary();
+    let mut database = open(&path);
+    commit(&mut database, |d| {
+        let sql = "SELECT n FROM dot WHERE device = ?1 AND seq = ?2 ORDER BY n";
+        let mut statement = d.statement(sql).unwrap();
+        for seq in 0..10 {
+            assert!(statement.query(([7_u8; 16], seq)).unwrap().next().unwrap().is_none());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    });
 }
 
 /// Both ways to find what changed, at the size where one takes over from the other.

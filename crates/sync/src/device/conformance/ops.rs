@@ -11,7 +11,7 @@ use landfall_model::vector::{Position, SeqSet};
 pub(super) fn every_state_of_an_op_comes_back<S: Store>(s: &mut S) {
     let position = Position { origin: origin(u16::MAX, u64::MAX, 3), seq: u64::MAX };
     let rejected = |field| OpState::Rejected {
-        code: "LF4001".to_owned(),
+        code: "a code".to_owned(),
         field,
         detail: "not yours".to_owned(),
     };

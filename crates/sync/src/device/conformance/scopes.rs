@@ -13,7 +13,7 @@ pub(super) fn subscriptions_come_back_whole<S: Store>(s: &mut S) {
         loading: true,
         rows_taken: 12,
         rows_total: 3_000_000_000,
-        denied: Some("LF3001".to_owned()),
+        denied: Some("another code".to_owned()),
     };
     ok(s.put_subscription("b", &full));
     ok(s.put_subscription("a", &Subscription::default()));

@@ -8,11 +8,7 @@ use crate::region::store::{DeviceRecord, Refusal, Store};
 
 pub fn devices_are_kept<S: Store>(s: &mut S) {
     let d = DeviceId::from_number(7);
-    assert_eq!(
-        s.device(d).unwrap(),
-        DeviceRecord::default(),
-        "an unknown device has sent nothing"
-    );
+    assert_eq!(s.device(d).unwrap(), DeviceRecord::default(), "an unknown device has sent nothing");
     let mut record = DeviceRecord {
         received: SeqSet::from_parts(5, [(7, 9), (1 << 40, 1 << 50)]),
         confirmed: SeqSet::up_to(3),
@@ -24,11 +20,7 @@ pub fn devices_are_kept<S: Store>(s: &mut S) {
     record.closed = true;
     record.principal = None;
     s.put_device(d, &record).unwrap();
-    assert_eq!(
-        s.device(d).unwrap(),
-        record,
-        "put replaces all of the record"
-    );
+    assert_eq!(s.device(d).unwrap(), record, "put replaces all of the record");
     let other = s.device(DeviceId::from_number(8)).unwrap();
     assert_eq!(other, DeviceRecord::default());
 }
@@ -44,18 +36,11 @@ pub fn dots_keep_every_fingerprint<S: Store>(s: &mut S) {
     s.add_dot(d, second).unwrap();
     s.add_dot(d, dot_record(9, at(origin(2, 1, 0), 4))).unwrap();
     let both = [first, second];
-    assert_eq!(
-        s.dots(d).unwrap(),
-        both,
-        "in order of arrival, each under its first position"
-    );
+    assert_eq!(s.dots(d).unwrap(), both, "in order of arrival, each under its first position");
     assert!(s.dots(dot(1, 6)).unwrap().is_empty());
     assert!(s.dots(dot(2, 5)).unwrap().is_empty());
     s.remove_dots(d).unwrap();
-    assert!(
-        s.dots(d).unwrap().is_empty(),
-        "all records of the dot are forgotten"
-    );
+    assert!(s.dots(d).unwrap().is_empty(), "all records of the dot are forgotten");
     s.remove_dots(d).unwrap();
     s.add_dot(d, second).unwrap();
     assert_eq!(s.dots(d).unwrap(), [second]);
@@ -70,27 +55,16 @@ pub fn dot_records_come_in_order<S: Store>(s: &mut S) {
     s.add_dot(dot(1, 5), dot_record(2, at(o, 99))).unwrap();
     s.add_dot(dot(2, 3), dot_record(1, at(o, 98))).unwrap();
     let mut numbers = |from: u64, limit: usize| -> Vec<u64> {
-        s.dot_records(device, from, limit)
-            .unwrap()
-            .into_iter()
-            .map(|(n, _)| n)
-            .collect()
+        s.dot_records(device, from, limit).unwrap().into_iter().map(|(n, _)| n).collect()
     };
-    assert_eq!(
-        numbers(0, 99),
-        [2, 5, 5, 9, 300],
-        "one device's, ascending, forks included"
-    );
+    assert_eq!(numbers(0, 99), [2, 5, 5, 9, 300], "one device's, ascending, forks included");
     assert_eq!(numbers(5, 99), [5, 5, 9, 300], "`from` is included");
     assert_eq!(numbers(0, 2), [2, 5, 5], "the limit counts numbers");
     assert_eq!(numbers(6, 1), [9]);
     assert_eq!(numbers(301, 9), [0; 0]);
     assert_eq!(numbers(0, 0), [0; 0]);
     let at_5 = s.dot_records(device, 5, 1).unwrap();
-    assert_eq!(
-        at_5,
-        [(5, dot_record(1, at(o, 5))), (5, dot_record(2, at(o, 99)))]
-    );
+    assert_eq!(at_5, [(5, dot_record(1, at(o, 5))), (5, dot_record(2, at(o, 99)))]);
 }
 
 pub fn refusals_are_kept_until_removed<S: Store>(s: &mut S) {
@@ -106,11 +80,7 @@ pub fn refusals_are_kept_until_removed<S: Store>(s: &mut S) {
     assert_eq!(s.refusal(d).unwrap().as_ref(), Some(&refusal));
     refusal.field = None;
     s.put_refusal(d, &refusal).unwrap();
-    assert_eq!(
-        s.refusal(d).unwrap().as_ref(),
-        Some(&refusal),
-        "put replaces"
-    );
+    assert_eq!(s.refusal(d).unwrap().as_ref(), Some(&refusal), "put replaces");
     assert_eq!(s.refusal(dot(1, 2)).unwrap(), None);
     s.remove_refusal(dot(1, 2)).unwrap();
     s.remove_refusal(d).unwrap();

@@ -9,33 +9,17 @@ pub fn entities_are_kept_whole<S: Store>(s: &mut S) {
     let k = key("home/a", 1, "x");
     assert_eq!(s.entity(&k).unwrap(), None);
     s.put_entity(&k, &Record::default()).unwrap();
-    assert_eq!(
-        s.entity(&k).unwrap(),
-        Some(Record::default()),
-        "empty is not absent"
-    );
+    assert_eq!(s.entity(&k).unwrap(), Some(Record::default()), "empty is not absent");
     for n in 1..4 {
         let r = record(n, &["home/a", "driver/7"]);
         s.put_entity(&k, &r).unwrap();
-        assert_eq!(
-            s.entity(&k).unwrap(),
-            Some(r),
-            "put replaces all of the record"
-        );
+        assert_eq!(s.entity(&k).unwrap(), Some(r), "put replaces all of the record");
     }
     let fewer = record(9, &["home/a"]);
     s.put_entity(&k, &fewer).unwrap();
     assert_eq!(s.entity(&k).unwrap(), Some(fewer), "left scopes are gone");
-    assert_eq!(
-        s.entity(&key("home/a", 2, "x")).unwrap(),
-        None,
-        "types are apart"
-    );
-    assert_eq!(
-        s.entity(&key("home/b", 1, "x")).unwrap(),
-        None,
-        "homes are apart"
-    );
+    assert_eq!(s.entity(&key("home/a", 2, "x")).unwrap(), None, "types are apart");
+    assert_eq!(s.entity(&key("home/b", 1, "x")).unwrap(), None, "homes are apart");
 }
 
 pub fn entities_come_in_key_order<S: Store>(s: &mut S) {
@@ -44,20 +28,15 @@ pub fn entities_come_in_key_order<S: Store>(s: &mut S) {
         s.put_entity(k, &record(n as u64 + 1, &[&k.home])).unwrap();
     }
     // Named, but never arrived: these are no entities.
-    s.put_child(&key("a", 3, "parent"), &key("a", 3, "child"))
-        .unwrap();
-    s.touch("a", &key("a", 3, "touched"), origin(1, 1, 0), 1)
-        .unwrap();
+    s.put_child(&key("a", 3, "parent"), &key("a", 3, "child")).unwrap();
+    s.touch("a", &key("a", 3, "touched"), origin(1, 1, 0), 1).unwrap();
     let all = s.entities(None, usize::MAX).unwrap();
     let expected: Vec<_> = keys
         .iter()
         .enumerate()
         .map(|(n, k)| (k.clone(), record(n as u64 + 1, &[&k.home])))
         .collect();
-    assert_eq!(
-        all, expected,
-        "all entities, by home, type and id, bytewise"
-    );
+    assert_eq!(all, expected, "all entities, by home, type and id, bytewise");
     let mut paged = Vec::new();
     loop {
         let after = paged.last().cloned();
@@ -80,25 +59,11 @@ pub fn children_are_listed_once<S: Store>(s: &mut S) {
     for id in ["c", "a", "b", "a", "c"] {
         s.put_child(&parent, &key("h", 2, id)).unwrap();
     }
-    s.put_child(&key("h", 1, "q"), &key("h", 2, "other"))
-        .unwrap();
-    s.put_child(&key("h", 2, "a"), &key("h", 3, "grandchild"))
-        .unwrap();
+    s.put_child(&key("h", 1, "q"), &key("h", 2, "other")).unwrap();
+    s.put_child(&key("h", 2, "a"), &key("h", 3, "grandchild")).unwrap();
     let children: Vec<EntityKey> = ["a", "b", "c"].map(|id| key("h", 2, id)).into();
-    assert_eq!(
-        s.children(&parent).unwrap(),
-        children,
-        "once each, ascending"
-    );
-    assert_eq!(
-        s.entity(&parent).unwrap(),
-        None,
-        "naming a parent does not make it arrive"
-    );
+    assert_eq!(s.children(&parent).unwrap(), children, "once each, ascending");
+    assert_eq!(s.entity(&parent).unwrap(), None, "naming a parent does not make it arrive");
     s.put_entity(&parent, &record(1, &["h"])).unwrap();
-    assert_eq!(
-        s.children(&parent).unwrap(),
-        children,
-        "nor does its arrival matter"
-    );
+    assert_eq!(s.children(&parent).unwrap(), children, "nor does its arrival matter");
 }

@@ -12,10 +12,7 @@ pub struct Table<K, V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self {
-            rows: BTreeMap::new(),
-            journal: None,
-        }
+        Self { rows: BTreeMap::new(), journal: None }
     }
 }
 

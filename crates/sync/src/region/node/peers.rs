@@ -3,6 +3,7 @@
 
 use super::{Handled, LinkId, Node, Stop, Turn, begin_life, wire_error};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::region::Core;
 use crate::region::node::{Output, Report};
 use crate::region::replicate::Block;
@@ -95,7 +96,8 @@ impl Node {
         };
         let (me, life) = (self.core.config.region, self.core.incarnation);
         let ours = |o: Origin| o.region == me && o.incarnation == life;
-        if vector.iter().any(|(o, s)| ours(o) && s > self.core.vector.get(o)) {
+        let above = vector.iter().any(|(o, s)| ours(o) && s > self.core.vector.get(o));
+        if above && !mutant::active(Mutant::LifeReusedAfterRestore) {
             begin_life(&mut self.core, store, life, turn.now_ms)?;
             turn.out.wrote = true;
         }

@@ -1,0 +1,24 @@
+//! `landfall sim`.
+
+use crate::binary::{json, landfall, stdout};
+
+#[test]
+fn a_run_ends_with_its_count() {
+    let output = landfall(&["sim", "--seeds", "3"]);
+    let text = stdout(&output);
+    assert_eq!(text.lines().last(), Some("3 passed, 0 failed"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn an_unknown_mutant_is_named() {
+    let output = landfall(&["sim", "--mutant", "nonsense"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("\"nonsense\""));
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn json_says_the_same() {
+    let report = json(&["sim", "--seeds", "2", "--json"]);
+    assert_eq!((&report["passed"], &report["failed"]), (&2.into(), &0.into()));
+}

@@ -1,0 +1,249 @@
+//! The file, the state machine on it, and the session, as the lock guards them.
+//!
+//! [`Core::run`] is one transaction, [`Core::send`] what comes behind its commit. Whatever fails in
+//! between drops the node's memory and the session.
+
+use crate::error::{Error, OpenError, code};
+use crate::options::Options;
+use crate::store::{self, Database, Transaction};
+use crate::transaction::{Intent, NamedEdit};
+use landfall_model::id::{EntityKey, Scope, TypeId};
+use landfall_sync::device::node::{
+    Close, Edit, Event as NodeEvent, Node, Output, Problem, RefusedEdit, WriteError,
+};
+use landfall_sync::device::store::{Store, Subscription};
+use landfall_sync::wire::DeviceFrame;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Own ops read at a time.
+const OPS_PER_READ: usize = 1_000;
+
+/// Rows shown anew in one transaction.
+const ROWS_PER_TRANSACTION: usize = 1_000;
+
+/// What the lock guards: the file, the node on it, and the session that it has.
+pub(super) struct Core {
+    pub database: Database,
+    /// `None` after the file failed, until it is read again.
+    pub node: Option<Node>,
+    pub session: Option<Session>,
+}
+
+/// A session, seen from the file's side.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub outgoing: mpsc::UnboundedSender<DeviceFrame>,
+    pub ready: bool,
+    pub drain: bool,
+    /// Another process changed what is subscribed; a session says so only at its beginning.
+    pub anew: bool,
+    pub over: Option<Close>,
+    /// Scopes subscribed when it began, or since.
+    pub subscribed: BTreeSet<Scope>,
+    /// Scopes whose pass has come to its end in this session.
+    pub complete: BTreeSet<Scope>,
+}
+
+/// Why a transaction was not made.
+pub(super) enum Fault {
+    /// The file failed: what the node knows may be wrong.
+    Store(store::Error),
+    /// Refused before anything was written.
+    Refused(Error),
+}
+
+impl From<store::Error> for Fault {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<WriteError<store::Error>> for Fault {
+    fn from(error: WriteError<store::Error>) -> Self {
+        match error {
+            WriteError::Store(error) => Self::Store(error),
+            WriteError::Refused(refused) => Self::Refused(refused.into()),
+        }
+    }
+}
+
+impl Core {
+    /// The node, read from the file where it was dropped.
+    pub fn node(&mut self, options: &Options) -> Result<&mut Node, store::Error> {
+        if self.node.is_none() {
+            let principal: Arc<str> = options.account.subject.as_str().into();
+            let (schema, random) = (options.schema.clone(), options.random.clone());
+            let now = options.clock.now_ms();
+            let open = |t: &mut Transaction<'_>| {
+                Node::open(t, schema, principal, &mut || random.next(), now)
+            };
+            self.node = Some(self.database.transact(false, open)?);
+        }
+        Ok(self.node.as_mut().expect("just opened"))
+    }
+
+    /// Show the rows anew whose types look otherwise under this schema.
+    pub fn show_stale(&mut self, options: &Options) -> Result<(), store::Error> {
+        let stale = self.database.transact(false, |t| t.stale_types())?;
+        if stale.is_empty() {
+            return Ok(());
+        }
+        self.node(options)?;
+        let node = self.node.as_mut().expect("just opened");
+        let mut after: Option<EntityKey> = None;
+        loop {
+            let page = self.database.transact(false, |t| {
+                let page = t.bases(after.as_ref(), ROWS_PER_TRANSACTION)?;
+                show_page(node, t, page.iter().map(|(key, _)| key), &stale)?;
+                Ok::<_, store::Error>(page)
+            })?;
+            match page.into_iter().last() {
+                Some((key, _)) => after = Some(key),
+                None => break,
+            }
+        }
+        self.database.transact(false, |t| {
+            let mut after = 0;
+            loop {
+                let page = t.ops(after, OPS_PER_READ)?;
+                show_page(node, t, page.iter().map(|op| &op.sealed.op.key), &stale)?;
+                let Some(last) = page.last() else { break };
+                after = last.order;
+            }
+            stale.iter().try_for_each(|kind| t.mark_shown(*kind))
+        })
+    }
+
+    pub fn forget(&mut self) {
+        self.node = None;
+        self.session = None;
+    }
+
+    pub fn run<T>(
+        &mut self,
+        options: &Options,
+        work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
+    ) -> Result<(T, Output), Error> {
+        self.node(options)?;
+        let node = self.node.as_mut().expect("just opened");
+        let now = options.clock.now_ms();
+        let mut begun = false;
+        let done = self.database.transact(false, |t| {
+            begun = true;
+            work(node, t, now)
+        });
+        match done {
+            Ok(done) => Ok(done),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Store(error)) => {
+                // A transaction that never began, because the file was busy, changed nothing.
+                if begun {
+                    self.forget();
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Send what the committed call asks to be sent; on disk first, if it must be.
+    pub fn send(&mut self, output: Output) -> Result<Vec<NodeEvent>, Error> {
+        if output.durable
+            && !output.frames.is_empty()
+            && let Err(error) = self.database.transact(true, |_| Ok::<(), store::Error>(()))
+        {
+            self.forget();
+            return Err(error.into());
+        }
+        let Some(session) = &mut self.session else { return Ok(output.events) };
+        for frame in output.frames {
+            // A connection that is gone is noticed by the engine.
+            let _ = session.outgoing.send(frame);
+        }
+        for event in &output.events {
+            match event {
+                NodeEvent::Online { .. } => session.ready = true,
+                NodeEvent::Drain { .. } => session.drain = true,
+                NodeEvent::Progress { scope, complete: true, .. } => {
+                    session.complete.insert(scope.clone());
+                }
+                _ => {}
+            }
+        }
+        if output.close.is_some() {
+            session.over = output.close;
+        }
+        Ok(output.events)
+    }
+
+    /// Nothing in the outbox, and every scope heard to its end in this session.
+    pub fn is_settled(&mut self) -> Result<bool, Error> {
+        let Some(session) = self.session.as_ref().filter(|s| s.ready) else { return Ok(false) };
+        let complete = &session.complete;
+        Ok(self.database.transact(false, |t| {
+            let waiting = !t.outbox(0, 1)?.is_empty();
+            let subs = t.subscriptions()?;
+            let done = |(scope, sub): &(Scope, Subscription)| {
+                sub.denied.is_some() || (!sub.loading && complete.contains(scope))
+            };
+            Ok::<bool, store::Error>(!waiting && subs.iter().all(done))
+        })?)
+    }
+}
+
+/// A file belongs to the account that made it: another's ops would be pushed under a wrong name.
+pub(super) fn check_account(database: &mut Database, options: &Options) -> Result<(), OpenError> {
+    let account = format!("{}\0{}", options.account.tenant, options.account.subject);
+    let ours = database.transact(false, |t| match t.fact("account")? {
+        Some(known) => Ok(known == account.as_bytes()),
+        None => t.put_fact("account", account.as_bytes()).map(|()| true),
+    })?;
+    if ours {
+        return Ok(());
+    }
+    let message = "The file belongs to another account. Give every account a file of its own.";
+    Err(Error::new(code::OTHER_ACCOUNT, message).into())
+}
+
+fn show_page<'k>(
+    node: &mut Node,
+    t: &mut Transaction<'_>,
+    keys: impl Iterator<Item = &'k EntityKey>,
+    stale: &[TypeId],
+) -> Result<(), store::Error> {
+    for key in keys.filter(|key| stale.contains(&key.kind)) {
+        let view = node.view(t, key)?;
+        t.show(key, view.as_ref())?;
+    }
+    Ok(())
+}
+
+pub(super) fn resolve(
+    node: &mut Node,
+    t: &mut Transaction<'_>,
+    at: usize,
+    edit: NamedEdit,
+) -> Result<Edit, Fault> {
+    let NamedEdit { intent, kind, id, home, fields } = edit;
+    if intent == Intent::Upsert {
+        return Ok(Edit::Upsert { kind, id, fields });
+    }
+    let mut there = Vec::new();
+    for key in t.find(kind, &id)? {
+        let meant = home.as_ref().is_none_or(|h| **h == *key.home);
+        if meant && node.view(t, &key)?.is_some() {
+            there.push(key);
+        }
+    }
+    let refuse = |problem| RefusedEdit { edit: at, field: None, problem };
+    let key = match there.len() {
+        0 => return Err(Fault::Refused(refuse(Problem::NoEntity).into())),
+        1 => there.remove(0),
+        _ => return Err(Fault::Refused(refuse(Problem::Ambiguous).into())),
+    };
+    Ok(match intent {
+        Intent::Delete => Edit::Delete { key },
+        _ => Edit::Update { key, fields },
+    })
+}
