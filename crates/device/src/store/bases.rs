@@ -26,7 +26,7 @@ pub(super) fn put(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(),
         rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
     }
     let names: Vec<&str> = base.holds.iter().map(AsRef::as_ref).collect();
-    let (holds, touch) = (rows::pack(&names), rows::pack(&base.touch));
+    let (holds, touch) = (rows::pack(&names), rows::pack(&(&base.touch, &base.joined)));
     let state = rows::pack(&base.entity);
     let sql = "INSERT INTO _lf_base (home, kind, id, holds, touch, state)
         VALUES (?, ?, ?, ?, ?, ?)
@@ -157,9 +157,11 @@ pub(super) fn children(conn: &Connection, parent: &EntityKey) -> Result<Vec<Enti
 }
 
 fn base_at(row: &Row<'_>, at: usize) -> Result<Base, Error> {
+    let (touch, joined) = rows::packed_at(row, at + 1)?;
     Ok(Base {
         holds: holds_at(row, at)?,
-        touch: rows::packed_at(row, at + 1)?,
+        touch,
+        joined,
         entity: rows::packed_at(row, at + 2)?,
     })
 }

@@ -3,6 +3,7 @@
 use super::Accepted;
 use crate::world::World;
 use landfall_model::id::{DeviceId, Dot, Scope};
+use landfall_model::op::Fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn check(world: &mut World, accepted: &Accepted) {
@@ -21,7 +22,7 @@ pub fn check(world: &mut World, accepted: &Accepted) {
         let part = (first.dot.device, first.tx.first, first.key.home.clone());
         let here: BTreeSet<u64> = ops.iter().map(|o| o.dot.seq).collect();
         let whole = parts.get(&part).is_none_or(|all| all.is_subset(&here));
-        if !whole && !forked(&part, &parts[&part], accepted) {
+        if !whole && !forked(world, &part, &parts[&part]) {
             torn = Some(format!("{origin:?}@{seq} holds {here:?} of {part:?}: {:?}", parts[&part]));
         }
     }
@@ -30,6 +31,13 @@ pub fn check(world: &mut World, accepted: &Accepted) {
     }
 }
 
-fn forked(part: &(DeviceId, u64, Scope), seqs: &BTreeSet<u64>, accepted: &Accepted) -> bool {
-    seqs.iter().any(|s| accepted.under(Dot::new(part.0, *s)).count() > 1)
+/// A number that was used twice: its transactions cannot be told apart by it.
+fn forked(world: &World, part: &(DeviceId, u64, Scope), seqs: &BTreeSet<u64>) -> bool {
+    let pushed = |seq: &u64| {
+        let dot = Dot::new(part.0, *seq);
+        let ops =
+            world.oracle.pushed.iter().filter(|((d, f), _)| *d == dot && *f != Fingerprint::VOID);
+        ops.count()
+    };
+    seqs.iter().any(|s| pushed(s) > 1)
 }

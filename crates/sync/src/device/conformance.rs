@@ -145,7 +145,8 @@ fn vector(n: u64) -> Vector {
 fn base(title: &str, seq: u64, holds: &[&str]) -> Base {
     let mut entity = Entity::default();
     entity.apply(&op(1, seq, title).op);
-    Base { entity, touch: vector(seq), holds: holds.iter().map(|s| (*s).into()).collect() }
+    let joined = vector(seq + 1);
+    Base { entity, touch: vector(seq), joined, holds: holds.iter().map(|s| (*s).into()).collect() }
 }
 
 fn text(seq: u64) -> Text {

@@ -67,7 +67,7 @@ impl<S: Store> Call<'_, S> {
             let Some((key, _)) = rows.last() else { return Ok(()) };
             after = Some(key.clone());
             for (key, mut base) in rows {
-                if clip_all(&mut base.touch, cuts) {
+                if clip_all(&mut base.touch, cuts) | clip_all(&mut base.joined, cuts) {
                     self.store.put_base(&key, &base)?;
                     self.reader.forget(&key);
                     for scope in &base.holds {

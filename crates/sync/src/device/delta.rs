@@ -131,8 +131,6 @@ impl<S: Store> Call<'_, S> {
             self.forget_subscribed();
         }
         let rows = &parsed.rows;
-        eprintln!("DBG   {} covering {} pass {} cursor {:?} rec {:?}", from.scope, match &parsed.place { Where::Chunk{covering,done,start,..} => format!("chunk {covering} {done} {start:?}"), Where::Live{advance} => format!("live {advance:?}"), _ => "refetched".into() }, sub.pass.is_some(), sub.cursor, from.received);
-        for row in rows { eprintln!("DBG     {:?} left {} touch {:?}", row.key, row.left, row.touch); }
         match parsed.place {
             Where::Chunk { start, done, last, covering, rows: count } => {
                 let covering = covering || mutant::active(Mutant::CursorFromNonCovering);
@@ -248,7 +246,7 @@ impl<S: Store> Call<'_, S> {
         let mut keys = Vec::new();
         for key in self.store.refetches(&scope, REFETCH_KEYS)? {
             let base = self.store.base(&key)?;
-            if anyway || base.is_none_or(|b| held.covers(&b.touch)) {
+            if anyway || base.is_none_or(|b| held.covers(&b.known())) {
                 keys.push(convert::wire_key(&key));
             }
         }

@@ -49,6 +49,11 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// A row with this touch vector has all of `known` in it.
+    pub fn covers(&self, touch: &Vector, known: &Vector) -> bool {
+        touch.covers(known) || self.refetched.as_ref().is_some_and(|at| at.covers(known))
+    }
+
     pub fn has(&self, dot: Dot) -> bool {
         self.received.get(&dot.device).is_some_and(|r| r.contains(dot.seq))
     }
@@ -64,11 +69,14 @@ impl<S: Store> Call<'_, S> {
         let (before, stood) = self.reader.read(self.store, key)?;
         let before = before.clone();
         let mut base = before.base.clone().unwrap_or_default();
-        let covers = row.touch.covers(&base.touch)
-            || from.refetched.as_ref().is_some_and(|at| at.covers(&base.touch));
+        let covers = from.covers(&row.touch, &base.touch);
+        let all = covers && from.covers(&row.touch, &base.joined);
         let mut landed = Vec::new();
         if covers {
-            landed = self.replace(&mut base, row, &before, from)?;
+            landed = self.replace(&mut base, row, &before, from, all)?;
+            if !all {
+                self.store.add_refetch(&from.scope, key)?;
+            }
         } else if base.touch.covers(&row.touch) {
             // Nothing new, unless the scope shows columns that no other did. Its counters are older
             // than the rest: they come with a row that covers it.
@@ -78,6 +86,7 @@ impl<S: Store> Call<'_, S> {
             }
         } else {
             base.entity.join(&row.entity);
+            base.joined.join(&row.touch);
             if mutant::active(Mutant::CounterWithoutCoverage) {
                 base.entity.install_counters(&row.entity, |f| row.shows(f));
             }
@@ -87,7 +96,7 @@ impl<S: Store> Call<'_, S> {
             self.store.add_refetch(&from.scope, key)?;
         }
         base.holds.insert(from.scope.clone());
-        self.install_texts(row, &base, &landed, from.refetched.is_some() && covers)?;
+        self.install_texts(row, &base, &landed, from.refetched.is_some() && all)?;
         self.observe(base.entity.highest_hlc());
         if let Some(parent) = base.entity.parent() {
             let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
@@ -96,17 +105,19 @@ impl<S: Store> Call<'_, S> {
         self.store.put_base(key, &base)?;
         self.reader.forget(key);
         self.after_install(key, &before, &stood, &base, landed)?;
-        Ok(covers)
+        Ok(all)
     }
 
-    /// Put the columns that the row shows in place of what was there. Returns the own ops whose
-    /// effect is in the base row now.
+    /// Put the columns that the row shows in place of what was there; where something was joined
+    /// that the row does not have (`all` is false), only its counters, and join the rest. Returns
+    /// the own ops whose effect is in the base row now.
     fn replace(
         &mut self,
         base: &mut Base,
         row: &Row,
         before: &Merged,
         from: &Snapshot,
+        all: bool,
     ) -> Result<Vec<OwnOp>, S::Error> {
         let elsewhere = match row.shown {
             None => BTreeSet::new(),
@@ -116,11 +127,17 @@ impl<S: Store> Call<'_, S> {
         let kept = |f: FieldId| {
             !row.shows(f) && elsewhere.iter().any(|s| shows(&schema, &row.key, s, f))
         };
-        let mut entity = row.entity.clone();
-        if !elsewhere.is_empty() {
-            entity.adopt(&base.entity, kept);
+        if all {
+            let mut entity = row.entity.clone();
+            if !elsewhere.is_empty() {
+                entity.adopt(&base.entity, kept);
+            }
+            base.entity = entity;
+            base.joined = Vector::new();
+        } else {
+            base.entity.join(&row.entity);
+            base.entity.install_counters(&row.entity, |f| row.shows(f));
         }
-        base.entity = entity;
         base.touch = row.touch.clone();
         let mut landed = Vec::new();
         for own in &before.ops {

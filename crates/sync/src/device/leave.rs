@@ -40,9 +40,7 @@ impl<S: Store> Call<'_, S> {
             self.leave_children(key, from, 0)?;
             return Ok(true);
         };
-        let covers = touch.covers(&base.touch)
-            || from.refetched.as_ref().is_some_and(|at| at.covers(&base.touch));
-        if !covers {
+        if !from.covers(touch, &base.known()) {
             if base.holds.contains(&from.scope) {
                 self.store.add_refetch(&from.scope, key)?;
             }
@@ -73,7 +71,7 @@ impl<S: Store> Call<'_, S> {
         for child in self.store.children(parent)? {
             let base = self.store.base(&child)?;
             if let Some(base) = base.filter(|b| b.holds.contains(&from.scope)) {
-                let touch = base.touch.clone();
+                let touch = base.known();
                 self.show_lost(&child, from)?;
                 if self.let_go(&child, base, &from.scope, Unsent::End)? {
                     self.store.add_removed(&from.scope, &child, &touch)?;

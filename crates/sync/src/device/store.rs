@@ -44,9 +44,21 @@ pub struct Meta {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Base {
     pub entity: Entity,
+    /// All of the entity is as of this, and its counters are no further.
     pub touch: Vector,
+    /// Rows that were joined without covering `touch`: all but the counters has them in it, too.
+    pub joined: Vector,
     /// Scopes that hold the row on this device; gone with the last one.
     pub holds: BTreeSet<Scope>,
+}
+
+impl Base {
+    /// Everything that is in the row somewhere.
+    pub fn known(&self) -> Vector {
+        let mut known = self.touch.clone();
+        known.join(&self.joined);
+        known
+    }
 }
 
 /// Where an own op stands.

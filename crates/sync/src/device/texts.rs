@@ -165,7 +165,7 @@ impl<S: Store> Call<'_, S> {
         merged: &Merged,
     ) -> Result<Version, S::Error> {
         let Some(base) = &merged.base else { return Ok(Version::default()) };
-        if !self.node.safe.covers(&base.touch) {
+        if !self.node.safe.covers(&base.known()) {
             return Ok(Version::default());
         }
         Ok(part_version(&self.store.base_text(key, field)?, births))

@@ -287,6 +287,10 @@ fn begin_life<S: Store>(
 ) -> Result<(), S::Error> {
     let region = core.config.region;
     let known = core.lives.iter().filter(|(r, _)| *r == region).map(|(_, i)| *i).max();
+    if above > 0 {
+        // It may be that nothing here or at a peer tells of it, only a device's cursor.
+        core.lives.insert((region, above));
+    }
     core.incarnation = (now_ms.max(1) as u64).max(above + 1).max(known.unwrap_or(0) + 1);
     store.set_identity(Identity { region, incarnation: core.incarnation })?;
     core.reports.push(Report::LifeBegan { region, incarnation: core.incarnation });

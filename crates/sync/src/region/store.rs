@@ -126,7 +126,8 @@ pub trait Store {
         blob: &[u8],
         position: Position,
     ) -> Result<(), Self::Error>;
-    /// Replace the document by a folded one that covers `touch`.
+    /// Replace the document by a folded one that covers `touch`. Blobs that it still has keep
+    /// their positions; one of which none is known counts as come with `touch`.
     fn put_text(
         &mut self,
         key: &EntityKey,
@@ -136,13 +137,17 @@ pub trait Store {
     ) -> Result<(), Self::Error>;
     /// For each text field of the entity, what a reader at `cursor` lacks: the blobs with a
     /// position above the cursor, and the snapshots unless the cursor covers the vector that they
-    /// were folded at. Sending more than is lacking is allowed; less is not.
-    fn texts_since(&mut self, key: &EntityKey, cursor: &Vector)
-    -> Result<Vec<TextRow>, Self::Error>;
+    /// were folded at. Sending more than is lacking is allowed; less is not. Fields ascend, and one
+    /// that lacks nothing is left out.
+    fn texts_since(
+        &mut self,
+        key: &EntityKey,
+        cursor: &Vector,
+    ) -> Result<Vec<TextRow>, Self::Error>;
 
     // ---- the change index ----
 
-    /// The (scope, entity) entry covers `origin` up to `seq` at least.
+    /// The (scope, entity) entry covers `origin` up to `seq` at least. Never goes back.
     fn touch(
         &mut self,
         scope: &str,
@@ -169,8 +174,10 @@ pub trait Store {
     /// All ops recorded under a dot: one, or several where a device id was forked. In order of
     /// arrival.
     fn dots(&mut self, dot: Dot) -> Result<Vec<DotRecord>, Self::Error>;
+    /// A fingerprint that is already recorded under the dot keeps its record.
     fn add_dot(&mut self, dot: Dot, record: DotRecord) -> Result<(), Self::Error>;
-    /// Numbers of a device that have a dot record, ascending, from `from` on, at most `limit`.
+    /// Numbers of a device that have a dot record, ascending, from `from` on, at most `limit`
+    /// numbers, each with all of its records.
     fn dot_records(
         &mut self,
         device: DeviceId,
@@ -185,10 +192,12 @@ pub trait Store {
 
     // ---- logs ----
 
-    /// Heads of all logs that this region holds, its own and its peers'.
+    /// Heads of all logs that this region holds, its own and its peers', by origin. An empty log
+    /// has none.
     fn heads(&mut self) -> Result<Vec<(Origin, Head)>, Self::Error>;
     fn head(&mut self, origin: Origin) -> Result<Head, Self::Error>;
-    /// Append the entry after the head. Implementations refuse a number that is not head + 1.
+    /// Append the entry after the head. Implementations refuse a number that is not head + 1, and
+    /// the transaction can go on.
     fn append(&mut self, origin: Origin, row: &LogRow) -> Result<(), Self::Error>;
     /// Entries after `after`, ascending, until `max_bytes` are exceeded; at least one if any.
     fn log(
@@ -199,6 +208,7 @@ pub trait Store {
     ) -> Result<Vec<LogRow>, Self::Error>;
     /// Drop entries above `last` and set the head there, as a cut demands.
     fn truncate(&mut self, origin: Origin, last: u64) -> Result<(), Self::Error>;
+    /// By origin; one for each log, the one noted last.
     fn cuts(&mut self) -> Result<Vec<(Origin, u64)>, Self::Error>;
     fn put_cut(&mut self, origin: Origin, last: u64) -> Result<(), Self::Error>;
 }
