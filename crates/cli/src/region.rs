@@ -105,12 +105,8 @@ fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
         Some(dir) => base.join(dir),
         None => data_dir.parent().unwrap_or(base).join("marker"),
     };
-    let peer = |p: Peer| PeerConfig {
-        region: RegionId(p.region),
-        name: p.name,
-        url: p.url,
-        delay_ms: 0,
-    };
+    let peer =
+        |p: Peer| PeerConfig { region: RegionId(p.region), name: p.name, url: p.url, delay_ms: 0 };
     Ok(ServerConfig {
         region: RegionId(file.region),
         name: file.name,

@@ -69,8 +69,7 @@ async fn run_retail(args: Retail) -> anyhow::Result<Exit> {
     let lines = csv::read(&args.file)?;
     let place = Place::new(args.dir.as_deref())?;
     let options = world(&place, SHOP, args.regions)?;
-    let report =
-        retail::run(&lines, options, args.devices.into(), args.faults, args.json).await?;
+    let report = retail::run(&lines, options, args.devices.into(), args.faults, args.json).await?;
     let ok = report.converged;
     print(&report, args.json)?;
     Ok(Exit::yes(ok))

@@ -32,7 +32,8 @@ pub(crate) fn run(Command::Check(args): Command) -> anyhow::Result<Exit> {
         terminal::say(render::json(&path, &source, diagnostics));
     } else if let Ok(schema) = &compiled {
         let (types, local): (Vec<_>, Vec<_>) = schema.types.values().partition(|t| !t.local);
-        let locals = if local.is_empty() { String::new() } else { format!(", {} local", local.len()) };
+        let locals =
+            if local.is_empty() { String::new() } else { format!(", {} local", local.len()) };
         terminal::say(format!("{path}: {} entity types{locals}, no errors", types.len()));
     } else {
         terminal::say(render::text(&path, &source, diagnostics, terminal::stdout_colour()));

@@ -73,7 +73,10 @@ impl TextEditor {
         if now == self.written {
             return Ok(None);
         }
-        let update = self.document.changes_since(&self.written).map_err(|_| Error::problem(Problem::UnreadableText))?;
+        let update = self
+            .document
+            .changes_since(&self.written)
+            .map_err(|_| Error::problem(Problem::UnreadableText))?;
         let fields = vec![(self.field, FieldEdit::Merge(update))];
         let receipt = self.client.write(&[Edit::Update { key: self.key.clone(), fields }])?;
         self.written = now;
@@ -82,7 +85,12 @@ impl TextEditor {
 
     /// Take in everything that the device has.
     pub fn pull(&mut self) -> Result<(), Error> {
-        let update = self.client.inner.text_changes(&self.key, self.field, &self.document.version(), None)?;
+        let update = self.client.inner.text_changes(
+            &self.key,
+            self.field,
+            &self.document.version(),
+            None,
+        )?;
         self.take_in(&update.unwrap_or_default())
     }
 
@@ -99,7 +107,7 @@ impl TextEditor {
                 None if started.elapsed() > within => {
                     let message = "The device did not get that version of the text in time.";
                     return Err(Error::new(code::TEXT_NOT_HERE, message));
-                },
+                }
                 None => std::thread::sleep(LOOK_EVERY),
             }
         }

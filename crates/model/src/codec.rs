@@ -78,8 +78,7 @@ fn header(bytes: &[u8], at: usize) -> Option<(u8, u64, usize)> {
         _ => return None,
     };
     let end = at + 1 + width;
-    let argument =
-        bytes.get(at + 1..end)?.iter().fold(0u64, |n, &b| (n << 8) | u64::from(b));
+    let argument = bytes.get(at + 1..end)?.iter().fold(0u64, |n, &b| (n << 8) | u64::from(b));
     Some((major, argument, end))
 }
 

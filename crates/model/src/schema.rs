@@ -110,7 +110,7 @@ impl ScopeTemplate {
             match part {
                 ScopePart::Text(t) => out.push_str(t),
                 ScopePart::Field(f) => match value(*f)? {
-                    Value::Text(s) if !s.is_empty() => out.push_str(s),
+                    Value::Text(s) if !s.is_empty() => push_escaped(&mut out, s),
                     Value::Int(i) => out.push_str(&i.to_string()),
                     _ => return None,
                 },
@@ -141,6 +141,18 @@ impl ScopeTemplate {
             ScopePart::Field(f) => Some(*f),
             ScopePart::Text(_) => None,
         })
+    }
+}
+
+/// A value must not reach into another scope: `/` separates a scope's words and nothing else.
+fn push_escaped(out: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '%' => out.push_str("%25"),
+            '/' => out.push_str("%2F"),
+            '*' => out.push_str("%2A"),
+            c => out.push(c),
+        }
     }
 }
 

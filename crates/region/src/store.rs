@@ -179,6 +179,10 @@ impl Store for Database {
         self.read_log(origin, after, max_bytes)
     }
 
+    fn clip_index(&mut self, origin: Origin, last: u64) -> Result<(), Error> {
+        self.clip_touches(origin, last)
+    }
+
     fn truncate(&mut self, origin: Origin, last: u64) -> Result<(), Error> {
         self.cut_log(origin, last)
     }

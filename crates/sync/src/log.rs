@@ -61,7 +61,8 @@ impl Opened {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match codec::from_bytes(bytes)? {
             Entry::Ops { payloads, fork } => {
-                let ops = payloads.iter().map(|p| Sealed::decode(&p.0)).collect::<Result<_, _>>()?;
+                let ops =
+                    payloads.iter().map(|p| Sealed::decode(&p.0)).collect::<Result<_, _>>()?;
                 Ok(Self::Ops { ops, fork })
             }
             Entry::Cut { origin, last } => Ok(Self::Cut { origin, last }),

@@ -103,7 +103,9 @@ impl Mutant {
                 "a rolled-back file goes on numbering where it was put back to"
             }
             Self::SentOpCoalesced => "an op that was sent is still rewritten",
-            Self::HalfTransaction => "a transaction's ops of one home scope are logged in two entries",
+            Self::HalfTransaction => {
+                "a transaction's ops of one home scope are logged in two entries"
+            }
             Self::LifeReusedAfterRestore => "a restored region goes on with its old incarnation",
             Self::AckBeforeCommit => "a region answers before its commit is on disk",
             Self::CursorFromNonCovering => {

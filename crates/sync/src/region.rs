@@ -66,6 +66,8 @@ struct Peer {
     unsettled: Option<Vector>,
     /// Heard from since this node started.
     heard: bool,
+    /// Its present life, as it said in its last greeting.
+    incarnation: Option<u64>,
 }
 
 /// The parts of a node that its rules share: who it is, and what it knows of the world.
@@ -80,6 +82,8 @@ struct Core {
     peers: BTreeMap<RegionId, Peer>,
     /// Lives seen in vectors of any kind; those of ended incarnations are to be cut.
     lives: BTreeSet<(RegionId, u64)>,
+    /// Heads of this life's own logs when the node started: what lies above was written since.
+    opened: Vector,
     /// What a person should hear of.
     reports: Vec<node::Report>,
 }
@@ -98,8 +102,7 @@ impl Core {
     fn durable(&self, p: Position) -> bool {
         let here = usize::from(self.vector.contains(p));
         let held = |r: &RegionId| self.peers.get(r).is_some_and(|peer| peer.vector.contains(p));
-        let peers =
-            self.config.live().filter(|r| *r != self.config.region).filter(held).count();
+        let peers = self.config.live().filter(|r| *r != self.config.region).filter(held).count();
         here + peers >= self.config.copies_needed()
     }
 

@@ -55,9 +55,8 @@ impl Fleet {
         }
         let clients = Arc::new(clients);
         let (stop, stopped) = watch::channel(false);
-        let tasks = (0..phones)
-            .map(|i| tokio::spawn(work(clients.clone(), i, stopped.clone())))
-            .collect();
+        let tasks =
+            (0..phones).map(|i| tokio::spawn(work(clients.clone(), i, stopped.clone()))).collect();
         Ok(Self { clients, stop, tasks })
     }
 
@@ -131,15 +130,13 @@ fn act(
     let tx = match random.below(10) {
         0 => {
             let price = price + 10 * random.below(200) as i64;
-            let fields =
-                [("description", Value::text(description)), ("price", Value::Int(price))];
+            let fields = [("description", Value::text(description)), ("price", Value::Int(price))];
             tx.upsert("Product", code, fields)
         }
         1 | 2 => match some_order(client) {
             Some(order) => {
                 let driver = format!("driver-{}", 1 + random.below(3));
-                let fields =
-                    [("driver", Value::text(driver)), ("status", Value::text("PACKED"))];
+                let fields = [("driver", Value::text(driver)), ("status", Value::text("PACKED"))];
                 tx.update("Order", &order, fields)
             }
             None => return Ok(()),

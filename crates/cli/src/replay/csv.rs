@@ -32,7 +32,8 @@ pub(crate) enum Error {
 /// All lines, in the order of the file.
 pub(crate) fn read(path: &Path) -> Result<Vec<Line>, Error> {
     let name = path.display().to_string();
-    let bytes = read_maybe_gzip(path).map_err(|source| Error::Read { path: name.clone(), source })?;
+    let bytes =
+        read_maybe_gzip(path).map_err(|source| Error::Read { path: name.clone(), source })?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let mut lines = Vec::new();
     for record in reader.records() {
@@ -123,7 +124,8 @@ mod tests {
 
     #[test]
     fn prices_are_exact() {
-        let cases = [("2.55", Some(2550)), ("0.001", Some(1)), ("-3", Some(-3000)), ("1.2345", None)];
+        let cases =
+            [("2.55", Some(2550)), ("0.001", Some(1)), ("-3", Some(-3000)), ("1.2345", None)];
         for (text, milli) in cases {
             assert_eq!(thousandths(text), milli, "{text}");
         }

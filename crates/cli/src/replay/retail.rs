@@ -105,10 +105,11 @@ pub(crate) async fn run(
         settled.with_context(|| format!("till-{i} did not drain"))?;
     }
     phases.drain = lap();
-    world.wait_until_equal(PHASE_MAX, |lag| {
-        progress.show(|| format!("regions converge: {lag} log entries to go"));
-    })
-    .await?;
+    world
+        .wait_until_equal(PHASE_MAX, |lag| {
+            progress.show(|| format!("regions converge: {lag} log entries to go"));
+        })
+        .await?;
     phases.converge = lap();
 
     let fresh = world.device("fresh", 0)?;

@@ -75,7 +75,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Trace> {
     for (i, txn) in trace.txns.iter().enumerate() {
         let parents_known = txn.parents.iter().flatten().all(|p| *p < i);
         if txn.agent >= trace.authors || !parents_known {
-            bail!("{}: transaction {i} names an author or a parent that is not there", path.display());
+            bail!(
+                "{}: transaction {i} names an author or a parent that is not there",
+                path.display()
+            );
         }
     }
     Ok(trace)

@@ -13,7 +13,9 @@ pub(crate) fn text(path: &str, source: &str, diagnostics: &[Diagnostic], colour:
             .with_config(Config::default().with_color(colour).with_index_type(IndexType::Byte))
             .with_code(d.code)
             .with_message(&d.message)
-            .with_label(Label::new((path, d.span.clone())).with_message("here").with_color(Color::Red))
+            .with_label(
+                Label::new((path, d.span.clone())).with_message("here").with_color(Color::Red),
+            )
             .with_help(&d.help);
         for note in &d.notes {
             let label = Label::new((path, note.span.clone())).with_message(&note.label);

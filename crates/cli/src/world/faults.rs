@@ -53,8 +53,9 @@ impl Faults {
         }
         // The loss comes in the middle half, when there is something to lose and time to rebuild.
         let quarter = (all as u64 / 4).max(1);
-        let loss_at =
-            *self.loss_at.get_or_insert_with(|| (quarter + self.random.below(2 * quarter)) as usize);
+        let loss_at = *self
+            .loss_at
+            .get_or_insert_with(|| (quarter + self.random.below(2 * quarter)) as usize);
         if n == loss_at {
             return self.lose(world).await;
         }

@@ -38,7 +38,11 @@ struct Shared {
 impl Proxy {
     /// Forward connections from a loopback port (0: any) to `target`, each byte `delay` later than
     /// it came.
-    pub(crate) async fn start(port: u16, target: SocketAddr, delay: Duration) -> std::io::Result<Self> {
+    pub(crate) async fn start(
+        port: u16,
+        target: SocketAddr,
+        delay: Duration,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {

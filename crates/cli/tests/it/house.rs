@@ -18,9 +18,5 @@ mod tree;
 /// Fails with every violation on its own line.
 #[track_caller]
 fn assert_holds(rule: &str, violations: Vec<String>) {
-    assert!(
-        violations.is_empty(),
-        "{rule}\n  {}\n",
-        violations.join("\n  ")
-    );
+    assert!(violations.is_empty(), "{rule}\n  {}\n", violations.join("\n  "));
 }

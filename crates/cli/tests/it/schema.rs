@@ -23,7 +23,10 @@ fn an_error_shows_its_place_its_line_and_what_to_write() {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
     let found = json(&["schema", "check", path, "--json"]);
-    assert_eq!((&found["errors"][0]["line"], &found["errors"][0]["column"]), (&2.into(), &6.into()));
+    assert_eq!(
+        (&found["errors"][0]["line"], &found["errors"][0]["column"]),
+        (&2.into(), &6.into())
+    );
 }
 
 #[test]

@@ -158,12 +158,7 @@ pub(super) fn children(conn: &Connection, parent: &EntityKey) -> Result<Vec<Enti
 
 fn base_at(row: &Row<'_>, at: usize) -> Result<Base, Error> {
     let (touch, joined) = rows::packed_at(row, at + 1)?;
-    Ok(Base {
-        holds: holds_at(row, at)?,
-        touch,
-        joined,
-        entity: rows::packed_at(row, at + 2)?,
-    })
+    Ok(Base { holds: holds_at(row, at)?, touch, joined, entity: rows::packed_at(row, at + 2)? })
 }
 
 fn holds(conn: &Connection, key: &EntityKey) -> Result<BTreeSet<Scope>, Error> {

@@ -28,10 +28,8 @@ fn dots() -> impl Strategy<Value = Vec<Dot>> {
 }
 
 fn stamp() -> impl Strategy<Value = Stamp> {
-    (any::<u64>(), any::<[u8; 16]>()).prop_map(|(hlc, device)| Stamp {
-        hlc: Hlc(hlc),
-        device: DeviceId(device),
-    })
+    (any::<u64>(), any::<[u8; 16]>())
+        .prop_map(|(hlc, device)| Stamp { hlc: Hlc(hlc), device: DeviceId(device) })
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -62,10 +60,7 @@ fn change() -> impl Strategy<Value = FieldChange> {
         any::<i64>().prop_map(Change::Counter),
         vec(any::<u8>(), 0..9).prop_map(|update| Change::Text(TextChange { update })),
     ];
-    (any::<u32>(), change).prop_map(|(field, change)| FieldChange {
-        field: FieldId(field),
-        change,
-    })
+    (any::<u32>(), change).prop_map(|(field, change)| FieldChange { field: FieldId(field), change })
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -93,47 +88,30 @@ fn op() -> impl Strategy<Value = Op> {
         option::of(vec(any::<u8>(), 0..5)),
         option::of(vec(".{0,5}", 0..3)),
     );
-    (
-        any::<[u8; 16]>(),
-        any::<u64>(),
-        name,
-        tx,
-        dots(),
-        action(),
-        extra,
-    )
-        .prop_map(
-            |(
-                device,
-                hlc,
-                (home, kind, id, principal),
-                (first, count, nth),
-                births,
+    (any::<[u8; 16]>(), any::<u64>(), name, tx, dots(), action(), extra).prop_map(
+        |(device, hlc, (home, kind, id, principal), (first, count, nth), births, action, extra)| {
+            let first = first.min(u64::MAX - u64::from(count));
+            let dot = Dot::new(DeviceId(device), first + u64::from(nth % count));
+            let mut births: BTreeSet<Dot> = births.into_iter().collect();
+            if matches!(action, Action::Create { .. }) {
+                births.insert(dot);
+            }
+            let (needs, expires_ms, preconditions, blobs) = extra;
+            Op {
+                dot,
+                hlc: Hlc(hlc),
+                key: EntityKey::new(home, TypeId(kind), id),
+                principal: principal.into(),
+                tx: Tx { first, count },
+                births: births.into_iter().collect(),
                 action,
-                extra,
-            )| {
-                let first = first.min(u64::MAX - u64::from(count));
-                let dot = Dot::new(DeviceId(device), first + u64::from(nth % count));
-                let mut births: BTreeSet<Dot> = births.into_iter().collect();
-                if matches!(action, Action::Create { .. }) {
-                    births.insert(dot);
-                }
-                let (needs, expires_ms, preconditions, blobs) = extra;
-                Op {
-                    dot,
-                    hlc: Hlc(hlc),
-                    key: EntityKey::new(home, TypeId(kind), id),
-                    principal: principal.into(),
-                    tx: Tx { first, count },
-                    births: births.into_iter().collect(),
-                    action,
-                    needs,
-                    expires_ms,
-                    preconditions,
-                    blobs,
-                }
-            },
-        )
+                needs,
+                expires_ms,
+                preconditions,
+                blobs,
+            }
+        },
+    )
 }
 
 /// A change to bytes: one overwritten, one put in, one taken out, or the end cut off.
@@ -275,11 +253,7 @@ proptest! {
 fn every_prefix_of_every_form_is_an_error() {
     for sample in samples::all() {
         for end in 0..sample.bytes.len() {
-            assert!(
-                sample.check(&sample.bytes[..end]).is_err(),
-                "{} cut at {end}",
-                sample.name
-            );
+            assert!(sample.check(&sample.bytes[..end]).is_err(), "{} cut at {end}", sample.name);
         }
     }
 }
@@ -287,18 +261,10 @@ fn every_prefix_of_every_form_is_an_error() {
 #[test]
 fn voids_share_one_fingerprint_whatever_they_carry() {
     let key = EntityKey::new("team/red", TypeId(1), "n-1");
-    let a = Op::void(
-        Dot::new(DeviceId::from_number(1), 4),
-        key.clone(),
-        "ana".into(),
-    )
-    .seal();
+    let a = Op::void(Dot::new(DeviceId::from_number(1), 4), key.clone(), "ana".into()).seal();
     let b = Op::void(Dot::new(DeviceId::from_number(2), 5), key, "bo".into()).seal();
     assert_ne!(a.payload, b.payload);
-    assert_eq!(
-        (a.fingerprint, b.fingerprint),
-        (Fingerprint([0; 16]), Fingerprint([0; 16]))
-    );
+    assert_eq!((a.fingerprint, b.fingerprint), (Fingerprint([0; 16]), Fingerprint([0; 16])));
 }
 
 #[test]

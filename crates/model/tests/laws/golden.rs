@@ -88,9 +88,7 @@ fn diff(expected: &str, actual: &str) -> String {
     let tail = tail.take_while(|(a, b)| a == b).count();
     let mut out = String::new();
     let mut lines = |mark: char, lines: &[&str]| {
-        lines
-            .iter()
-            .for_each(|line| writeln!(out, "{mark} {line}").unwrap());
+        lines.iter().for_each(|line| writeln!(out, "{mark} {line}").unwrap());
     };
     lines(' ', &old[same.saturating_sub(3)..same]);
     lines('-', &old[same..old.len() - tail]);
@@ -110,10 +108,7 @@ fn hold(file: &str, actual: &str) -> Result<String, String> {
     if expected == actual {
         return Ok(expected);
     }
-    Err(format!(
-        "{file} (UPDATE_GOLDEN=1 accepts):\n{}",
-        diff(&expected, actual)
-    ))
+    Err(format!("{file} (UPDATE_GOLDEN=1 accepts):\n{}", diff(&expected, actual)))
 }
 
 #[test]
@@ -131,10 +126,8 @@ fn every_form_has_the_bytes_of_its_file_and_decodes_from_them() {
 
 #[test]
 fn no_golden_file_is_left_without_a_form() {
-    let known: BTreeSet<String> = samples::all()
-        .iter()
-        .map(|s| format!("{}.cbor.hex", s.name))
-        .collect();
+    let known: BTreeSet<String> =
+        samples::all().iter().map(|s| format!("{}.cbor.hex", s.name)).collect();
     let listed = fs::read_dir(folder()).unwrap();
     let stray: Vec<String> = listed
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -149,18 +142,8 @@ fn numbers_streams_and_fingerprints_are_derived_as_they_were() {
     for name in ["Order", "Order.total", "Note", "Note.body", ""] {
         writeln!(out, "name_id {name:?} = {:#010x}", name_id(name)).unwrap();
     }
-    for (placement, home) in [
-        (0, "user/42"),
-        (0, "warehouse/lyon"),
-        (3, "catalog"),
-        (1, ""),
-    ] {
-        writeln!(
-            out,
-            "stream {placement} {home:?} = {}",
-            StreamId::of(placement, home).0
-        )
-        .unwrap();
+    for (placement, home) in [(0, "user/42"), (0, "warehouse/lyon"), (3, "catalog"), (1, "")] {
+        writeln!(out, "stream {placement} {home:?} = {}", StreamId::of(placement, home).0).unwrap();
     }
     for sample in samples::all().iter().filter(|s| s.name.starts_with("op_")) {
         let fingerprint = Sealed::decode(&sample.bytes).unwrap().fingerprint;

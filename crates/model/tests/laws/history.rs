@@ -75,22 +75,16 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     // Half of all masks choose everything: most devices name all that they know.
     let mask = prop_oneof![Just(u64::MAX), any::<u64>()];
-    (
-        0..DEVICES,
-        any::<bool>(),
-        0i64..6,
-        prop::bool::weighted(0.1),
-        mask,
-        kind,
-    )
-        .prop_map(|(device, child, now_ms, forked, mask, kind)| Step {
+    (0..DEVICES, any::<bool>(), 0i64..6, prop::bool::weighted(0.1), mask, kind).prop_map(
+        |(device, child, now_ms, forked, mask, kind)| Step {
             device,
             child,
             now_ms,
             forked,
             mask,
             kind,
-        })
+        },
+    )
 }
 
 /// The ops that a list of steps made.
@@ -142,21 +136,11 @@ struct Device {
 impl Device {
     fn new(number: usize) -> Self {
         let id = DeviceId::from_number(number as u64 + 1);
-        Self {
-            id,
-            seq: 0,
-            clock: Clock::default(),
-            known: BTreeSet::new(),
-        }
+        Self { id, seq: 0, clock: Clock::default(), known: BTreeSet::new() }
     }
 
     fn view<'a>(&self, ops: &'a [Op], kind: TypeId) -> Oracle<'a> {
-        Oracle::new(
-            self.known
-                .iter()
-                .map(|&at| &ops[at])
-                .filter(|op| op.key.kind == kind),
-        )
+        Oracle::new(self.known.iter().map(|&at| &ops[at]).filter(|op| op.key.kind == kind))
     }
 
     /// The op of a step; none where there is nothing to write on.
@@ -178,10 +162,7 @@ impl Device {
         let action = match &step.kind {
             Kind::Create(edits) => {
                 let changes = changes(edits, step.mask, &view);
-                Action::Create {
-                    parent: step.child.then(|| self.parent(step.mask, ops)),
-                    changes,
-                }
+                Action::Create { parent: step.child.then(|| self.parent(step.mask, ops)), changes }
             }
             Kind::Update(edits) => Action::Update(changes(edits, step.mask, &view)),
             Kind::Delete => Action::Delete,
@@ -196,11 +177,7 @@ impl Device {
             // A birth of a device that takes no part: it never arrives and never dies.
             births.push(Dot::new(DeviceId::from_number(98), 1));
         }
-        Parent {
-            kind: PARENT,
-            id: "p".into(),
-            births,
-        }
+        Parent { kind: PARENT, id: "p".into(), births }
     }
 }
 
@@ -218,39 +195,23 @@ fn changes(edits: &[Edit], mask: u64, view: &Oracle<'_>) -> Vec<FieldChange> {
     let living = view.living().into_keys().collect();
     let register = |field, value| {
         let replaced = view.register(field, &living).map(|shown| shown.stamp);
-        FieldChange {
-            field,
-            change: Change::Register { value, replaced },
-        }
+        FieldChange { field, change: Change::Register { value, replaced } }
     };
-    let set = |add, remove| FieldChange {
-        field: LABELS,
-        change: Change::Set { add, remove },
-    };
+    let set = |add, remove| FieldChange { field: LABELS, change: Change::Set { add, remove } };
     let one = |edit: &Edit| match edit {
         Edit::Title(n) => register(TITLE, Value::Int(*n)),
         Edit::Address(n) => register(
             ADDRESS,
-            Value::object([
-                (FieldId(9), Value::Int(*n)),
-                (FieldId(8), Value::text("Lyon")),
-            ]),
+            Value::object([(FieldId(9), Value::Int(*n)), (FieldId(8), Value::text("Lyon"))]),
         ),
         Edit::Add(n) => set(vec![Value::Int(*n)], vec![]),
         Edit::Remove(which) => {
             let shown: Vec<Value> = view.set(LABELS, &living).into_keys().collect();
-            let value = if shown.is_empty() {
-                Value::Null
-            } else {
-                which.get(&shown).clone()
-            };
+            let value = if shown.is_empty() { Value::Null } else { which.get(&shown).clone() };
             let dots = choose(mask.rotate_left(32), view.additions(LABELS, &value));
             set(vec![], vec![Removal { value, dots }])
         }
-        Edit::Count(n) => FieldChange {
-            field: VOTES,
-            change: Change::Counter(*n),
-        },
+        Edit::Count(n) => FieldChange { field: VOTES, change: Change::Counter(*n) },
     };
     edits.iter().map(one).collect()
 }
@@ -262,10 +223,7 @@ pub fn op(dot: Dot, hlc: Hlc, child: bool, births: BTreeSet<Dot>, action: Action
         hlc,
         key: EntityKey::new("team/red", kind, id),
         principal: "ana".into(),
-        tx: Tx {
-            first: dot.seq,
-            count: 1,
-        },
+        tx: Tx { first: dot.seq, count: 1 },
         births: births.into_iter().collect(),
         action,
         needs: vec![],

@@ -12,10 +12,7 @@ use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::BTreeMap;
 
 fn write(births: Vec<Dot>, replaced: Option<Stamp>) -> Op {
-    let register = Change::Register {
-        value: Value::Int(1),
-        replaced,
-    };
+    let register = Change::Register { value: Value::Int(1), replaced };
     op(9, births, Action::Update(vec![change(1, register)]))
 }
 
@@ -37,11 +34,7 @@ fn equal_writes_of_clones_that_replaced_different_stamps_are_settled() {
     let other = write(births.clone(), Some(Stamp::default()));
     let [a, b] = both_orders(&write(births, None), &other);
     assert_eq!(to_bytes(&a), to_bytes(&b));
-    assert_eq!(
-        a.register(FieldId(1), &Living),
-        None,
-        "the birth has not arrived"
-    );
+    assert_eq!(a.register(FieldId(1), &Living), None, "the birth has not arrived");
 }
 
 #[test]
@@ -76,20 +69,11 @@ fn a_set_of_numbers_that_is_not_canonical_is_refused() {
 /// An app's value objects may hold one another; what a device writes, a region must read.
 #[test]
 fn value_objects_thirteen_deep_are_read_wherever_an_op_holds_them() {
-    let nested = |depth| {
-        (0..depth).fold(Value::Int(1), |inner, _| {
-            Value::object([(FieldId(1), inner)])
-        })
-    };
+    let nested =
+        |depth| (0..depth).fold(Value::Int(1), |inner, _| Value::object([(FieldId(1), inner)]));
     let removing = |value| {
-        let remove = vec![Removal {
-            value,
-            dots: vec![dot(1, 1)],
-        }];
-        let set = Change::Set {
-            add: vec![],
-            remove,
-        };
+        let remove = vec![Removal { value, dots: vec![dot(1, 1)] }];
+        let set = Change::Set { add: vec![], remove };
         op(2, vec![dot(1, 1)], Action::Update(vec![change(1, set)])).seal()
     };
     let deep = removing(nested(13));
@@ -99,22 +83,14 @@ fn value_objects_thirteen_deep_are_read_wherever_an_op_holds_them() {
 
 #[test]
 fn a_vector_that_covers_an_origin_up_to_zero_is_refused() {
-    let origin = Origin {
-        region: RegionId(1),
-        incarnation: 2,
-        stream: StreamId(3),
-    };
+    let origin = Origin { region: RegionId(1), incarnation: 2, stream: StreamId(3) };
     let bytes = minicbor::to_vec(BTreeMap::from([(origin, 0u64)])).unwrap();
     assert!(from_bytes::<Vector>(&bytes).is_err());
 }
 
 #[test]
 fn a_float_that_is_not_canonical_is_refused() {
-    for bits in [
-        (-0.0f64).to_bits(),
-        0xfff8_0000_0000_0000,
-        0x7ff8_0000_0000_0001,
-    ] {
+    for bits in [(-0.0f64).to_bits(), 0xfff8_0000_0000_0000, 0x7ff8_0000_0000_0001] {
         let bytes = minicbor::to_vec((3u8, (bits,))).unwrap();
         assert!(from_bytes::<Value>(&bytes).is_err(), "{bits:x}");
     }

@@ -28,9 +28,7 @@ pub struct Shown {
 
 impl<'a> Oracle<'a> {
     pub fn new(ops: impl IntoIterator<Item = &'a Op>) -> Self {
-        Self {
-            ops: ops.into_iter().collect(),
-        }
+        Self { ops: ops.into_iter().collect() }
     }
 
     pub fn dead(&self) -> BTreeSet<Dot> {
@@ -47,10 +45,7 @@ impl<'a> Oracle<'a> {
             if let Action::Create { parent, .. } = &op.action
                 && !dead.contains(&op.dot)
             {
-                let least = living
-                    .get(&op.dot)
-                    .map_or(parent, |p| p.min(parent))
-                    .clone();
+                let least = living.get(&op.dot).map_or(parent, |p| p.min(parent)).clone();
                 living.insert(op.dot, least);
             }
         }
@@ -60,11 +55,7 @@ impl<'a> Oracle<'a> {
     /// Births that an op made or named and that are not known to be dead, ascending.
     pub fn heard(&self) -> Vec<Dot> {
         let dead = self.dead();
-        let all: BTreeSet<Dot> = self
-            .ops
-            .iter()
-            .flat_map(|op| op.births.iter().copied())
-            .collect();
+        let all: BTreeSet<Dot> = self.ops.iter().flat_map(|op| op.births.iter().copied()).collect();
         all.difference(&dead).copied().collect()
     }
 
@@ -74,11 +65,7 @@ impl<'a> Oracle<'a> {
             (Some(p), Some(fallen)) => p.births.iter().any(|b| !fallen.contains(b)),
             _ => true,
         };
-        self.living()
-            .into_iter()
-            .filter(|(_, parent)| stands(parent))
-            .map(|(b, _)| b)
-            .collect()
+        self.living().into_iter().filter(|(_, parent)| stands(parent)).map(|(b, _)| b).collect()
     }
 
     pub fn register(&self, field: FieldId, standing: &BTreeSet<Dot>) -> Option<Shown> {
@@ -131,26 +118,21 @@ impl<'a> Oracle<'a> {
             .changes(field)
             .filter(|(_, change)| matches!(change, Change::Set { add, .. } if add.contains(value)));
         let dots: BTreeSet<Dot> = adds.map(|(op, _)| op.dot).collect();
-        dots.into_iter()
-            .filter(|dot| !self.removed(field, value, *dot))
-            .collect()
+        dots.into_iter().filter(|dot| !self.removed(field, value, *dot)).collect()
     }
 
     fn removed(&self, field: FieldId, element: &Value, dot: Dot) -> bool {
         self.changes(field).any(|(_, change)| match change {
-            Change::Set { remove, .. } => remove
-                .iter()
-                .any(|r| r.value == *element && r.dots.contains(&dot)),
+            Change::Set { remove, .. } => {
+                remove.iter().any(|r| r.value == *element && r.dots.contains(&dot))
+            }
             _ => false,
         })
     }
 
     fn changes(&self, field: FieldId) -> impl Iterator<Item = (&'a Op, &'a Change)> {
         self.ops.iter().copied().flat_map(move |op| {
-            op.changes()
-                .iter()
-                .filter(move |c| c.field == field)
-                .map(move |c| (op, &c.change))
+            op.changes().iter().filter(move |c| c.field == field).map(move |c| (op, &c.change))
         })
     }
 }

@@ -22,9 +22,7 @@ fn joined(a: &Entity, b: &Entity) -> Entity {
 /// The ops of an entity that a mask chooses.
 fn subset(history: &History, kind: TypeId, mask: u64) -> Vec<&Op> {
     let ops = history.of(kind).into_iter().enumerate();
-    ops.filter(|(i, _)| mask >> (i % 64) & 1 == 1)
-        .map(|(_, op)| op)
-        .collect()
+    ops.filter(|(i, _)| mask >> (i % 64) & 1 == 1).map(|(_, op)| op).collect()
 }
 
 proptest! {

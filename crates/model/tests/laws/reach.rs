@@ -27,34 +27,16 @@ fn corners(history: &History) -> Vec<&'static str> {
     reached(&[
         ("two ops under one dot", dots.values().any(|n| *n > 1)),
         ("several living births", living.len() > 1),
-        (
-            "a delete beside a living birth",
-            !dead.is_empty() && !living.is_empty(),
-        ),
-        (
-            "an op that lost one of its births",
-            any(&|op| lost(op) > 0 && kept(op)),
-        ),
+        ("a delete beside a living birth", !dead.is_empty() && !living.is_empty()),
+        ("an op that lost one of its births", any(&|op| lost(op) > 0 && kept(op))),
         ("a write that lost all of its births", {
             any(&|op| lost(op) == op.births.len() && !op.changes().is_empty())
         }),
         ("a removal", any(&removes)),
-        (
-            "an element that shows",
-            !oracle.set(LABELS, &standing).is_empty(),
-        ),
-        (
-            "a register that shows",
-            oracle.register(TITLE, &standing).is_some(),
-        ),
-        (
-            "a counter that counts",
-            oracle.counter(VOTES, &standing) != 0,
-        ),
-        (
-            "a second create on a known birth",
-            any(&|op| op.is_create() && op.births.len() > 1),
-        ),
+        ("an element that shows", !oracle.set(LABELS, &standing).is_empty()),
+        ("a register that shows", oracle.register(TITLE, &standing).is_some()),
+        ("a counter that counts", oracle.counter(VOTES, &standing) != 0),
+        ("a second create on a known birth", any(&|op| op.is_create() && op.births.len() > 1)),
         ("a state that shows nothing", {
             !ops.is_empty() && !merged(ops.iter().copied()).exists(&Living)
         }),
@@ -87,11 +69,7 @@ fn removes(op: &Op) -> bool {
 }
 
 fn reached(corners: &[(&'static str, bool)]) -> Vec<&'static str> {
-    corners
-        .iter()
-        .filter(|(_, reached)| *reached)
-        .map(|(name, _)| *name)
-        .collect()
+    corners.iter().filter(|(_, reached)| *reached).map(|(name, _)| *name).collect()
 }
 
 #[test]

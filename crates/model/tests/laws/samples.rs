@@ -38,11 +38,7 @@ where
         Ok(decoded) if decoded == value => Ok(()),
         other => Err(format!("{name}: expected {value:#?}, decoded {other:#?}")),
     };
-    Sample {
-        name,
-        bytes,
-        check: Box::new(check),
-    }
+    Sample { name, bytes, check: Box::new(check) }
 }
 
 /// Ops decode through their seal, which also checks that they make sense.
@@ -53,18 +49,11 @@ fn op_sample(name: &'static str, op: Op) -> Sample {
         Ok(decoded) if decoded == sealed => Ok(()),
         other => Err(format!("{name}: expected {sealed:#?}, decoded {other:#?}")),
     };
-    Sample {
-        name,
-        bytes,
-        check: Box::new(check),
-    }
+    Sample { name, bytes, check: Box::new(check) }
 }
 
 pub fn all() -> Vec<Sample> {
-    [ids(), values(), ops(), states()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [ids(), values(), ops(), states()].into_iter().flatten().collect()
 }
 
 pub fn dot(device: u64, seq: u64) -> Dot {
@@ -72,45 +61,25 @@ pub fn dot(device: u64, seq: u64) -> Dot {
 }
 
 fn stamp(ms: i64, device: u64) -> Stamp {
-    Stamp {
-        hlc: Hlc::from_millis(ms),
-        device: DeviceId::from_number(device),
-    }
+    Stamp { hlc: Hlc::from_millis(ms), device: DeviceId::from_number(device) }
 }
 
 fn origin(region: u16, stream: u16) -> Origin {
-    Origin {
-        region: RegionId(region),
-        incarnation: 1_700_000_000_000,
-        stream: StreamId(stream),
-    }
+    Origin { region: RegionId(region), incarnation: 1_700_000_000_000, stream: StreamId(stream) }
 }
 
 fn ids() -> Vec<Sample> {
-    let vector = [
-        (origin(2, 1), 9),
-        (origin(1, 300), 70_000),
-        (origin(1, 7), 1),
-    ];
+    let vector = [(origin(2, 1), 9), (origin(1, 300), 70_000), (origin(1, 7), 1)];
     vec![
         sample("device_id", DeviceId([0xd5; 16])),
         sample("dot", dot(1, 24)),
         sample("hlc", Hlc(0x0123_4567_89ab_cdef)),
         sample("stamp", stamp(1_700_000_000_000, 2)),
-        sample(
-            "entity_key",
-            EntityKey::new("warehouse/lyon", TypeId(0x4000_0001), "o-1"),
-        ),
+        sample("entity_key", EntityKey::new("warehouse/lyon", TypeId(0x4000_0001), "o-1")),
         sample("fingerprint", Fingerprint([0xf1; 16])),
         sample("fingerprint_void", Fingerprint::VOID),
         sample("origin", origin(3, 18)),
-        sample(
-            "position",
-            Position {
-                origin: origin(3, 18),
-                seq: 1 << 40,
-            },
-        ),
+        sample("position", Position { origin: origin(3, 18), seq: 1 << 40 }),
         sample("vector", vector.into_iter().collect::<Vector>()),
         sample("vector_empty", Vector::new()),
         sample("seq_set", SeqSet::from_parts(12, [(20, 20), (30, 400)])),
@@ -142,10 +111,7 @@ pub fn op(seq: u64, births: Vec<Dot>, action: Action) -> Op {
         hlc: Hlc::from_millis(1_700_000_000_000 + seq as i64),
         key: EntityKey::new("team/red", TypeId(0x11), "n-1"),
         principal: "ana".into(),
-        tx: Tx {
-            first: seq,
-            count: 1,
-        },
+        tx: Tx { first: seq, count: 1 },
         births,
         action,
         needs: vec![],
@@ -156,10 +122,7 @@ pub fn op(seq: u64, births: Vec<Dot>, action: Action) -> Op {
 }
 
 pub fn change(field: u32, change: Change) -> FieldChange {
-    FieldChange {
-        field: FieldId(field),
-        change,
-    }
+    FieldChange { field: FieldId(field), change }
 }
 
 fn register(field: u32, value: Value, replaced: Option<Stamp>) -> FieldChange {
@@ -167,33 +130,16 @@ fn register(field: u32, value: Value, replaced: Option<Stamp>) -> FieldChange {
 }
 
 fn ops() -> Vec<Sample> {
-    let parent = Parent {
-        kind: TypeId(0x10),
-        id: "p-1".into(),
-        births: vec![dot(2, 3), dot(3, 1)],
-    };
+    let parent =
+        Parent { kind: TypeId(0x10), id: "p-1".into(), births: vec![dot(2, 3), dot(3, 1)] };
     let title = register(0x21, Value::text("hello"), None);
     let update = |change| Action::Update(vec![change]);
     let retitled = register(0x21, Value::text("bye"), Some(stamp(1_700_000_000_001, 2)));
-    let removal = Removal {
-        value: Value::text("red"),
-        dots: vec![dot(1, 1), dot(2, 8)],
-    };
-    let labels = Change::Set {
-        add: vec![Value::text("blue")],
-        remove: vec![removal],
-    };
-    let text = TextChange {
-        update: vec![1, 2, 3],
-    };
-    let create = Action::Create {
-        parent: None,
-        changes: vec![title],
-    };
-    let child = Action::Create {
-        parent: Some(parent),
-        changes: vec![],
-    };
+    let removal = Removal { value: Value::text("red"), dots: vec![dot(1, 1), dot(2, 8)] };
+    let labels = Change::Set { add: vec![Value::text("blue")], remove: vec![removal] };
+    let text = TextChange { update: vec![1, 2, 3] };
+    let create = Action::Create { parent: None, changes: vec![title] };
+    let child = Action::Create { parent: Some(parent), changes: vec![] };
     let mut full = op(4, vec![dot(1, 1)], Action::Delete);
     full.tx = Tx { first: 3, count: 2 };
     full.needs = vec![dot(1, 3), dot(2, 8)];
@@ -202,38 +148,21 @@ fn ops() -> Vec<Sample> {
     full.blobs = Some(vec!["sha256:00".into()]);
     let mut gap = op(5, vec![dot(1, 1)], Action::Delete);
     gap.blobs = Some(vec![]);
-    let void = Op::void(
-        dot(1, 9),
-        EntityKey::new("team/red", TypeId(0x11), "n-1"),
-        "ana".into(),
-    );
+    let void = Op::void(dot(1, 9), EntityKey::new("team/red", TypeId(0x11), "n-1"), "ana".into());
     vec![
         op_sample("op_create", op(1, vec![dot(1, 1)], create)),
         op_sample("op_create_child", op(2, vec![dot(1, 2), dot(2, 5)], child)),
-        op_sample(
-            "op_update_register",
-            op(3, vec![dot(1, 1)], update(retitled)),
-        ),
-        op_sample(
-            "op_update_set",
-            op(4, vec![dot(1, 1)], update(change(0x22, labels))),
-        ),
+        op_sample("op_update_register", op(3, vec![dot(1, 1)], update(retitled))),
+        op_sample("op_update_set", op(4, vec![dot(1, 1)], update(change(0x22, labels)))),
         op_sample(
             "op_update_counter",
-            op(
-                5,
-                vec![dot(1, 1)],
-                update(change(0x23, Change::Counter(-2))),
-            ),
+            op(5, vec![dot(1, 1)], update(change(0x23, Change::Counter(-2)))),
         ),
         op_sample(
             "op_update_text",
             op(6, vec![dot(1, 1)], update(change(0x24, Change::Text(text)))),
         ),
-        op_sample(
-            "op_delete",
-            op(7, vec![dot(1, 1), dot(2, 5)], Action::Delete),
-        ),
+        op_sample("op_delete", op(7, vec![dot(1, 1), dot(2, 5)], Action::Delete)),
         op_sample("op_void", void),
         op_sample("op_every_field", full),
         op_sample("op_skipped_fields", gap),
@@ -243,43 +172,20 @@ fn ops() -> Vec<Sample> {
 /// An entity with a child's birth, a birth to come, a dead birth, two writes of which none
 /// dominates the other, a set with a removal, a counter.
 pub fn entity() -> Entity {
-    let parent = Parent {
-        kind: TypeId(0x10),
-        id: "p-1".into(),
-        births: vec![dot(2, 3)],
-    };
+    let parent = Parent { kind: TypeId(0x10), id: "p-1".into(), births: vec![dot(2, 3)] };
     let set = |add: &str, removed: &str| {
-        let removal = Removal {
-            value: Value::text(removed),
-            dots: vec![dot(4, 2)],
-        };
-        change(
-            0x22,
-            Change::Set {
-                add: vec![Value::text(add)],
-                remove: vec![removal],
-            },
-        )
+        let removal = Removal { value: Value::text(removed), dots: vec![dot(4, 2)] };
+        change(0x22, Change::Set { add: vec![Value::text(add)], remove: vec![removal] })
     };
     let low = vec![
         register(0x21, Value::text("both"), None),
         set("blue", "red"),
         change(0x23, Change::Counter(3)),
     ];
-    let high = vec![
-        register(0x21, Value::Int(-5), Some(stamp(1, 2))),
-        set("blue", "green"),
-    ];
+    let high = vec![register(0x21, Value::Int(-5), Some(stamp(1, 2))), set("blue", "green")];
     let mut entity = Entity::default();
     for op in [
-        op(
-            1,
-            vec![dot(1, 1)],
-            Action::Create {
-                parent: Some(parent),
-                changes: vec![],
-            },
-        ),
+        op(1, vec![dot(1, 1)], Action::Create { parent: Some(parent), changes: vec![] }),
         op(2, vec![dot(1, 1), dot(3, 7)], Action::Update(low)),
         op(3, vec![dot(1, 1), dot(5, 1)], Action::Update(high)),
         op(4, vec![dot(5, 1)], Action::Delete),
@@ -292,14 +198,7 @@ pub fn entity() -> Entity {
 /// A root with a living birth and nothing else.
 fn root() -> Entity {
     let mut entity = Entity::default();
-    entity.apply(&op(
-        1,
-        vec![dot(1, 1)],
-        Action::Create {
-            parent: None,
-            changes: vec![],
-        },
-    ));
+    entity.apply(&op(1, vec![dot(1, 1)], Action::Create { parent: None, changes: vec![] }));
     entity
 }
 
@@ -307,17 +206,11 @@ fn states() -> Vec<Sample> {
     let mut text = Text::default();
     text.insert_part(
         vec![dot(1, 1)],
-        Part {
-            snapshot: Some(vec![9, 9]),
-            updates: [(dot(7, 2), Blob(vec![8]))].into(),
-        },
+        Part { snapshot: Some(vec![9, 9]), updates: [(dot(7, 2), Blob(vec![8]))].into() },
     );
     text.insert_part(
         vec![dot(1, 1), dot(2, 5)],
-        Part {
-            snapshot: None,
-            updates: [(dot(7, 3), Blob(vec![]))].into(),
-        },
+        Part { snapshot: None, updates: [(dot(7, 3), Blob(vec![]))].into() },
     );
     vec![
         sample("entity", entity()),

@@ -41,10 +41,7 @@ fn agree(
         .map(|(value, dots)| (value.clone(), dots.into_iter().collect()))
         .collect();
     prop_assert_eq!(set, oracle.set(LABELS, &births));
-    prop_assert_eq!(
-        state.counter(VOTES, standing),
-        oracle.counter(VOTES, &births)
-    );
+    prop_assert_eq!(state.counter(VOTES, standing), oracle.counter(VOTES, &births));
     Ok(())
 }
 
@@ -58,11 +55,7 @@ fn fixture<'a>(
     let all = history.of(if child { CHILD } else { PARENT });
     let mut ops = shuffled(&all, seed);
     ops.truncate(known);
-    (
-        merged(ops.iter().copied()),
-        Oracle::new(ops.iter().copied()),
-        ops,
-    )
+    (merged(ops.iter().copied()), Oracle::new(ops.iter().copied()), ops)
 }
 
 /// An op of a device that takes no part in histories, stamped above all of them.
@@ -78,21 +71,12 @@ fn late(seq: u64, births: &BTreeSet<Dot>, action: Action) -> Op {
 }
 
 fn register(value: i64) -> FieldChange {
-    let change = Change::Register {
-        value: Value::Int(value),
-        replaced: None,
-    };
-    FieldChange {
-        field: TITLE,
-        change,
-    }
+    let change = Change::Register { value: Value::Int(value), replaced: None };
+    FieldChange { field: TITLE, change }
 }
 
 fn labels(add: Vec<Value>, remove: Vec<Removal>) -> FieldChange {
-    FieldChange {
-        field: LABELS,
-        change: Change::Set { add, remove },
-    }
+    FieldChange { field: LABELS, change: Change::Set { add, remove } }
 }
 
 proptest! {

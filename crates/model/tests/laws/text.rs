@@ -17,9 +17,13 @@ enum Move {
         insert: String,
     },
     /// Send what was written since the last time, or all of it.
-    Send { whole: bool },
+    Send {
+        whole: bool,
+    },
     /// Read what an author has sent.
-    Read { from: usize },
+    Read {
+        from: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -52,9 +56,8 @@ fn write(moves: &[(usize, usize, Move)]) -> Vec<Sent> {
         document.set_author((part * 10 + author + 1) as u64);
         (document, Version::default())
     };
-    let mut desks: Vec<Vec<_>> = (0..2)
-        .map(|part| (0..AUTHORS).map(|author| desk(part, author)).collect())
-        .collect();
+    let mut desks: Vec<Vec<_>> =
+        (0..2).map(|part| (0..AUTHORS).map(|author| desk(part, author)).collect()).collect();
     for (author, part, step) in moves {
         let device = DeviceId::from_number(*author as u64 + 1);
         let (document, last) = &mut desks[*part][*author];
@@ -65,11 +68,7 @@ fn write(moves: &[(usize, usize, Move)]) -> Vec<Sent> {
                 document.splice(at, delete, insert).unwrap();
             }
             Move::Send { whole } => {
-                let since = if *whole {
-                    Version::default()
-                } else {
-                    last.clone()
-                };
+                let since = if *whole { Version::default() } else { last.clone() };
                 let update = document.changes_since(&since).unwrap();
                 *last = document.version();
                 sent.push(Sent {
@@ -80,10 +79,7 @@ fn write(moves: &[(usize, usize, Move)]) -> Vec<Sent> {
             }
             Move::Read { from } => {
                 let from = DeviceId::from_number(*from as u64 + 1);
-                for s in sent
-                    .iter()
-                    .filter(|s| s.part == *part && s.dot.device == from)
-                {
+                for s in sent.iter().filter(|s| s.part == *part && s.dot.device == from) {
                     document.import(&s.update).unwrap();
                 }
             }
@@ -94,11 +90,7 @@ fn write(moves: &[(usize, usize, Move)]) -> Vec<Sent> {
 
 fn births(part: usize) -> Vec<Dot> {
     let birth = |n| Dot::new(DeviceId::from_number(n), 1);
-    if part == 0 {
-        vec![birth(1)]
-    } else {
-        vec![birth(1), birth(2)]
-    }
+    if part == 0 { vec![birth(1)] } else { vec![birth(1), birth(2)] }
 }
 
 /// The blobs kept in the seed's order, folded at moments that the seed chooses.

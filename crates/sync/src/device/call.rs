@@ -135,12 +135,7 @@ impl<'a, S: Store> Call<'a, S> {
         self.store.add_unconfirmed(dot.device, dot.seq)
     }
 
-    pub fn outcome(
-        &mut self,
-        dot: Dot,
-        key: &EntityKey,
-        outcome: Outcome,
-    ) -> Result<(), S::Error> {
+    pub fn outcome(&mut self, dot: Dot, key: &EntityKey, outcome: Outcome) -> Result<(), S::Error> {
         self.store.add_outcome(dot, key, &outcome)?;
         self.out.events.push(Event::Outcome { dot, key: key.clone(), outcome });
         Ok(())

@@ -24,7 +24,11 @@ pub(super) enum Wanted {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Splice {
-    At { at: usize, delete: usize, insert: String },
+    At {
+        at: usize,
+        delete: usize,
+        insert: String,
+    },
     /// What an editor changed in its own copy.
     Merged(Vec<u8>),
 }
@@ -254,7 +258,9 @@ mod tests {
     #[test]
     fn dates_and_times_are_told_from_text() {
         assert!(["2026-01-31", "2024-02-29", "0001-12-01"].into_iter().all(is_date));
-        assert!(!["2026-02-29", "2026-13-01", "2026-1-31", "31.1.2026", ""].into_iter().any(is_date));
+        assert!(
+            !["2026-02-29", "2026-13-01", "2026-1-31", "31.1.2026", ""].into_iter().any(is_date)
+        );
         assert!(["23:59", "00:00:00", "12:30:15.125"].into_iter().all(is_time));
         assert!(!["24:00", "12:60", "12", "12:30.5", "12:30:15."].into_iter().any(is_time));
         assert!(is_zoned("2026-01-31T12:30:00+01:00[Europe/Paris]"));
@@ -263,11 +269,8 @@ mod tests {
 
     #[test]
     fn a_decimal_has_no_more_digits_than_its_precision() {
-        let schema = Schema {
-            types: BTreeMap::new(),
-            values: BTreeMap::new(),
-            enums: BTreeMap::new(),
-        };
+        let schema =
+            Schema { types: BTreeMap::new(), values: BTreeMap::new(), enums: BTreeMap::new() };
         let kind = FieldKind::Decimal { precision: 3, scale: 2 };
         let check = |v| check_value(&schema, &kind, &Value::Int(v));
         assert_eq!(check(-999), Ok(()));

@@ -28,10 +28,8 @@ impl<S: Store> Call<'_, S> {
             session.cuts.extend(told.keys());
         }
         let known = self.store.cuts()?;
-        let new: BTreeMap<Origin, u64> = told
-            .into_iter()
-            .filter(|(o, last)| known.get(o).is_none_or(|l| last < l))
-            .collect();
+        let new: BTreeMap<Origin, u64> =
+            told.into_iter().filter(|(o, last)| known.get(o).is_none_or(|l| last < l)).collect();
         if !new.is_empty() && !mutant::active(Mutant::CutNotClipped) {
             self.apply_cuts(&new)?;
         }

@@ -196,12 +196,7 @@ impl<S: Store> Call<'_, S> {
         session.and_then(|s| s.subs.get_mut(&number)).map(f).unwrap_or_default()
     }
 
-    fn install_all(
-        &mut self,
-        rows: &[Row],
-        from: &Snapshot,
-        again: bool,
-    ) -> Result<(), S::Error> {
+    fn install_all(&mut self, rows: &[Row], from: &Snapshot, again: bool) -> Result<(), S::Error> {
         for row in rows {
             self.install(row, from)?;
             if again {

@@ -131,9 +131,8 @@ impl<S: Store> Call<'_, S> {
             Ok(parsed) => parsed,
             Err(m) => return Ok(Err(m)),
         };
-        let here = |own: &OwnOp| {
-            own.sealed.op.device() == device && seqs.contains(own.sealed.op.dot.seq)
-        };
+        let here =
+            |own: &OwnOp| own.sealed.op.device() == device && seqs.contains(own.sealed.op.dot.seq);
         for void in self.store.voids()?.iter().filter(|v| here(v)) {
             if matches!(void.state, OpState::Accepted { .. }) {
                 self.void_durable(void.sealed.op.dot)?;
@@ -294,9 +293,7 @@ impl<S: Store> Call<'_, S> {
         let Reason { code, field, detail, .. } = reason;
         let outcome = match code == LEFT_SCOPE && detail.is_empty() {
             true => Outcome::Left,
-            false => {
-                Outcome::Rejected { code: code.clone(), field, detail: detail.clone() }
-            }
+            false => Outcome::Rejected { code: code.clone(), field, detail: detail.clone() },
         };
         self.set_state(&mut own, OpState::Rejected { code, field, detail })?;
         self.outcome(dot, &key, outcome)?;

@@ -36,10 +36,8 @@ impl<S: Store> Call<'_, S> {
         let (old, new) = (self.meta.device, random_id(random));
         let mut unsent: Vec<OwnOp> = self.whole_outbox()?;
         unsent.retain(|o| o.state == OpState::Unsent && o.sealed.op.device() == old);
-        let renamed: BTreeMap<Dot, Dot> = (1..)
-            .zip(&unsent)
-            .map(|(seq, own)| (own.sealed.op.dot, Dot::new(new, seq)))
-            .collect();
+        let renamed: BTreeMap<Dot, Dot> =
+            (1..).zip(&unsent).map(|(seq, own)| (own.sealed.op.dot, Dot::new(new, seq))).collect();
         let stamps: BTreeSet<Stamp> = unsent.iter().map(|o| o.sealed.op.stamp()).collect();
         self.meta.device = new;
         self.meta.former.push(old);

@@ -124,9 +124,8 @@ impl<S: Store> Call<'_, S> {
             Some(_) => self.shown_elsewhere(&row.key, base, &from.scope)?,
         };
         let schema = self.schema.clone();
-        let kept = |f: FieldId| {
-            !row.shows(f) && elsewhere.iter().any(|s| shows(&schema, &row.key, s, f))
-        };
+        let kept =
+            |f: FieldId| !row.shows(f) && elsewhere.iter().any(|s| shows(&schema, &row.key, s, f));
         if all {
             let mut entity = row.entity.clone();
             if !elsewhere.is_empty() {
@@ -183,9 +182,7 @@ impl<S: Store> Call<'_, S> {
         let mut texts = kind.fields.iter().filter(|f| f.merge == Merge::Text);
         // Nothing enters its home behind the cursor, and the home brings all there is.
         let complete = |s: &Scope| *s == *scope || **s == *row.key.home;
-        *scope != row.key.home
-            && !base.holds.iter().any(complete)
-            && texts.any(|f| row.shows(f.id))
+        *scope != row.key.home && !base.holds.iter().any(complete) && texts.any(|f| row.shows(f.id))
     }
 
     /// Join documents, or replace them if they came whole; keep the blobs of own ops that leave
@@ -218,8 +215,8 @@ impl<S: Store> Call<'_, S> {
                 None if whole && row.shows(field) => text = Text::default(),
                 None => {}
             }
-            let visible = row.shows(field)
-                || base.holds.iter().any(|s| shows(&self.schema, key, s, field));
+            let visible =
+                row.shows(field) || base.holds.iter().any(|s| shows(&self.schema, key, s, field));
             for own in landed.iter().filter(|_| visible) {
                 for change in own.sealed.op.changes().iter().filter(|c| c.field == field) {
                     if let Change::Text(edit) = &change.change {
@@ -300,7 +297,11 @@ impl<S: Store> Call<'_, S> {
     /// Out of the overlay; gone altogether if nothing more is to be heard of it.
     pub fn leave_overlay(&mut self, own: OwnOp) -> Result<(), S::Error> {
         let own = OwnOp { overlay: false, ..own };
-        if matches!(own.state, OpState::Durable { .. }) { self.retire(&own) } else { self.put_op(&own) }
+        if matches!(own.state, OpState::Durable { .. }) {
+            self.retire(&own)
+        } else {
+            self.put_op(&own)
+        }
     }
 
     /// Own values that showed and were replaced by a write whose author had not seen them.

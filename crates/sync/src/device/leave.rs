@@ -250,4 +250,5 @@ impl<S: Store> Call<'_, S> {
             }
         }
         Ok(())
-    }}
+    }
+}

@@ -46,26 +46,57 @@ pub struct Close {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The visible row changed (or went).
-    Changed { key: EntityKey },
-    Fate { dot: Dot, key: EntityKey, state: OpState },
-    Outcome { dot: Dot, key: EntityKey, outcome: Outcome },
+    Changed {
+        key: EntityKey,
+    },
+    Fate {
+        dot: Dot,
+        key: EntityKey,
+        state: OpState,
+    },
+    Outcome {
+        dot: Dot,
+        key: EntityKey,
+        outcome: Outcome,
+    },
     /// A scope's pass moved: rows so far and in all, and whether it is complete.
-    Progress { scope: Scope, rows: u64, total: u64, complete: bool },
-    Denied { scope: Scope, code: String },
+    Progress {
+        scope: Scope,
+        rows: u64,
+        total: u64,
+        complete: bool,
+    },
+    Denied {
+        scope: Scope,
+        code: String,
+    },
     /// The session is open with this region.
-    Online { region: RegionId },
+    Online {
+        region: RegionId,
+    },
     /// The region asks to move elsewhere within this many milliseconds.
-    Drain { within_ms: u64 },
+    Drain {
+        within_ms: u64,
+    },
 }
 
 /// One change of a local transaction. Edits of one transaction see one another.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
     /// Create the entity where the device knows none, else change it.
-    Upsert { kind: TypeId, id: String, fields: Vec<(FieldId, FieldEdit)> },
+    Upsert {
+        kind: TypeId,
+        id: String,
+        fields: Vec<(FieldId, FieldEdit)>,
+    },
     /// Change an entity that exists; an error if the device knows none.
-    Update { key: EntityKey, fields: Vec<(FieldId, FieldEdit)> },
-    Delete { key: EntityKey },
+    Update {
+        key: EntityKey,
+        fields: Vec<(FieldId, FieldEdit)>,
+    },
+    Delete {
+        key: EntityKey,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +107,11 @@ pub enum FieldEdit {
     Remove(Value),
     Increment(i64),
     /// Replace `delete` code points of a text at `at`.
-    Splice { at: usize, delete: usize, insert: String },
+    Splice {
+        at: usize,
+        delete: usize,
+        insert: String,
+    },
     /// Merge into a text what an editor changed in its own copy of it: a Loro update whose
     /// beginnings this device has.
     Merge(Vec<u8>),

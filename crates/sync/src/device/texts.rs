@@ -234,7 +234,8 @@ impl<S: Store> Call<'_, S> {
         session.vector.join(vector);
         let (region, copies) = (session.region, session.copies);
         let ended = |o: &Origin| session.cuts.contains(o);
-        let held = |o: &Origin| copies <= 1 || (copies == 2 && Some(o.region) != region && !ended(o));
+        let held =
+            |o: &Origin| copies <= 1 || (copies == 2 && Some(o.region) != region && !ended(o));
         let safe: Vec<(Origin, u64)> = vector.iter().filter(|(o, _)| held(o)).collect();
         safe.into_iter().for_each(|(o, s)| self.node.safe.advance(o, s));
     }

@@ -43,7 +43,10 @@ pub(super) struct Draft<'c, 'a, S> {
 pub(super) enum Target {
     Create(Option<Parent>),
     /// Births to name, and whether the entity is there to compare with.
-    Update { births: Vec<Dot>, known: bool },
+    Update {
+        births: Vec<Dot>,
+        known: bool,
+    },
 }
 
 impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
@@ -248,9 +251,10 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         births: &[Dot],
     ) -> Written<Option<Vec<u8>>, S::Error> {
         let Wanted::Splices(splices) = wanted else { return Ok(None) };
-        let drafted = self.documents.iter().position(|(k, f, open)| {
-            k == key && *f == field && open.safe.0 == births
-        });
+        let drafted = self
+            .documents
+            .iter()
+            .position(|(k, f, open)| k == key && *f == field && open.safe.0 == births);
         let open = match drafted {
             Some(at) => Some(self.documents.swap_remove(at).2),
             None => {
@@ -462,4 +466,3 @@ fn drafted(op: Op) -> OwnOp {
     let sealed = Sealed { op, payload: Arc::from([]), fingerprint };
     OwnOp { order: u64::MAX, sealed, state: OpState::Unsent, overlay: true }
 }
-

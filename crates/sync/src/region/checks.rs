@@ -216,12 +216,10 @@ fn check_home(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
                 None => Ok(()),
             }
         }
-        (Home::Parent { kind: parent, .. }, Action::Create { parent: named, .. }) => {
-            match named {
-                Some(p) if p.kind == *parent => Ok(()),
-                _ => Err(refuse(op, code::WRONG_HOME, None, "the create names no parent")),
-            }
-        }
+        (Home::Parent { kind: parent, .. }, Action::Create { parent: named, .. }) => match named {
+            Some(p) if p.kind == *parent => Ok(()),
+            _ => Err(refuse(op, code::WRONG_HOME, None, "the create names no parent")),
+        },
         _ => Ok(()),
     }
 }

@@ -48,7 +48,8 @@ impl Core {
         now_ms: i64,
         batch: &mut Batch,
     ) -> Result<Vec<(Dot, Verdict)>, S::Error> {
-        let all = |r: Refusal| ops.iter().map(|o| (o.op.dot, Verdict::Rejected(r.clone()))).collect();
+        let all =
+            |r: Refusal| ops.iter().map(|o| (o.op.dot, Verdict::Rejected(r.clone()))).collect();
         if let Err(refusal) = self.check_shape(author, ops) {
             return Ok(all(refusal));
         }

@@ -16,7 +16,7 @@ use super::store::Store;
 use crate::log::{Entry, Opened};
 use landfall_model::id::{Dot, RegionId, STREAMS_PER_PLACEMENT, StreamId};
 use landfall_model::op::Sealed;
-use landfall_model::vector::{Origin, Position};
+use landfall_model::vector::{Origin, Position, Vector};
 
 /// Rows scanned at a time when touch vectors are clipped.
 const SCAN_ROWS: usize = 1_000;
@@ -64,7 +64,11 @@ impl Core {
         })
     }
 
-    fn streams(&self, region: RegionId, incarnation: u64) -> impl Iterator<Item = Origin> + use<> {
+    pub(super) fn streams(
+        &self,
+        region: RegionId,
+        incarnation: u64,
+    ) -> impl Iterator<Item = Origin> + use<> {
         let first = self.config.placement * STREAMS_PER_PLACEMENT;
         (first..first + STREAMS_PER_PLACEMENT).map(move |s| Origin {
             region,
@@ -84,6 +88,25 @@ impl Core {
         })
     }
 
+    /// True if nobody holds anything of this log or ever will: every live region has been heard
+    /// from, none has an entry of its life, and its owner is in another life or lost.
+    pub(super) fn is_void(&self, origin: Origin) -> bool {
+        let (owner, life) = (origin.region, origin.incarnation);
+        let me = self.config.region;
+        let over = match self.peers.get(&owner) {
+            _ if owner == me => life != self.incarnation,
+            Some(peer) => peer.incarnation.is_some_and(|now| now != life),
+            None => false,
+        };
+        let over = over || self.config.lost.contains(&owner);
+        let silent = |v: &Vector| v.iter().all(|(o, _)| (o.region, o.incarnation) != (owner, life));
+        let live = self.config.live().filter(|r| *r != me);
+        let nobody = live.fold(silent(&self.vector), |so_far, r| {
+            so_far && self.peers.get(&r).is_some_and(|p| p.heard && silent(&p.vector))
+        });
+        over && nobody
+    }
+
     pub(super) fn apply_cut<S: Store>(
         &mut self,
         store: &mut S,
@@ -96,17 +119,29 @@ impl Core {
         }
         self.cuts.insert(origin, last);
         store.put_cut(origin, last)?;
+        self.take_back(store, origin, last, batch)
+    }
+
+    /// Drop what a log holds above `last`, and log its ops again in this life's own logs.
+    pub(super) fn take_back<S: Store>(
+        &mut self,
+        store: &mut S,
+        origin: Origin,
+        last: u64,
+        batch: &mut Batch,
+    ) -> Result<(), S::Error> {
         if self.vector.get(origin) <= last {
             return Ok(());
         }
         let above = store.log(origin, last, usize::MAX)?;
+        store.clip_index(origin, last)?;
         store.truncate(origin, last)?;
         self.vector.clip(origin, last);
         batch.advanced.clip(origin, last);
         self.clip_touches(store, origin, last)?;
         for row in above {
             if let Ok(Opened::Ops { ops, fork }) = Opened::decode(&row.entry) {
-                self.log_again(store, &ops, fork, batch)?;
+                self.log_again(store, &ops, fork, (origin, last), batch)?;
             }
         }
         Ok(())
@@ -118,13 +153,14 @@ impl Core {
         store: &mut S,
         ops: &[Sealed],
         fork: bool,
+        cut: (Origin, u64),
         batch: &mut Batch,
     ) -> Result<(), S::Error> {
         let own = self.own_origin(&ops[0].op.key.home);
         let refs: Vec<&Sealed> = ops.iter().collect();
         let position = self.log_own(store, own, &refs, fork, batch)?;
         for sealed in ops {
-            self.move_dot(store, sealed.op.dot, position)?;
+            self.move_dot(store, sealed.op.dot, cut, position)?;
             self.merge(store, sealed, position, false, batch)?;
         }
         Ok(())
@@ -134,12 +170,13 @@ impl Core {
         &self,
         store: &mut S,
         dot: Dot,
+        (origin, last): (Origin, u64),
         position: Position,
     ) -> Result<(), S::Error> {
         let records = store.dots(dot)?;
         store.remove_dots(dot)?;
         for mut record in records {
-            if self.cuts.get(&record.position.origin).is_some_and(|l| record.position.seq > *l) {
+            if record.position.origin == origin && record.position.seq > last {
                 record.position = position;
             }
             store.add_dot(dot, record)?;

@@ -34,7 +34,8 @@ impl Rows {
     }
 
     pub fn encode(self) -> Vec<u8> {
-        let masks = self.masks.iter().map(|m| wire::Mask { shown: m.iter().map(|f| f.0).collect() });
+        let masks =
+            self.masks.iter().map(|m| wire::Mask { shown: m.iter().map(|f| f.0).collect() });
         wire::Body { masks: masks.collect(), ..self.body }.encode_to_vec()
     }
 
@@ -120,10 +121,7 @@ impl Core {
             .texts_since(key, since)?
             .into_iter()
             .filter(|t| visible(t.field) && !t.text.is_empty())
-            .map(|t| wire::TextField {
-                field: t.field.0,
-                text: codec::to_bytes(&t.text).into(),
-            })
+            .map(|t| wire::TextField { field: t.field.0, text: codec::to_bytes(&t.text).into() })
             .collect();
         row.state = match &shown {
             None => codec::to_bytes(&record.entity),

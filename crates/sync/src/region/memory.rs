@@ -357,6 +357,23 @@ impl Store for MemoryStore {
         Ok(rows)
     }
 
+    fn clip_index(&mut self, origin: Origin, last: u64) -> Result<(), Error> {
+        let above: Vec<(Scope, EntityKey)> = self
+            .index
+            .rows
+            .iter()
+            .filter(|(_, vector)| vector.get(origin) > last)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in above {
+            if let Some(mut vector) = self.index.get(&name).cloned() {
+                Arc::make_mut(&mut vector).clip(origin, last);
+                self.index.insert(name, vector);
+            }
+        }
+        Ok(())
+    }
+
     fn truncate(&mut self, origin: Origin, last: u64) -> Result<(), Error> {
         for seq in last.saturating_add(1)..=self.head(origin)?.seq {
             self.logs.remove(&(origin, seq));

@@ -16,6 +16,7 @@
 
 use super::Core;
 use super::store::{Record, Store};
+use crate::limits;
 use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent};
 use landfall_model::id::{DeviceId, EntityKey, Scope};
@@ -67,6 +68,7 @@ impl Core {
             }
         }
         record.touch.advance_to(position);
+        self.fold_texts(store, op, &record)?;
         let under = self.under_parent(store, &op.key, &record.entity, 0)?;
         let scopes = self.scopes(store, &op.key, &record.entity, &under)?;
         let lost: BTreeSet<Scope> = self
@@ -102,6 +104,28 @@ impl Core {
                 let id = blob_id(sealed);
                 let (key, field) = (&op.key, change.field);
                 store.add_text(key, field, &op.births, id, &text.update, position)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Now and then, fold a document's blobs into a snapshot. The op's own number is the dice, so
+    /// that no count has to be kept; an unreadable document stays as it is.
+    fn fold_texts<S: Store>(
+        &self,
+        store: &mut S,
+        op: &Op,
+        record: &Record,
+    ) -> Result<(), S::Error> {
+        let due = op.dot.seq % limits::TEXT_BLOBS_FOLD as u64 == 0;
+        for change in op.changes().iter().filter(|_| due) {
+            if !matches!(change.change, Change::Text(_)) {
+                continue;
+            }
+            let mut text = store.text(&op.key, change.field)?;
+            text.retain(|birth| !record.entity.is_dead(birth));
+            if text.compact().is_ok() {
+                store.put_text(&op.key, change.field, &text, &record.touch)?;
             }
         }
         Ok(())

@@ -14,12 +14,12 @@ mod peers;
 
 use super::access::{Authenticator, Denial};
 use super::merge::Batch;
-pub use super::session::SessionId;
 use super::session::Session;
+pub use super::session::SessionId;
 use super::store::{Identity, Store};
 use super::{Config, Core};
-use crate::mutant::{self, Mutant};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::wire;
 use landfall_model::id::{DeviceId, RegionId, Scope};
 use landfall_model::schema::Schema;
@@ -159,6 +159,7 @@ impl Node {
             cuts: store.cuts()?.into_iter().collect(),
             peers: BTreeMap::new(),
             lives,
+            opened: Vector::new(),
             reports: Vec::new(),
             config,
         };
@@ -171,6 +172,7 @@ impl Node {
             }
             known => begin_life(&mut core, store, known.map_or(0, |k| k.incarnation), now_ms)?,
         }
+        core.opened = core.vector.clone();
         Ok(Self {
             core,
             auth,
@@ -279,6 +281,20 @@ struct Turn {
     out: Output,
 }
 
+/// A peer holds more of this life's logs than we wrote: our store was put back and nobody told.
+/// What was written since this node started may contradict what the peer holds, so it is taken
+/// back and logged again in the new life.
+fn begin_anew<S: Store>(core: &mut Core, store: &mut S, turn: &mut Turn) -> Result<(), S::Error> {
+    let old = core.incarnation;
+    begin_life(core, store, old, turn.now_ms)?;
+    let streams: Vec<Origin> = core.streams(core.config.region, old).collect();
+    for origin in streams {
+        core.take_back(store, origin, core.opened.get(origin), &mut turn.batch)?;
+    }
+    turn.out.wrote = true;
+    Ok(())
+}
+
 fn begin_life<S: Store>(
     core: &mut Core,
     store: &mut S,
@@ -309,9 +325,6 @@ fn wire_cut(origin: Origin, last: u64) -> wire::Cut {
     wire::Cut { origin: Some(convert::wire_origin(origin)), last }
 }
 
-fn received<S: Store>(
-    store: &mut S,
-    devices: &[DeviceId],
-) -> Result<Vec<wire::SeqSet>, S::Error> {
+fn received<S: Store>(store: &mut S, devices: &[DeviceId]) -> Result<Vec<wire::SeqSet>, S::Error> {
     devices.iter().map(|d| Ok(convert::wire_seq_set(&store.device(*d)?.received))).collect()
 }

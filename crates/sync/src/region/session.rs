@@ -41,7 +41,9 @@ pub(super) enum State {
     Pass(Pass),
     /// Told of everything up to the region's present vector. Not `covering`: the device's cursor
     /// is still above what the region holds somewhere, and waits.
-    Live { covering: bool },
+    Live {
+        covering: bool,
+    },
 }
 
 #[derive(Debug)]

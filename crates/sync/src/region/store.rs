@@ -164,6 +164,9 @@ pub trait Store {
         after: Option<&EntityKey>,
         limit: usize,
     ) -> Result<Vec<EntityKey>, Self::Error>;
+    /// Bring every entry of the index that is above `last` for `origin` down to it, as a cut
+    /// demands; to nothing if `last` is 0.
+    fn clip_index(&mut self, origin: Origin, last: u64) -> Result<(), Self::Error>;
     /// How many entities the index has for the scope (for progress; may be an estimate).
     fn scope_size(&mut self, scope: &str) -> Result<u64, Self::Error>;
 

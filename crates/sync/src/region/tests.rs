@@ -1,7 +1,7 @@
 //! A region by itself, and two of them, driven by hand-made frames.
 
 use super::Config;
-use super::access::{Author, Authenticator, Denial};
+use super::access::{Authenticator, Author, Denial};
 use super::memory::MemoryStore;
 use super::node::{LinkId, Node, Output, Report, SessionId};
 use super::store::Store;
@@ -35,7 +35,8 @@ impl Authenticator for Plain {
         let mut words = token.split(' ');
         let subject = words.next().filter(|s| !s.is_empty());
         let subject = subject.ok_or(Denial { code: "unauthenticated", message: "no".into() })?;
-        let (audiences, scopes) = words.map(Into::into).partition(|s: &Arc<str>| s.starts_with("driver"));
+        let (audiences, scopes) =
+            words.map(Into::into).partition(|s: &Arc<str>| s.starts_with("driver"));
         Ok(Author { subject: subject.into(), scopes, audiences, expires_ms: i64::MAX })
     }
 
@@ -58,8 +59,9 @@ fn config(region: u16) -> Config {
 fn open(region: u16, mut store: MemoryStore, same_store: bool, now_ms: i64) -> Region {
     let schema = Arc::new(schema::compile(SDL).expect("the test's schema is right"));
     let (config, auth) = (config(region), Box::new(Plain));
-    let node = Node::open(&mut store, config, schema.clone(), auth, "peer".into(), same_store, now_ms)
-        .unwrap();
+    let node =
+        Node::open(&mut store, config, schema.clone(), auth, "peer".into(), same_store, now_ms)
+            .unwrap();
     Region { store, node, schema }
 }
 
@@ -83,19 +85,31 @@ impl Region {
     fn hello(&mut self, session: u64, device: u64, token: &str) -> Vec<Down> {
         let devices = vec![DeviceId::from_number(device).0.to_vec().into()];
         let token = token.to_owned();
-        let hello = wire::Hello { versions: vec![1], token, devices, credit: 1 << 20, ..Default::default() };
+        let hello = wire::Hello {
+            versions: vec![1],
+            token,
+            devices,
+            credit: 1 << 20,
+            ..Default::default()
+        };
         self.up(session, Up::Hello(hello))
     }
 
     fn push(&mut self, session: u64, ops: &[&Sealed]) -> Vec<Down> {
         let ops = ops.iter().map(|o| o.payload.to_vec().into()).collect();
-        self.up(session, Up::Push(wire::Push { transactions: vec![wire::push::Transaction { ops }] }))
+        self.up(
+            session,
+            Up::Push(wire::Push { transactions: vec![wire::push::Transaction { ops }] }),
+        )
     }
 
     fn subscribe(&mut self, session: u64, scope: &str, cursor: &Vector) -> Vec<Down> {
         let cursor = Some(convert::wire_vector(cursor));
         let scope = scope.to_owned();
-        self.up(session, Up::Subscribe(wire::Subscribe { sub: 1, scope, cursor, ..Default::default() }))
+        self.up(
+            session,
+            Up::Subscribe(wire::Subscribe { sub: 1, scope, cursor, ..Default::default() }),
+        )
     }
 
     fn field(&self, name: &str) -> FieldId {

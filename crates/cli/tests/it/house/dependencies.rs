@@ -17,23 +17,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("edge", &["model", "sync"]),
     ("chaos", &["model", "sync"]),
     ("sim", &["model", "sync", "device", "region"]),
-    (
-        "cli",
-        &[
-            "model", "sync", "device", "region", "media", "insight", "edge", "chaos", "sim",
-        ],
-    ),
+    ("cli", &["model", "sync", "device", "region", "media", "insight", "edge", "chaos", "sim"]),
     // bindings/
     ("ffi", &["device", "model"]),
     ("web", &["device", "model"]),
 ];
 
 /// Outside crates that only some of ours may use, dev dependencies apart.
-const OWNED: &[(&str, &[&str])] = &[
-    ("axum", &["region"]),
-    ("clap", &["cli"]),
-    ("tracing-subscriber", &["cli"]),
-];
+const OWNED: &[(&str, &[&str])] =
+    &[("axum", &["region"]), ("clap", &["cli"]), ("tracing-subscriber", &["cli"])];
 
 /// The crates without clock, randomness, thread, socket, file or async runtime, and the outside
 /// crates that would bring them in.
@@ -69,21 +61,13 @@ fn workspace_keeps_to_the_dependency_table() {
     let mut violations: Vec<String> = packages.iter().filter_map(misplaced).collect();
     let edges: Vec<Edge> = packages.iter().flat_map(edges).collect();
     violations.extend(edges.iter().filter_map(violation));
-    assert_holds(
-        "only the edges of MAY_USE exist (crates/cli/tests/it/house)",
-        violations,
-    );
+    assert_holds("only the edges of MAY_USE exist (crates/cli/tests/it/house)", violations);
 }
 
 #[test]
 fn forbidden_edges_are_seen() {
     let check = |from: &str, to: &str, ours: bool, dev: bool, forbidden: bool| {
-        let edge = Edge {
-            from: from.into(),
-            to: to.into(),
-            ours,
-            dev,
-        };
+        let edge = Edge { from: from.into(), to: to.into(), ours, dev };
         assert_eq!(violation(&edge).is_some(), forbidden, "{edge:?}");
     };
     check("sync", "model", true, false, false);
@@ -102,12 +86,7 @@ fn forbidden_edges_are_seen() {
 
 /// Why this edge must not exist, or `None`.
 fn violation(edge: &Edge) -> Option<String> {
-    let Edge {
-        from,
-        to,
-        ours,
-        dev,
-    } = edge;
+    let Edge { from, to, ours, dev } = edge;
     let Some((_, may_use)) = MAY_USE.iter().find(|(name, _)| name == from) else {
         return Some(format!("{from}: not in the table"));
     };
@@ -151,12 +130,7 @@ fn edges(package: &Value) -> Vec<Edge> {
             None => dependency["name"].as_str().expect("name").to_owned(),
         };
         let dev = dependency["kind"].as_str() == Some("dev");
-        Edge {
-            from: from.clone(),
-            to,
-            ours: path.is_some(),
-            dev,
-        }
+        Edge { from: from.clone(), to, ours: path.is_some(), dev }
     };
     dependencies.iter().map(edge).collect()
 }
@@ -167,28 +141,15 @@ fn folder_of(package: &Value) -> String {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .expect("a folder has a name")
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().expect("a folder has a name").to_string_lossy().into_owned()
 }
 
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(tree::root())
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
 }

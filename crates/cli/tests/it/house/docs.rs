@@ -28,9 +28,7 @@ const TO_CONFIRM: &str = "(to confirm)";
 #[test]
 fn no_file_names_a_registry_host() {
     // Cargo writes the name of its default registry into its lock file.
-    let files = tree::files(".")
-        .into_iter()
-        .filter(|path| path != Path::new("Cargo.lock"));
+    let files = tree::files(".").into_iter().filter(|path| path != Path::new("Cargo.lock"));
     let mut violations = Vec::new();
     for path in files {
         let Some(text) = tree::text(&path) else {
@@ -52,10 +50,7 @@ fn every_error_code_has_its_documentation() {
         violations.extend(missing.map(|code| format!("{code} ({})", path.display())));
     }
     let violations = violations.into_iter().collect();
-    assert_holds(
-        "every LF code has a page or a table row below docs/",
-        violations,
-    );
+    assert_holds("every LF code has a page or a table row below docs/", violations);
 }
 
 #[test]
@@ -63,15 +58,9 @@ fn every_decision_is_in_the_index() {
     let index = tree::text(Path::new("docs/adr/README.md")).expect("docs/adr/README.md");
     let not_a_record = ["README.md", "template.md"].map(|it| Path::new("docs/adr").join(it));
     let records = tree::files_with_extension("docs/adr", "md");
-    let records = records
-        .into_iter()
-        .filter(|path| !not_a_record.contains(path));
-    let names = records.map(|path| {
-        path.file_name()
-            .expect("a file")
-            .to_string_lossy()
-            .into_owned()
-    });
+    let records = records.into_iter().filter(|path| !not_a_record.contains(path));
+    let names =
+        records.map(|path| path.file_name().expect("a file").to_string_lossy().into_owned());
     let missing = names.filter(|name| !index.contains(&format!("]({name})")));
     assert_holds("docs/adr/README.md links every record", missing.collect());
 }
@@ -82,9 +71,7 @@ fn links_between_documents_lead_somewhere() {
     for path in tree::files_with_extension(".", "md") {
         let text = tree::text(&path).unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new(""));
-        let broken = relative_links(&text)
-            .into_iter()
-            .filter(|it| !tree::exists(&folder.join(it)));
+        let broken = relative_links(&text).into_iter().filter(|it| !tree::exists(&folder.join(it)));
         violations.extend(broken.map(|link| format!("{}: {link}", path.display())));
     }
     assert_holds("relative links name files that exist", violations);
@@ -94,15 +81,10 @@ fn links_between_documents_lead_somewhere() {
 fn architecture_names_files_that_exist() {
     let text = architecture();
     let lines = text.lines().filter(|line| !line.contains(TO_CONFIRM));
-    let paths = lines
-        .flat_map(quoted)
-        .filter(|it| it.contains("/src/") || it.contains("/tests/"));
+    let paths = lines.flat_map(quoted).filter(|it| it.contains("/src/") || it.contains("/tests/"));
     let missing = paths.filter(|it| !tree::exists(&Path::new("crates").join(it)));
     let missing = missing.map(str::to_owned).collect();
-    assert_holds(
-        "a file that ARCHITECTURE.md names is there, below crates/",
-        missing,
-    );
+    assert_holds("a file that ARCHITECTURE.md names is there, below crates/", missing);
 }
 
 #[test]
@@ -116,30 +98,17 @@ fn architecture_names_tests_that_exist() {
     let sources = tree::files_with_extension("crates", "rs");
     let sources: Vec<String> = sources.iter().filter_map(|path| tree::text(path)).collect();
     let is_there = |test: &&str| {
-        let name = test
-            .rsplit("::")
-            .next()
-            .expect("rsplit gives at least one part");
+        let name = test.rsplit("::").next().expect("rsplit gives at least one part");
         let function = format!("fn {name}(");
         sources.iter().any(|text| text.contains(&function))
     };
-    let missing = tests
-        .into_iter()
-        .filter(|test| !is_there(test))
-        .map(str::to_owned)
-        .collect();
-    assert_holds(
-        "a test that ARCHITECTURE.md names for an invariant is there",
-        missing,
-    );
+    let missing = tests.into_iter().filter(|test| !is_there(test)).map(str::to_owned).collect();
+    assert_holds("a test that ARCHITECTURE.md names for an invariant is there", missing);
 }
 
 #[test]
 fn codes_and_links_are_read() {
-    assert_eq!(
-        error_codes("see LF0101, LF01 and xLF0102; not LF01034"),
-        ["LF0101"]
-    );
+    assert_eq!(error_codes("see LF0101, LF01 and xLF0102; not LF01034"), ["LF0101"]);
     assert_eq!(
         relative_links("[a](b.md#c) [d](https://e) [f](#g) ![h](../i.png)"),
         ["b.md", "../i.png"]
@@ -155,13 +124,8 @@ fn architecture() -> String {
 fn documented_codes() -> BTreeSet<String> {
     let is_decision = |path: &PathBuf| path.starts_with("docs/adr");
     let mut codes = BTreeSet::new();
-    for path in tree::files_with_extension("docs", "md")
-        .iter()
-        .filter(|it| !is_decision(it))
-    {
-        codes.extend(error_codes(
-            &path.file_stem().unwrap_or_default().to_string_lossy(),
-        ));
+    for path in tree::files_with_extension("docs", "md").iter().filter(|it| !is_decision(it)) {
+        codes.extend(error_codes(&path.file_stem().unwrap_or_default().to_string_lossy()));
         let text = tree::text(path).unwrap_or_default();
         let rows = text.lines().filter(|line| line.starts_with(['|', '#']));
         codes.extend(rows.flat_map(error_codes));
@@ -181,10 +145,7 @@ fn error_codes(text: &str) -> Vec<String> {
 
 /// The targets of `[text](target)` that are files of ours, without their `#anchor`.
 fn relative_links(text: &str) -> Vec<String> {
-    let targets = text
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let files = targets.filter_map(|target| target.split('#').next());
     let ours = files.filter(|it| !it.is_empty() && !it.contains(':') && !it.contains(' '));
     ours.map(str::to_owned).collect()

@@ -18,19 +18,12 @@ impl RustFile {
     pub fn parse(text: &str) -> Self {
         let mut scanner = Scanner::new(text);
         scanner.run();
-        let Scanner {
-            mut code, strings, ..
-        } = scanner;
+        let Scanner { mut code, strings, .. } = scanner;
         let test_items = test_items(&code);
-        let test_modules = test_items
-            .iter()
-            .filter_map(|it| module_name(&code[it.clone()]));
+        let test_modules = test_items.iter().filter_map(|it| module_name(&code[it.clone()]));
         let test_modules = test_modules.collect();
         for item in &test_items {
-            code[item.clone()]
-                .iter_mut()
-                .filter(|c| **c != '\n')
-                .for_each(|c| *c = ' ');
+            code[item.clone()].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
         }
         let outside_tests = |at: usize| !test_items.iter().any(|item| item.contains(&at));
         let strings = strings
@@ -38,11 +31,7 @@ impl RustFile {
             .filter(|(at, _)| outside_tests(*at))
             .map(|(at, text)| (line_of(&code, at), text))
             .collect();
-        Self {
-            code: code.into_iter().collect(),
-            strings,
-            test_modules,
-        }
+        Self { code: code.into_iter().collect(), strings, test_modules }
     }
 
     /// The lines that mention `path` (`std::fs`), written out or imported through a `use` tree.
@@ -83,9 +72,7 @@ fn expand(tree: &str, prefix: &str, found: &mut impl FnMut(String)) {
         return found(format!("{prefix}{tree}"));
     };
     let prefix = format!("{prefix}{}", &tree[..open]);
-    let inside = tree[open + 1..]
-        .strip_suffix('}')
-        .unwrap_or(&tree[open + 1..]);
+    let inside = tree[open + 1..].strip_suffix('}').unwrap_or(&tree[open + 1..]);
     let mut depth = 0;
     let mut start = 0;
     for (at, c) in inside.char_indices() {
@@ -178,12 +165,7 @@ struct Scanner {
 
 impl Scanner {
     fn new(text: &str) -> Self {
-        Self {
-            source: text.chars().collect(),
-            at: 0,
-            code: Vec::new(),
-            strings: Vec::new(),
-        }
+        Self { source: text.chars().collect(), at: 0, code: Vec::new(), strings: Vec::new() }
     }
 
     fn run(&mut self) {
@@ -221,9 +203,7 @@ impl Scanner {
 
     fn blank(&mut self, count: usize) {
         let end = (self.at + count).min(self.source.len());
-        let blanked = self.source[self.at..end]
-            .iter()
-            .map(|c| if *c == '\n' { '\n' } else { ' ' });
+        let blanked = self.source[self.at..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' });
         self.code.extend(blanked);
         self.at = end;
     }
@@ -268,10 +248,7 @@ impl Scanner {
     }
 
     fn raw_string(&mut self) {
-        let hashes = self.source[self.at + 1..]
-            .iter()
-            .take_while(|c| **c == '#')
-            .count();
+        let hashes = self.source[self.at + 1..].iter().take_while(|c| **c == '#').count();
         if self.peek(1 + hashes) != Some('"') {
             // A raw identifier: `r#type`.
             return self.keep(1 + hashes);
@@ -289,8 +266,7 @@ impl Scanner {
     }
 
     fn end_string(&mut self, open: usize, start: usize, closing: usize) {
-        self.strings
-            .push((open, self.source[start..self.at].iter().collect()));
+        self.strings.push((open, self.source[start..self.at].iter().collect()));
         self.keep(closing);
     }
 

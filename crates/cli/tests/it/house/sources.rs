@@ -23,9 +23,8 @@ const IMPURE_PATHS: &[&str] = &[
 ];
 
 /// A string that begins with one of these, and then a space or the end of the line, is SQL.
-const SQL_VERBS: &[&str] = &[
-    "ALTER", "CREATE", "DELETE", "DROP", "INSERT", "PRAGMA", "REPLACE", "SELECT", "UPDATE",
-];
+const SQL_VERBS: &[&str] =
+    &["ALTER", "CREATE", "DELETE", "DROP", "INSERT", "PRAGMA", "REPLACE", "SELECT", "UPDATE"];
 
 #[test]
 fn pure_crates_know_no_clock_thread_file_socket_or_runtime() {
@@ -36,10 +35,7 @@ fn pure_crates_know_no_clock_thread_file_socket_or_runtime() {
             violations.extend(lines.iter().map(|line| at(&path, *line, impure)));
         }
     }
-    assert_holds(
-        "model and sync take time, randomness and I/O as arguments",
-        violations,
-    );
+    assert_holds("model and sync take time, randomness and I/O as arguments", violations);
 }
 
 #[test]
@@ -52,9 +48,7 @@ fn sql_is_written_only_in_a_store() {
         }
     }
     let scripts = tree::files_with_extension("crates", "sql");
-    let astray = scripts
-        .iter()
-        .filter(|path| !may_hold_sql(path) && !is_test_data(path));
+    let astray = scripts.iter().filter(|path| !may_hold_sql(path) && !is_test_data(path));
     violations.extend(astray.map(|path| path.display().to_string()));
     assert_holds("SQL is written only below a crate's store/", violations);
 }
@@ -64,9 +58,7 @@ fn http_framework_types_stay_in_the_region_api() {
     let in_api = |path: &Path| {
         path.starts_with("crates/region/src/api") || path == Path::new("crates/region/src/api.rs")
     };
-    let files = production_files(&all_crates())
-        .into_iter()
-        .filter(|(path, _)| !in_api(path));
+    let files = production_files(&all_crates()).into_iter().filter(|(path, _)| !in_api(path));
     let violations = lines_with_paths(files, &["axum"]);
     assert_holds("axum is known only in crates/region/src/api", violations);
 }
@@ -75,24 +67,16 @@ fn http_framework_types_stay_in_the_region_api() {
 fn only_the_binary_reads_arguments_and_environment() {
     let outside_cli: Vec<String> = all_crates().into_iter().filter(|it| it != "cli").collect();
     let violations = lines_with_paths(production_files(&outside_cli), &["std::env"]);
-    assert_holds(
-        "only crates/cli reads arguments and environment",
-        violations,
-    );
+    assert_holds("only crates/cli reads arguments and environment", violations);
 }
 
 #[test]
 fn every_module_opens_with_prose() {
-    let files = ["crates", "bindings"]
-        .map(|it| tree::files_with_extension(it, "rs"))
-        .concat();
+    let files = ["crates", "bindings"].map(|it| tree::files_with_extension(it, "rs")).concat();
     let opens = |path: &PathBuf| tree::text(path).is_none_or(|text| text.starts_with("//! "));
     let silent = files.iter().filter(|path| !opens(path));
     let violations = silent.map(|path| path.display().to_string()).collect();
-    assert_holds(
-        "every module begins with a //! line that says what it is for",
-        violations,
-    );
+    assert_holds("every module begins with a //! line that says what it is for", violations);
 }
 
 #[test]
@@ -115,15 +99,13 @@ fn may_hold_sql(path: &Path) -> bool {
 }
 
 fn is_test_data(path: &Path) -> bool {
-    path.components()
-        .any(|it| it.as_os_str() == "testdata" || it.as_os_str() == "tests")
+    path.components().any(|it| it.as_os_str() == "testdata" || it.as_os_str() == "tests")
 }
 
 fn is_sql(text: &str) -> bool {
     let text = text.trim_start();
     SQL_VERBS.iter().any(|verb| {
-        text.strip_prefix(verb)
-            .is_some_and(|rest| rest.starts_with([' ', '\n', '\t', '\\']))
+        text.strip_prefix(verb).is_some_and(|rest| rest.starts_with([' ', '\n', '\t', '\\']))
     })
 }
 
@@ -148,15 +130,10 @@ fn at(path: &Path, line: usize, what: &str) -> String {
 
 /// The folders below `crates/`.
 fn all_crates() -> Vec<String> {
-    let manifests = tree::files("crates")
-        .into_iter()
-        .filter(|path| path.ends_with("Cargo.toml"));
+    let manifests = tree::files("crates").into_iter().filter(|path| path.ends_with("Cargo.toml"));
     let folder = |path: PathBuf| {
         let folder = path.parent().and_then(Path::file_name);
-        folder
-            .expect("crates/<name>/Cargo.toml")
-            .to_string_lossy()
-            .into_owned()
+        folder.expect("crates/<name>/Cargo.toml").to_string_lossy().into_owned()
     };
     manifests.map(folder).collect()
 }
@@ -169,36 +146,20 @@ pub fn production_files<S: AsRef<str>>(crates: &[S]) -> Vec<(PathBuf, RustFile)>
     let files: Vec<(PathBuf, RustFile)> = sources
         .filter_map(|path| tree::text(&path).map(|text| (path, RustFile::parse(&text))))
         .collect();
-    let test_modules: Vec<PathBuf> = files
-        .iter()
-        .flat_map(|(path, it)| test_modules(path, it))
-        .collect();
+    let test_modules: Vec<PathBuf> =
+        files.iter().flat_map(|(path, it)| test_modules(path, it)).collect();
     let production = |path: &Path| {
-        !test_modules
-            .iter()
-            .any(|test| path.starts_with(test) || path == test.with_extension("rs"))
+        !test_modules.iter().any(|test| path.starts_with(test) || path == test.with_extension("rs"))
     };
-    files
-        .into_iter()
-        .filter(|(path, _)| production(path))
-        .collect()
+    files.into_iter().filter(|(path, _)| production(path)).collect()
 }
 
 /// Where a file's test-only modules are: `foo.rs` has its modules in `foo/`, a root in its own
 /// folder.
 fn test_modules(path: &Path, file: &RustFile) -> Vec<PathBuf> {
-    let is_root = ["lib.rs", "main.rs", "mod.rs"]
-        .iter()
-        .any(|root| path.ends_with(root));
-    let folder = if is_root {
-        path.with_file_name("")
-    } else {
-        path.with_extension("")
-    };
-    file.test_modules
-        .iter()
-        .map(|name| folder.join(name))
-        .collect()
+    let is_root = ["lib.rs", "main.rs", "mod.rs"].iter().any(|root| path.ends_with(root));
+    let folder = if is_root { path.with_file_name("") } else { path.with_extension("") };
+    file.test_modules.iter().map(|name| folder.join(name)).collect()
 }
 
 /// Every production file of the workspace.

@@ -54,11 +54,7 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
                 collect(&path, found);
             }
         } else if kind.is_file() {
-            found.push(
-                path.strip_prefix(root())
-                    .expect("below the root")
-                    .to_path_buf(),
-            );
+            found.push(path.strip_prefix(root()).expect("below the root").to_path_buf());
         }
     }
 }

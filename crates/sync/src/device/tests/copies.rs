@@ -58,12 +58,7 @@ fn a_rolled_back_file_takes_a_new_id_for_what_it_never_sent() {
     let out = d.connect(0, &[SeqSet::default(), SeqSet::up_to(8)]);
     let dots: Vec<Dot> = pushed(&out).iter().flatten().map(|s| s.op.dot).collect();
     let new = d.id();
-    assert_eq!(dots, [
-        Dot::new(old, 1),
-        Dot::new(new, 1),
-        Dot::new(new, 2),
-        Dot::new(new, 3)
-    ]);
+    assert_eq!(dots, [Dot::new(old, 1), Dot::new(new, 1), Dot::new(new, 2), Dot::new(new, 3)]);
 }
 
 #[test]

@@ -102,9 +102,8 @@ fn credit_is_given_back_in_quarters() {
     let mut other = Device::new(9);
     let a = other.write(&[task("1", [put(TITLE, big.as_str())])]);
     let ops = ops_of(&mut other, &a);
-    let credit = |out: &Output| {
-        out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Credit(_))))
-    };
+    let credit =
+        |out: &Output| out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Credit(_))));
     let first = d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
     assert!(!credit(&first));
     let second = d.live(1, vec![row(&key("1"), &vector(2, 0), &ops)], &[], &vector(2, 0));
@@ -125,10 +124,8 @@ fn a_cut_clips_and_what_was_above_it_is_replaced() {
     other.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
     let lost = other.write(&[update("1", [vote(10), put(TITLE, "lost")])]);
     let with_lost = [one.clone(), ops_of(&mut other, &lost)].concat();
-    let rows = vec![
-        row(&key("1"), &vector(2, 0), &with_lost),
-        row(&key("9"), &vector(3, 0), &mine_ops),
-    ];
+    let rows =
+        vec![row(&key("1"), &vector(2, 0), &with_lost), row(&key("9"), &vector(3, 0), &mine_ops)];
     d.pass(1, rows, &[only(1)], &vector(3, 0));
     assert_eq!((d.votes(&key("1")), d.title(&key("1")).as_deref()), (11, Some("lost")));
     assert!(!d.own(mine.dots[0]).unwrap().overlay);

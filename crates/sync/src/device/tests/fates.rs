@@ -116,8 +116,7 @@ fn a_stuck_op_blocks_only_what_needs_it() {
 #[test]
 fn the_window_bounds_what_is_in_flight() {
     let mut d = Device::new(1);
-    let ids: Vec<Dot> =
-        (0..5).flat_map(|n| d.write(&[task(&n.to_string(), [])]).dots).collect();
+    let ids: Vec<Dot> = (0..5).flat_map(|n| d.write(&[task(&n.to_string(), [])]).dots).collect();
     let big: Vec<Edit> = (10..14).map(|n| task(&n.to_string(), [])).collect();
     d.write(&big);
     let out = d.connect_with(0, &[], |w| w.push_ops = 2);
@@ -141,10 +140,7 @@ fn nothing_is_pushed_before_it_is_durable() {
     let meta = d.store.meta().unwrap().unwrap();
     assert_eq!((meta.sent_seq, meta.last_seq), (1, 1));
     d.store.lose_power();
-    assert!(matches!(
-        d.own(Dot::new(meta.device, 1)).unwrap().state,
-        OpState::Sent { .. }
-    ));
+    assert!(matches!(d.own(Dot::new(meta.device, 1)).unwrap().state, OpState::Sent { .. }));
 }
 
 #[test]
@@ -217,9 +213,8 @@ fn retired_numbers_are_confirmed_until_the_region_answers() {
     let a = d.write(&[task("1", [])]);
     d.connect(0, &[]);
     let out = d.accept(a.dots[0], at(0, 1), true);
-    let confirms = |out: &Output| {
-        out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Confirm(_))))
-    };
+    let confirms =
+        |out: &Output| out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Confirm(_))));
     assert!(confirms(&out) && out.durable);
     assert!(!confirms(&d.poll()));
     // The connection broke before an answer came.

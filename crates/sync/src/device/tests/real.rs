@@ -19,12 +19,7 @@ struct Anybody;
 impl Authenticator for Anybody {
     fn device(&self, _: &str, _: i64) -> Result<Author, Denial> {
         let all = || vec!["*".into()];
-        Ok(Author {
-            subject: "ann".into(),
-            scopes: all(),
-            audiences: all(),
-            expires_ms: i64::MAX,
-        })
+        Ok(Author { subject: "ann".into(), scopes: all(), audiences: all(), expires_ms: i64::MAX })
     }
 
     fn peer(&self, _: &str, _: i64) -> Result<(), Denial> {
@@ -221,8 +216,7 @@ impl World {
         }
         for (key, voted) in sum(&client.votes) {
             let seen = client.device.votes(&key);
-            if seen < voted {
-            }
+            if seen < voted {}
             assert!(seen >= voted, "{c} voted {voted} on {key:?} and sees {seen}");
         }
     }

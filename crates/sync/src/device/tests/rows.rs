@@ -195,9 +195,7 @@ fn a_write_that_was_overwritten_unseen_has_an_outcome() {
     );
     assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));
     let outcomes = d.outcomes(dot);
-    let lost = |o: &Outcome| {
-        matches!(o, Outcome::Overwritten { field: TITLE, lost, .. } if *lost == "mine".into())
-    };
+    let lost = |o: &Outcome| matches!(o, Outcome::Overwritten { field: TITLE, lost, .. } if *lost == "mine".into());
     assert!(outcomes.iter().any(lost), "{outcomes:?}");
     // What is written next wins over what was read.
     let mine = d.write(&[update("1", [put(TITLE, "again")])]);

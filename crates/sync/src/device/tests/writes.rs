@@ -11,12 +11,10 @@ fn numbers_are_dense_and_transactions_are_bounded() {
     let nothing = d.write(&[update("1", [put(TITLE, "uno")])]);
     let c = d.write(&[update("2", [vote(1)])]);
     let seqs = |r: &Receipt| r.dots.iter().map(|d| d.seq).collect::<Vec<_>>();
-    assert_eq!([seqs(&a), seqs(&b), seqs(&nothing), seqs(&c)], [
-        vec![1, 2],
-        vec![3],
-        vec![],
-        vec![4]
-    ]);
+    assert_eq!(
+        [seqs(&a), seqs(&b), seqs(&nothing), seqs(&c)],
+        [vec![1, 2], vec![3], vec![], vec![4]]
+    );
     assert_eq!((a.tx.first, a.tx.count, c.tx.first, c.tx.count), (1, 2, 4, 1));
     assert_eq!(a.keys, [key("1"), key("2")]);
     let ops = ops_of(&mut d, &a);
@@ -171,11 +169,8 @@ fn a_durable_text_op_is_not_sent_again() {
 fn what_does_not_fit_the_schema_is_refused_and_changes_nothing() {
     let mut d = Device::new(1);
     d.write(&[task("1", [put(TITLE, "one")])]);
-    let upsert = |kind, fields: Vec<(FieldId, FieldEdit)>| Edit::Upsert {
-        kind,
-        id: "9".into(),
-        fields,
-    };
+    let upsert =
+        |kind, fields: Vec<(FieldId, FieldEdit)>| Edit::Upsert { kind, id: "9".into(), fields };
     let cases = [
         (upsert(TypeId(99), vec![]), "LF2001"),
         (update("1", [put(FieldId(99), 1)]), "LF2003"),

@@ -140,11 +140,14 @@ impl Node {
             send(&mut turn.out, id, ToDevice::Denied(denied));
             return Ok(Ok(()));
         }
-        let (mut cursor, pass, mut provisional) =
-            match (convert::vector(s.cursor.as_ref()), s.pass.as_ref().map(|p| convert::vector(Some(p))).transpose(), convert::vector(s.provisional.as_ref())) {
-                (Ok(c), Ok(p), Ok(v)) => (c, p, v),
-                _ => return Ok(Err(Malformed("vector").into())),
-            };
+        let (mut cursor, pass, mut provisional) = match (
+            convert::vector(s.cursor.as_ref()),
+            s.pass.as_ref().map(|p| convert::vector(Some(p))).transpose(),
+            convert::vector(s.provisional.as_ref()),
+        ) {
+            (Ok(c), Ok(p), Ok(v)) => (c, p, v),
+            _ => return Ok(Err(Malformed("vector").into())),
+        };
         for (origin, last) in &self.core.cuts {
             cursor.clip(*origin, *last);
             provisional.clip(*origin, *last);
@@ -356,7 +359,8 @@ impl Node {
         let ids: Vec<SessionId> =
             self.sessions.iter().filter(|(_, s)| expired(s)).map(|(id, _)| *id).collect();
         for id in ids {
-            let stop = Stop::new("token_expired", "the token has expired; come back with a new one");
+            let stop =
+                Stop::new("token_expired", "the token has expired; come back with a new one");
             self.stop_session(id, stop, &mut turn.out);
         }
     }
@@ -375,7 +379,9 @@ fn add_fate(fates: &mut Vec<wire::Fate>, dot: Dot, verdict: &Verdict, durable: b
     });
     match fates.last_mut() {
         Some(f)
-            if f.first + u64::from(f.count) == dot.seq && f.kind == kind && f.durable == durable =>
+            if f.first + u64::from(f.count) == dot.seq
+                && f.kind == kind
+                && f.durable == durable =>
         {
             f.count += 1;
         }

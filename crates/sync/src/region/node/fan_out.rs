@@ -1,6 +1,6 @@
 //! Telling devices what changed: live fan-out, catch-up passes, durability.
 
-use super::{Node, ToDevice, Turn, received, send};
+use super::{Node, ToDevice, Turn, received, send, wire_cut};
 use crate::region::feed::Rows;
 use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
 use crate::region::session::{Pass, State};
@@ -57,13 +57,17 @@ impl Node {
     }
 
     /// Move passes on as credit allows, and start those that a waiting cursor is due.
-    pub(super) fn run_passes<S: Store>(&mut self, store: &mut S, turn: &mut Turn) -> Result<(), S::Error> {
+    pub(super) fn run_passes<S: Store>(
+        &mut self,
+        store: &mut S,
+        turn: &mut Turn,
+    ) -> Result<(), S::Error> {
         let mut budget = CHUNKS_PER_TURN;
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in ids {
             let subs: Vec<u32> = self.sessions[&id].subs.keys().copied().collect();
             for sub in subs {
-                self.cover(id, sub);
+                self.cover(id, sub, &mut turn.out);
                 while self.wants_chunk(id, sub) {
                     if budget == 0 {
                         turn.out.more = true;
@@ -78,10 +82,22 @@ impl Node {
     }
 
     /// A reader whose cursor was above ours is asked again from it, once we cover it.
-    fn cover(&mut self, id: SessionId, sub: u32) {
+    fn cover(&mut self, id: SessionId, sub: u32, out: &mut Output) {
         let sub = self.sessions.get_mut(&id).and_then(|s| s.subs.get_mut(&sub));
         let Some(sub) = sub else { return };
         let waiting = matches!(sub.state, State::Live { covering: false });
+        if waiting {
+            let void: Vec<_> =
+                sub.cursor.iter().map(|(o, _)| o).filter(|o| self.core.is_void(*o)).collect();
+            for origin in &void {
+                sub.cursor.clip(*origin, 0);
+            }
+            if !void.is_empty() {
+                // To this device alone: a log entry would let a forged cursor grow our logs.
+                let cuts = void.into_iter().map(|o| wire_cut(o, 0)).collect();
+                send(out, id, ToDevice::Cuts(wire::Cuts { cuts }));
+            }
+        }
         if waiting && self.core.vector.covers(&sub.cursor) {
             let pass = Pass::new(sub.cursor.clone(), self.core.vector.clone(), true, 0);
             sub.state = State::Pass(pass);

@@ -1,7 +1,7 @@
 //! Frames of peers. On each link one side asks (`Want`) and the other answers (`Entries`), one
 //! answer at a time; a question that finds nothing new waits until there is something.
 
-use super::{Handled, LinkId, Node, Stop, Turn, begin_life, wire_error};
+use super::{Handled, LinkId, Node, Stop, Turn, begin_anew, wire_error};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::region::Core;
@@ -28,10 +28,13 @@ impl Node {
                     return Ok(Err(denial.into()));
                 }
                 let region = RegionId(hello.region as u16);
-                if !self.core.config.regions.contains(&region) || region == self.core.config.region {
+                if !self.core.config.regions.contains(&region) || region == self.core.config.region
+                {
                     return Ok(Err(Stop::new("unknown_region", "not a peer of this placement")));
                 }
                 link.region = Some(region);
+                let peer = self.core.peers.entry(region).or_default();
+                peer.incarnation = Some(hello.incarnation);
                 self.hear(store, region, hello.vector.as_ref(), turn)
             }
             Some(PeerKind::Want(want)) => {
@@ -98,8 +101,7 @@ impl Node {
         let ours = |o: Origin| o.region == me && o.incarnation == life;
         let above = vector.iter().any(|(o, s)| ours(o) && s > self.core.vector.get(o));
         if above && !mutant::active(Mutant::LifeReusedAfterRestore) {
-            begin_life(&mut self.core, store, life, turn.now_ms)?;
-            turn.out.wrote = true;
+            begin_anew(&mut self.core, store, turn)?;
         }
         self.peers_moved |= self.core.heard(region, vector);
         Ok(Ok(()))
