@@ -68,7 +68,7 @@ fn add(
 ) -> Result<(), Problem> {
     match edit {
         FieldEdit::Put(value) => {
-            entry.insert_entry(Wanted::Put(value.clone()));
+            *entry.or_insert(Wanted::Put(Value::Null)) = Wanted::Put(value.clone());
         }
         FieldEdit::Add(value) => {
             let set = entry.or_insert_with(empty_set);

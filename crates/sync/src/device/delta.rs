@@ -6,7 +6,7 @@
 use super::call::Call;
 use super::install::{Row, Snapshot};
 use super::session::Handled;
-use super::store::{OpState, Pass, Store, Subscription};
+use super::store::{OpState, OwnOp, Pass, Store, Subscription};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::wire::delta::Place;
@@ -171,17 +171,23 @@ impl<S: Store> Call<'_, S> {
                 self.note_held(&at);
                 self.store.put_subscription(&from.scope, &sub)?;
                 self.sub_state(number, |s| s.refetching = false);
+                let mut settled = false;
                 for row in rows {
                     if self.install(row, from)? {
                         self.store.remove_refetch(&from.scope, &row.key)?;
+                        settled = true;
                     }
                 }
                 for key in absent {
                     if self.leave(&key, &at, from)? {
                         self.store.remove_refetch(&from.scope, &key)?;
+                        settled = true;
                     }
                 }
-                self.refetch(number, false)?;
+                // An answer that settled nothing would only be given again.
+                if settled {
+                    self.refetch(number, false)?;
+                }
             }
         }
         Ok(())
@@ -241,7 +247,8 @@ impl<S: Store> Call<'_, S> {
         let mut keys = Vec::new();
         for key in self.store.refetches(&scope, REFETCH_KEYS)? {
             let base = self.store.base(&key)?;
-            if anyway || base.is_none_or(|b| held.covers(&b.known())) {
+            let useful = base.is_none_or(|b| held.covers(&b.known())) && !self.in_doubt(&key)?;
+            if anyway || useful {
                 keys.push(convert::wire_key(&key));
             }
         }
@@ -250,6 +257,23 @@ impl<S: Store> Call<'_, S> {
             self.send(Kind::Refetch(wire::Refetch { sub: number, keys }));
         }
         Ok(())
+    }
+
+    /// An own op waits for the answer that tells whether a received number is its own.
+    fn in_doubt(&mut self, key: &EntityKey) -> Result<bool, S::Error> {
+        let ops = self.store.ops_on(key)?;
+        let sent = |own: &OwnOp| own.overlay && matches!(own.state, OpState::Sent { .. });
+        Ok(ops.iter().any(|own| sent(own) && self.has_received(own.sealed.op.dot)))
+    }
+
+    /// Rows that waited for the answer to an own op can be had now.
+    pub fn refetch_settled(&mut self) -> Result<(), S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        if !std::mem::take(&mut session.settled) {
+            return Ok(());
+        }
+        let numbers: Vec<u32> = session.subs.keys().copied().collect();
+        numbers.into_iter().try_for_each(|n| self.refetch(n, false))
     }
 
     /// Regions catch up with one another without a change in the scope that would say so.

@@ -67,13 +67,17 @@ impl<S: Store> Call<'_, S> {
         self.restamp()?;
         self.confirm()?;
         self.push()?;
+        self.refetch_settled()?;
         Ok(Ok(()))
     }
 
     fn accepted(&mut self, dot: Dot, position: Position, durable: bool) -> Result<(), S::Error> {
         if let Some(session) = &mut self.node.session {
             session.in_flight.remove(&dot);
-            session.received.entry(dot.device).or_default().insert(dot.seq);
+            let received = session.received.entry(dot.device).or_default();
+            // Rows with it may have come before this answer, and be asked for again.
+            session.settled |= received.contains(dot.seq);
+            received.insert(dot.seq);
         }
         self.node.ahead.remove(&dot);
         if let Some(mut void) = self.store.void(dot)? {
@@ -277,7 +281,7 @@ impl<S: Store> Call<'_, S> {
             self.node.documents.clear();
         }
         if reason.code != FORKED_DEVICE {
-            let void = Op::void(dot, key.clone(), op.principal.clone()).seal();
+            let void = Op::void(dot, key.clone(), op.principal).seal();
             let void =
                 OwnOp { order: own.order, sealed: void, state: OpState::Unsent, overlay: false };
             self.store.put_void(&void)?;

@@ -2,7 +2,9 @@
 //!
 //! A row that covers what this device has of the entity replaces the columns that it shows; one
 //! that does not is joined, except for counters, and is asked for again. An own op leaves the
-//! overlay only here: when the row of its entity comes with the op's number among the received.
+//! overlay only here: when the row of its entity comes with the op's number among the received,
+//! and a region has accepted the op itself. A number alone may be that of an op of a copy of this
+//! file; until the region has answered for the payload, the row is joined and asked for again.
 
 use super::call::Call;
 use super::node::Event;
@@ -69,7 +71,10 @@ impl<S: Store> Call<'_, S> {
         let (before, stood) = self.reader.read(self.store, key)?;
         let before = before.clone();
         let mut base = before.base.clone().unwrap_or_default();
-        let covers = from.covers(&row.touch, &base.touch);
+        let doubtful = |own: &OwnOp| {
+            own.overlay && matches!(own.state, OpState::Sent { .. }) && from.has(own.sealed.op.dot)
+        };
+        let covers = from.covers(&row.touch, &base.touch) && !before.ops.iter().any(doubtful);
         let all = covers && from.covers(&row.touch, &base.joined);
         let mut landed = Vec::new();
         if covers {
@@ -77,7 +82,7 @@ impl<S: Store> Call<'_, S> {
             if !all {
                 self.store.add_refetch(&from.scope, key)?;
             }
-        } else if base.touch.covers(&row.touch) {
+        } else if base.touch.covers(&row.touch) && base.touch != row.touch {
             // Nothing new, unless the scope shows columns that no other did. Its counters are older
             // than the rest: they come with a row that covers it.
             if !base.holds.contains(&from.scope) {
@@ -141,9 +146,9 @@ impl<S: Store> Call<'_, S> {
         let mut landed = Vec::new();
         for own in &before.ops {
             let op = &own.sealed.op;
-            let refused = matches!(own.state, OpState::Rejected { .. } | OpState::Unsent);
-            if from.has(op.dot) && !refused {
-                if own.overlay {
+            let accepted = matches!(own.state, OpState::Accepted { .. } | OpState::Durable { .. });
+            if from.has(op.dot) {
+                if own.overlay && accepted {
                     // The region has the op, so the rest of it may stand in the base row too.
                     let rest = op.changes().iter().filter(|c| kept(c.field)).cloned();
                     let rest: Vec<FieldChange> = rest.collect();

@@ -95,8 +95,8 @@ impl<S: Store> Call<'_, S> {
             return Ok(());
         }
         for own in self.store.ops_on(key)? {
-            let refused = matches!(own.state, OpState::Rejected { .. } | OpState::Unsent);
-            if own.overlay && !refused && from.has(own.sealed.op.dot) {
+            let accepted = matches!(own.state, OpState::Accepted { .. } | OpState::Durable { .. });
+            if own.overlay && accepted && from.has(own.sealed.op.dot) {
                 self.leave_overlay(own)?;
                 self.touch_family(key)?;
             }

@@ -46,6 +46,8 @@ pub(super) struct Session {
     /// Retired numbers that the region was told, until it answers what was sent behind them.
     pub confirming: Option<(i64, Vec<(DeviceId, SeqSet)>)>,
     pub refetched_ms: i64,
+    /// An op was answered that rows had been waiting for.
+    pub settled: bool,
 }
 
 /// A subscription, as numbered in this session.
@@ -155,7 +157,7 @@ impl<S: Store> Call<'_, S> {
         }
         let Ok(region) = w.region.try_into() else { return Ok(Err(Malformed("region"))) };
         session.region = Some(RegionId(region));
-        session.push_ops = w.push_ops.min(limits::PUSH_OPS_MAX).max(1) as usize;
+        session.push_ops = w.push_ops.clamp(1, limits::PUSH_OPS_MAX) as usize;
         session.lost = w.lost.iter().filter_map(|r| (*r).try_into().ok().map(RegionId)).collect();
         session.copies = w.copies.max(1);
         self.take_time(w.hello_ms, w.received_ms, w.sent_ms);
@@ -169,11 +171,12 @@ impl<S: Store> Call<'_, S> {
         }
         self.restamp()?;
         self.ask_fates()?;
+        self.confirm()?;
+        // Answers to what is pushed come before the rows then.
+        self.push()?;
         for (scope, sub) in self.store.subscriptions()? {
             self.send_subscribe(scope, &sub);
         }
-        self.confirm()?;
-        self.push()?;
         Ok(Ok(()))
     }
 

@@ -47,11 +47,15 @@ pub(super) struct Open {
     opened: u64,
 }
 
+/// Blobs by name, with their lengths.
+type Blobs = Vec<(Dot, usize)>;
+
 /// Tells whether the store still holds what a document was made of, without its bytes.
 #[derive(Debug, PartialEq, Default)]
 struct Shape {
     standing: BTreeSet<Dot>,
-    parts: Vec<(Vec<Dot>, Option<usize>, Vec<(Dot, usize)>)>,
+    /// Births, length of the snapshot, and lengths of the blobs.
+    parts: Vec<(Vec<Dot>, Option<usize>, Blobs)>,
     overlay: Vec<(Dot, Hlc)>,
 }
 
@@ -63,6 +67,25 @@ impl Documents {
     /// Forget all. Edits from here on have new author ids: a refusal ended the old ones.
     pub fn clear(&mut self) {
         self.open.clear();
+    }
+
+    /// True if a document is open. It may be of another time than the store.
+    pub fn holds(&self, key: &EntityKey, field: FieldId) -> bool {
+        self.open.contains_key(&(key.clone(), field))
+    }
+
+    /// The text of a document that is open, if the store still holds what it was made of.
+    pub fn value(
+        &self,
+        base: &Text,
+        merged: &Merged,
+        key: &EntityKey,
+        field: FieldId,
+        standing: &BTreeSet<Dot>,
+    ) -> Option<String> {
+        let open = self.open.get(&(key.clone(), field))?;
+        let current = open.made_of == Shape::of(base, merged, field, standing);
+        current.then(|| open.document.value())
     }
 
     pub fn author(&mut self, key: &EntityKey, field: FieldId) -> u64 {

@@ -4,6 +4,7 @@
 //! an own op makes the reader forget that entity.
 
 use super::store::{Base, OwnOp, Store, View};
+use super::texts::Documents;
 use landfall_model::entity::{Entity, Standing, UnderParent};
 use landfall_model::id::{Dot, EntityKey, FieldId, Scope};
 use landfall_model::op::Change;
@@ -118,6 +119,7 @@ impl Reader {
         &mut self,
         store: &mut S,
         key: &EntityKey,
+        documents: &Documents,
     ) -> Result<Option<View>, S::Error> {
         let schema = self.schema.clone();
         let (merged, standing) = self.read(store, key)?;
@@ -151,7 +153,7 @@ impl Reader {
                 }
                 Merge::Text => {
                     // A document that cannot be read does not hide the rest of the row.
-                    let value = text_of(store, merged, &standing, key, field.id)?;
+                    let value = text_of(store, merged, &standing, key, field.id, documents)?;
                     if let Some(value) = value {
                         view.texts.insert(field.id, value);
                     }
@@ -215,7 +217,15 @@ fn text_of<S: Store>(
     standing: &UnderParent,
     key: &EntityKey,
     field: FieldId,
+    documents: &Documents,
 ) -> Result<Option<String>, S::Error> {
+    if documents.holds(key, field) {
+        let base = store.base_text(key, field)?;
+        let births = standing_births(&merged.entity, standing);
+        if let Some(value) = documents.value(&base, merged, key, field, &births) {
+            return Ok(Some(value));
+        }
+    }
     let text = full_text(store, merged, key, field)?;
     if text.is_empty() {
         return Ok(None);

@@ -38,16 +38,26 @@ impl Core {
                 if self.cuts.contains_key(&origin) {
                     continue;
                 }
-                let last = self.vector.get(origin);
-                let entry = Entry::Cut { origin, last }.to_bytes();
-                let own = self.own_stream(origin.stream);
-                self.append(store, own, entry, &Opened::Cut { origin, last }, batch)?;
-                self.apply_cut(store, origin, last, batch)?;
+                self.log_cut(store, origin, self.vector.get(origin), batch)?;
                 logged = true;
             }
             self.reports.push(Report::LifeEnded { region, incarnation });
         }
         Ok(logged)
+    }
+
+    /// End a log at `last`, and say so in this life's own log.
+    pub(super) fn log_cut<S: Store>(
+        &mut self,
+        store: &mut S,
+        origin: Origin,
+        last: u64,
+        batch: &mut Batch,
+    ) -> Result<(), S::Error> {
+        let entry = Entry::Cut { origin, last }.to_bytes();
+        let own = self.own_stream(origin.stream);
+        self.append(store, own, entry, &Opened::Cut { origin, last }, batch)?;
+        self.apply_cut(store, origin, last, batch)
     }
 
     /// Ended lives that this region must cut and has not.
@@ -123,7 +133,7 @@ impl Core {
     }
 
     /// Drop what a log holds above `last`, and log its ops again in this life's own logs.
-    pub(super) fn take_back<S: Store>(
+    fn take_back<S: Store>(
         &mut self,
         store: &mut S,
         origin: Origin,

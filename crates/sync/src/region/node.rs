@@ -282,14 +282,15 @@ struct Turn {
 }
 
 /// A peer holds more of this life's logs than we wrote: our store was put back and nobody told.
-/// What was written since this node started may contradict what the peer holds, so it is taken
-/// back and logged again in the new life.
+/// What was written since this node started may contradict what the peer holds, and devices may
+/// have seen either. So the old logs are cut where this node found them; who holds more, this
+/// region too, logs that again.
 fn begin_anew<S: Store>(core: &mut Core, store: &mut S, turn: &mut Turn) -> Result<(), S::Error> {
     let old = core.incarnation;
     begin_life(core, store, old, turn.now_ms)?;
     let streams: Vec<Origin> = core.streams(core.config.region, old).collect();
     for origin in streams {
-        core.take_back(store, origin, core.opened.get(origin), &mut turn.batch)?;
+        core.log_cut(store, origin, core.opened.get(origin), &mut turn.batch)?;
     }
     turn.out.wrote = true;
     Ok(())

@@ -216,7 +216,6 @@ impl World {
         }
         for (key, voted) in sum(&client.votes) {
             let seen = client.device.votes(&key);
-            if seen < voted {}
             assert!(seen >= voted, "{c} voted {voted} on {key:?} and sees {seen}");
         }
     }
@@ -466,16 +465,16 @@ fn run(seeds: std::ops::Range<u64>, deletes: bool, faults: bool) {
 
 #[test]
 fn every_write_arrives_once_and_all_see_the_same() {
-    run(400..550, false, false);
+    run(0..5, false, false);
 }
 
 #[test]
 fn so_it_is_with_deletes() {
-    run(400..700, true, false);
+    run(0..5, true, false);
 }
 
 #[test]
 fn so_it_is_with_power_losses_backups_and_changing_subscriptions() {
-    run(80..300, false, true);
-    run(0..300, true, true);
+    run(0..5, false, true);
+    run(5..10, true, true);
 }
