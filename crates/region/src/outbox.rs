@@ -127,7 +127,7 @@ mod tests {
         let mut reader = wire::FrameReader::default();
         reader.push(piece);
         for n in 1..=3 {
-            assert_eq!(reader.next().unwrap(), Some(pong(n)));
+            assert_eq!(reader.read().unwrap(), Some(pong(n)));
         }
         assert!(reader.is_empty());
     }

@@ -27,8 +27,11 @@ pub struct Accepted {
     pub ops: BTreeMap<(Dot, Fingerprint), Sealed>,
     pub by_key: BTreeMap<EntityKey, Vec<Sealed>>,
     /// Log entries, as the ops that each holds.
-    pub entries: Vec<(Origin, u64, Vec<(Dot, Fingerprint)>)>,
+    pub entries: Vec<(Origin, u64, Ops)>,
 }
+
+/// The ops of one entry, by name.
+pub type Ops = Vec<(Dot, Fingerprint)>;
 
 /// Run the checkers of the end of a run.
 pub fn run(world: &mut World) {

@@ -100,10 +100,10 @@ impl World {
         }
         let now = self.device_now(device);
         let schema = self.app.schema.clone();
-        let mut rng = crate::rng::Rng::new(self.rng.next());
+        let mut rng = crate::rng::Rng::new(self.rng.draw());
         let sim = &mut self.devices[device];
         sim.store.begin();
-        let node = Node::open(&mut sim.store, schema, sim.subject.clone(), &mut || rng.next(), now)
+        let node = Node::open(&mut sim.store, schema, sim.subject.clone(), &mut || rng.draw(), now)
             .expect("a store in memory does not fail");
         sim.store.commit();
         sim.node = Some(node);
@@ -151,7 +151,7 @@ impl World {
             return self.kill_device(device);
         }
         for frame in out.frames {
-            self.to_region(device, frame);
+            self.send_to_region(device, frame);
         }
         if let Some(close) = out.close {
             self.say(format!("{} closes: {}", self.devices[device].name, close.code));
@@ -251,7 +251,7 @@ impl World {
     }
 
     /// A frame leaves the device.
-    fn to_region(&mut self, device: usize, mut frame: wire::DeviceFrame) {
+    fn send_to_region(&mut self, device: usize, mut frame: wire::DeviceFrame) {
         let Some(id) = self.devices[device].conn else { return };
         match &mut frame.kind {
             Some(FromDevice::Hello(h)) if self.plan.credit > 0 => h.credit = self.plan.credit,
@@ -298,15 +298,15 @@ impl World {
             let bytes = d.body.len().max(1) as u64;
             if self.plan.credit > 0 {
                 let credit = wire::Credit { bytes };
-                self.to_region(
+                self.send_to_region(
                     device,
                     wire::DeviceFrame { kind: Some(FromDevice::Credit(credit)) },
                 );
             }
         }
-        let mut rng = crate::rng::Rng::new(self.rng.next());
+        let mut rng = crate::rng::Rng::new(self.rng.draw());
         self.device_call(device, |node, store, now| {
-            node.frame(store, frame, now, &mut || rng.next())
+            node.frame(store, frame, now, &mut || rng.draw())
                 .expect("a store in memory does not fail")
         });
     }

@@ -136,16 +136,16 @@ impl World {
             let copy = copy_of(&self.devices[device].store);
             self.devices[device].backup = Some(copy);
         }
-        if self.rng.chance(self.plan.rollback) {
-            if let Some(copy) = self.devices[device].backup.clone() {
-                self.say(format!("{}: its file is put back", self.devices[device].name));
-                self.mark("file put back");
-                self.kill_device(device);
-                self.devices[device].store = copy;
-                self.devices[device].put_back = Some(self.now);
-                self.share_id(device);
-                self.file_put_back(device);
-            }
+        if self.rng.chance(self.plan.rollback)
+            && let Some(copy) = self.devices[device].backup.clone()
+        {
+            self.say(format!("{}: its file is put back", self.devices[device].name));
+            self.mark("file put back");
+            self.kill_device(device);
+            self.devices[device].store = copy;
+            self.devices[device].put_back = Some(self.now);
+            self.share_id(device);
+            self.file_put_back(device);
         }
         if self.rng.chance(self.plan.clone) && self.devices.len() < 10 {
             self.clone_device(device);

@@ -101,7 +101,7 @@ impl World {
             field,
             change: Change::Register { value, replaced: None },
         };
-        let value = Value::Int((self.rng.next() % 1_000) as i64);
+        let value = Value::Int((self.rng.draw() % 1_000) as i64);
         let (births, action) = if known.is_empty() || self.rng.chance(150) {
             self.hands.births.entry(key.clone()).or_default().push(dot);
             let mut births = known;

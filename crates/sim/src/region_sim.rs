@@ -191,7 +191,7 @@ impl World {
             self.to_device(conn, &frame);
         }
         for (LinkId(link), frame) in out.peer {
-            self.to_peer(link, region, &frame);
+            self.send_to_peer(link, region, &frame);
         }
         for SessionId(conn) in out.close {
             self.region_closes(conn);
@@ -238,7 +238,7 @@ impl World {
         self.forget_conn(conn);
     }
 
-    fn to_peer(&mut self, link: u64, from: usize, frame: &wire::PeerFrame) {
+    fn send_to_peer(&mut self, link: u64, from: usize, frame: &wire::PeerFrame) {
         let latency = self.latency();
         let Some(l) = self.net.links.get_mut(&link).filter(|l| l.up) else { return };
         let side = usize::from(l.asker == from);

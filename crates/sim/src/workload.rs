@@ -79,11 +79,11 @@ impl World {
     }
 
     fn fresh(&mut self) -> Value {
-        Value::Int((self.rng.next() % 1_000_000) as i64)
+        Value::Int((self.rng.draw() % 1_000_000) as i64)
     }
 
     fn fresh_text(&mut self) -> Value {
-        Value::text(format!("v{}", self.rng.next() % 1_000_000))
+        Value::text(format!("v{}", self.rng.draw() % 1_000_000))
     }
 
     fn order_key(&mut self) -> EntityKey {
@@ -225,7 +225,7 @@ impl World {
         let length = text.map_or(0, |t| t.chars().count());
         let at = self.rng.below(length + 1);
         let delete = self.rng.below((length - at).min(3) + 1);
-        FieldEdit::Splice { at, delete, insert: format!("{}", self.rng.next() % 100) }
+        FieldEdit::Splice { at, delete, insert: format!("{}", self.rng.draw() % 100) }
     }
 }
 

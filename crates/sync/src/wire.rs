@@ -50,12 +50,12 @@ impl FrameError {
 /// Append a message as a frame.
 pub fn encode_frame(message: &impl Message, compress: bool, out: &mut BytesMut) {
     let plain = message.encode_to_vec();
-    if compress && plain.len() >= COMPRESS_BYTES_MIN {
-        if let Ok(packed) = zstd::bulk::compress(&plain, ZSTD_LEVEL) {
-            if packed.len() < plain.len() {
-                return put_frame(ZSTD, &packed, out);
-            }
-        }
+    if compress
+        && plain.len() >= COMPRESS_BYTES_MIN
+        && let Ok(packed) = zstd::bulk::compress(&plain, ZSTD_LEVEL)
+        && packed.len() < plain.len()
+    {
+        return put_frame(ZSTD, &packed, out);
     }
     put_frame(PLAIN, &plain, out);
 }
@@ -84,7 +84,7 @@ impl FrameReader {
     }
 
     /// The next whole message, if it has arrived.
-    pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
+    pub fn read<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
         let Some(mut header) = self.buffer.get(..4) else { return Ok(None) };
         let length = header.get_u32() as usize;
         if length == 0 || length > limits::FRAME_BYTES_MAX {
@@ -126,7 +126,7 @@ mod tests {
         let mut got = Vec::new();
         for chunk in bytes.chunks(7) {
             reader.push(chunk);
-            while let Some(frame) = reader.next::<DeviceFrame>().unwrap() {
+            while let Some(frame) = reader.read::<DeviceFrame>().unwrap() {
                 got.push(frame);
             }
         }
@@ -137,13 +137,13 @@ mod tests {
     fn oversized_and_unreadable_frames_are_typed_errors() {
         let mut reader = FrameReader::default();
         reader.push(&u32::MAX.to_be_bytes());
-        assert!(matches!(reader.next::<DeviceFrame>(), Err(FrameError::TooLarge(_))));
+        assert!(matches!(reader.read::<DeviceFrame>(), Err(FrameError::TooLarge(_))));
         for (codec, body) in [(9u8, vec![1]), (ZSTD, vec![1, 2, 3]), (PLAIN, vec![0xff; 9])] {
             let mut out = BytesMut::new();
             put_frame(codec, &body, &mut out);
             let mut reader = FrameReader::default();
             reader.push(&out);
-            assert!(reader.next::<DeviceFrame>().is_err());
+            assert!(reader.read::<DeviceFrame>().is_err());
         }
     }
 }

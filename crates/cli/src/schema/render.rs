@@ -1,7 +1,7 @@
 //! Diagnostics of a schema, for people and for machines.
 
 use ariadne::{Color, Config, IndexType, Label, Report, ReportKind, Source};
-use landfall_model::schema::Diagnostic;
+use landfall_model::schema::{Diagnostic, Position};
 use serde_json::{Value, json};
 
 /// Each fault with file, line and column, the line itself, and what to write instead; then a line
@@ -34,12 +34,19 @@ pub(crate) fn text(path: &str, source: &str, diagnostics: &[Diagnostic], colour:
 /// The same as one JSON object. Lines and columns count from 1, columns in code points.
 pub(crate) fn json(path: &str, source: &str, diagnostics: &[Diagnostic]) -> Value {
     let one = |d: &Diagnostic| {
-        let (line, column) = place(source, d.span.start);
-        let (end_line, end_column) = place(source, d.span.end);
+        let (start, end) = (Position::of(source, d.span.start), Position::of(source, d.span.end));
+        let notes: Vec<Value> = d
+            .notes
+            .iter()
+            .map(|n| {
+                let at = Position::of(source, n.span.start);
+                json!({ "line": at.line, "column": at.column, "label": n.label })
+            })
+            .collect();
         json!({
-            "code": d.code, "line": line, "column": column,
-            "end_line": end_line, "end_column": end_column,
-            "message": d.message, "help": d.help,
+            "code": d.code, "line": start.line, "column": start.column,
+            "end_line": end.line, "end_column": end.column,
+            "message": d.message, "help": d.help, "notes": notes,
         })
     };
     json!({
@@ -47,10 +54,4 @@ pub(crate) fn json(path: &str, source: &str, diagnostics: &[Diagnostic]) -> Valu
         "ok": diagnostics.is_empty(),
         "errors": diagnostics.iter().map(one).collect::<Vec<_>>(),
     })
-}
-
-fn place(source: &str, at: usize) -> (usize, usize) {
-    let before = &source[..source.floor_char_boundary(at)];
-    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

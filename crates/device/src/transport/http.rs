@@ -134,7 +134,7 @@ async fn read(
         let Ok(data) = frame.map_err(|e| failed("response", e))?.into_data() else { continue };
         traffic.add_down(data.len());
         reader.push(&data);
-        while let Some(frame) = reader.next::<RegionFrame>().map_err(|e| failed("frame", e))? {
+        while let Some(frame) = reader.read::<RegionFrame>().map_err(|e| failed("frame", e))? {
             if let Some(Kind::Welcome(welcome)) = &frame.kind {
                 compress.store(welcome.codec == 1, Ordering::Relaxed);
             }

@@ -46,7 +46,7 @@ async fn session(request: Request<Incoming>, regions: Wire) -> Result<Response<B
         let mut reader = FrameReader::default();
         while let Some(Ok(frame)) = body.frame().await {
             reader.push(frame.data_ref().unwrap());
-            while let Some(frame) = reader.next().unwrap() {
+            while let Some(frame) = reader.read().unwrap() {
                 let _ = link.outgoing.send(frame);
             }
         }

@@ -104,7 +104,7 @@ impl<R: Role> Reading<R> {
             };
             greeting = greeting.map(|bytes| bytes + chunk.len());
             reader.push(&chunk);
-            while let Some(frame) = reader.next::<R::In>().map_err(|e| unreadable(&e))? {
+            while let Some(frame) = reader.read::<R::In>().map_err(|e| unreadable(&e))? {
                 let bytes = frame.encoded_len();
                 if greeting.take().is_some() && bytes > R::HELLO_BYTES_MAX {
                     return Err(too_large::<R>());

@@ -60,7 +60,7 @@ impl Client {
     /// The next frame, or `None` at the end of the stream.
     pub async fn next_message<M: Message + Default>(&mut self) -> Option<M> {
         loop {
-            if let Some(message) = self.reader.next().expect("a frame") {
+            if let Some(message) = self.reader.read().expect("a frame") {
                 return Some(message);
             }
             let chunk = timeout(PATIENCE, self.incoming.next()).await.expect("an answer in time");

@@ -72,12 +72,12 @@ impl World {
             let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
             let excused = disaster || self.shares_its_id(device) || !now.based;
             let same = |b: &Row| b.dead == now.dead && b.based;
-            if let Some(before) = before.filter(|b| same(b) && !excused) {
-                if let Some(message) = self.lost(device, &key, &before, &now) {
-                    let name = &self.devices[device].name;
-                    let message = format!("{name}: {message}");
-                    return self.fail("sessions", "I5", message);
-                }
+            if let Some(before) = before.filter(|b| same(b) && !excused)
+                && let Some(message) = self.lost(device, &key, &before, &now)
+            {
+                let name = &self.devices[device].name;
+                let message = format!("{name}: {message}");
+                return self.fail("sessions", "I5", message);
             }
             self.note_own_writes(device, &key, &mut now);
             self.shown.rows.insert((device, key), now);

@@ -171,26 +171,36 @@ impl<S: Store> Call<'_, S> {
                 self.note_held(&at);
                 self.store.put_subscription(&from.scope, &sub)?;
                 self.sub_state(number, |s| s.refetching = false);
-                let mut settled = false;
-                for row in rows {
-                    if self.install(row, from)? {
-                        self.store.remove_refetch(&from.scope, &row.key)?;
-                        settled = true;
-                    }
-                }
-                for key in absent {
-                    if self.leave(&key, &at, from)? {
-                        self.store.remove_refetch(&from.scope, &key)?;
-                        settled = true;
-                    }
-                }
-                // An answer that settled nothing would only be given again.
-                if settled {
-                    self.refetch(number, false)?;
-                }
+                self.take_refetched(number, rows, &absent, &at, from)?;
             }
         }
         Ok(())
+    }
+
+    fn take_refetched(
+        &mut self,
+        number: u32,
+        rows: &[Row],
+        absent: &[EntityKey],
+        at: &Vector,
+        from: &Snapshot,
+    ) -> Result<(), S::Error> {
+        let mut settled = Vec::new();
+        for row in rows {
+            if self.install(row, from)? {
+                settled.push(&row.key);
+            }
+        }
+        for key in absent {
+            if self.leave(key, at, from)? {
+                settled.push(key);
+            }
+        }
+        for key in &settled {
+            self.store.remove_refetch(&from.scope, key)?;
+        }
+        // An answer that settled nothing would only be given again.
+        if settled.is_empty() { Ok(()) } else { self.refetch(number, false) }
     }
 
     fn sub_state<T: Default>(

@@ -119,10 +119,8 @@ impl Core {
         let tx = ops[0].op.tx;
         // Some of it was accepted, so all of it was: the rest is taken unchecked.
         let accepted = tx.seqs().take(tx.count as usize).any(|s| record.received.contains(s));
-        if !accepted {
-            if let Err(refusal) = self.check_complete(ops) {
-                return Ok(Some(refusal));
-            }
+        if !accepted && let Err(refusal) = self.check_complete(ops) {
+            return Ok(Some(refusal));
         }
         for (o, known) in ops.iter().zip(known) {
             let check = match known {
@@ -225,9 +223,7 @@ impl Core {
 }
 
 /// One entry per home scope, unless a mutant tears them.
-fn torn<'a>(
-    entries: BTreeMap<Scope, (Vec<&'a Sealed>, bool)>,
-) -> Vec<(Scope, Vec<&'a Sealed>, bool)> {
+fn torn(entries: BTreeMap<Scope, (Vec<&Sealed>, bool)>) -> Vec<(Scope, Vec<&Sealed>, bool)> {
     let mut out = Vec::new();
     for (home, (ops, fork)) in entries {
         if mutant::active(Mutant::HalfTransaction) {

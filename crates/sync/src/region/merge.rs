@@ -117,7 +117,7 @@ impl Core {
         op: &Op,
         record: &Record,
     ) -> Result<(), S::Error> {
-        let due = op.dot.seq % limits::TEXT_BLOBS_FOLD as u64 == 0;
+        let due = op.dot.seq.is_multiple_of(limits::TEXT_BLOBS_FOLD as u64);
         for change in op.changes().iter().filter(|_| due) {
             if !matches!(change.change, Change::Text(_)) {
                 continue;

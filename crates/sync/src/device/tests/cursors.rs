@@ -96,6 +96,40 @@ fn live_changes_move_the_cursor_of_a_covering_region_only() {
 }
 
 #[test]
+fn moving_between_regions_never_goes_back() {
+    let mut d = subscribed();
+    let one = theirs("1", 5);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
+    let mut other = Device::new(6);
+    other.subscribe("team/a");
+    other.connect(0, &[]);
+    other.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
+    let at_one = other.write(&[update("1", [put(TITLE, "at region 1")])]);
+    let at_one = [one.clone(), ops_of(&mut other, &at_one)].concat();
+    let mut third = Device::new(7);
+    third.subscribe("team/a");
+    third.connect(0, &[]);
+    third.pass(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], &vector(1, 0));
+    let at_zero = third.write(&[update("1", [vote(5)])]);
+    let at_zero = [one, ops_of(&mut third, &at_zero)].concat();
+
+    d.connect(1, &[]);
+    let rows = vec![row(&key("1"), &vector(0, 1), &at_one)];
+    d.delta(1, rows, &[], chunk(&vector(0, 1), true, None, false));
+    assert_eq!(d.title(&key("1")).as_deref(), Some("at region 1"));
+    // Region 0 covers what was there before, and has not heard of region 1 yet.
+    d.connect(0, &[]);
+    d.pass(1, vec![row(&key("1"), &vector(2, 0), &at_zero)], &[], &vector(2, 0));
+    assert_eq!(d.title(&key("1")).as_deref(), Some("at region 1"));
+    assert_eq!(d.votes(&key("1")), 6, "its counters are taken");
+    assert_eq!(d.base(&key("1")).unwrap().joined, vector(0, 1));
+    let both = [at_zero, at_one[1..].to_vec()].concat();
+    d.live(1, vec![row(&key("1"), &vector(2, 1), &both)], &[], &vector(0, 1));
+    let base = d.base(&key("1")).unwrap();
+    assert_eq!((base.touch, base.joined), (vector(2, 1), Vector::new()));
+}
+
+#[test]
 fn credit_is_given_back_in_quarters() {
     let mut d = subscribed();
     let big = "x".repeat(600_000);
