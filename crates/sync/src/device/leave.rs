@@ -125,8 +125,10 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<bool, S::Error> {
         base.holds.remove(scope);
         if base.holds.is_empty() && *scope != key.home && self.subscribed()?.contains(&key.home) {
-            // The home scope always holds it; its row is only late.
+            // The home scope always holds it; its row is only late. A first pass leaves out what is
+            // gone by then, so it is asked for by name.
             base.holds.insert(key.home.clone());
+            self.store.add_refetch(&key.home, key)?;
         }
         self.store.remove_refetch(scope, key)?;
         self.reader.forget(key);

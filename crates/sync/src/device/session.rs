@@ -323,8 +323,13 @@ impl<S: Store> Call<'_, S> {
     }
 
     pub fn poll(&mut self) -> Result<(), S::Error> {
-        if self.node.session.as_ref().is_none_or(|s| s.region.is_none()) {
+        let Some(session) = self.node.session.as_ref().filter(|s| s.region.is_some()) else {
             return Ok(());
+        };
+        if session.round_trip.is_none() {
+            // The last exchange told nothing: the clock was set while it was on its way.
+            let sent_ms = self.now_ms;
+            self.send(Kind::Ping(wire::Ping { sent_ms }));
         }
         self.restamp()?;
         self.refetch_overdue()?;

@@ -211,7 +211,9 @@ impl World {
     /// A device never loses sight of its own writes.
     fn check_own(&mut self, c: usize) {
         let client = &mut self.clients[c];
-        if self.deletes || !client.whole {
+        // What hangs on a refused create does not show until its entity's row comes.
+        let refused = |own: &OwnOp| matches!(own.state, OpState::Rejected { .. });
+        if self.deletes || !client.whole || client.device.store.own_ops().any(refused) {
             return;
         }
         for (key, voted) in sum(&client.votes) {
