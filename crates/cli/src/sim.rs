@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::terminal::{self, Progress};
-use landfall_sim::{Failure, Mutant, Options, run_seed};
+use landfall_sim::{Failure, Mutant, Options, Outcome, Weather, run_regions, run_seed};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +20,21 @@ pub(crate) struct Args {
     /// Plant this fault; the answer is yes if the checkers catch it. `list` names them all
     #[arg(long)]
     mutant: Option<String>,
+    /// Which faults there may be
+    #[arg(long, value_enum, default_value_t = Sky::Storm)]
+    weather: Sky,
+    /// Worlds of regions alone, with ops made by hand
+    #[arg(long)]
+    regions: bool,
+    /// Go on after a failure, and tell how many seeds failed in which way
+    #[arg(long)]
+    keep_going: bool,
+    /// Print every event of each seed, not only the last ones before a failure
+    #[arg(long)]
+    story: bool,
+    /// Print in how many seeds each hard path was taken
+    #[arg(long)]
+    marks: bool,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -28,11 +43,23 @@ pub(crate) struct Args {
     jobs: usize,
 }
 
+/// Which kinds of faults a world may see.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Sky {
+    /// None
+    Calm,
+    /// Connections and processes fail, disks hold
+    Rough,
+    /// Everything
+    Storm,
+}
+
 /// What all seeds of a run came to.
 #[derive(Debug, Default)]
 struct Tally {
     passed: u64,
     steps: u64,
+    /// Seeds that took each hard path.
     marks: BTreeMap<&'static str, u64>,
     failures: Vec<(u64, Failure)>,
 }
@@ -56,9 +83,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let seconds = started.elapsed().as_secs_f64();
     let failed = tally.failures.len() as u64;
     if args.json {
-        terminal::say(to_json(&tally, seconds));
+        terminal::say(to_json(args, &tally, seconds));
     } else {
-        tally.failures.iter().for_each(|(seed, failure)| tell(*seed, failure, mutant));
+        let stories = if args.keep_going { 0 } else { usize::MAX };
+        tally.failures.iter().take(stories).for_each(|(seed, f)| tell(args, *seed, f));
+        if args.keep_going {
+            tell_kinds(&tally.failures);
+        }
+        if args.marks {
+            tally.marks.iter().for_each(|(m, n)| terminal::say(format!("{n:>8}  {m}")));
+        }
         let rate = (tally.passed + failed) as f64 / seconds;
         terminal::note(format!("{seconds:.1} s, {rate:.0} seeds/s, {} steps", tally.steps));
         terminal::say(format!("{} passed, {failed} failed", tally.passed));
@@ -83,8 +117,7 @@ fn run_all(args: &Args, mutant: Option<Mutant>) -> Tally {
                         break;
                     }
                     let seed = args.from + i;
-                    let options = Options { mutant, ..Options::default() };
-                    if send.send((seed, run_seed(seed, &options))).is_err() {
+                    if send.send((seed, world(args, mutant, seed))).is_err() {
                         break;
                     }
                 }
@@ -95,14 +128,15 @@ fn run_all(args: &Args, mutant: Option<Mutant>) -> Tally {
         for (seed, outcome) in receive {
             tally.steps += outcome.steps;
             for (mark, n) in outcome.marks {
-                *tally.marks.entry(mark).or_default() += n;
+                *tally.marks.entry(mark).or_default() += u64::from(n > 0);
             }
+            outcome.events.iter().for_each(terminal::say);
             match outcome.failure {
                 None => tally.passed += 1,
                 Some(failure) => {
                     tally.failures.push((seed, failure));
                     // One story is enough to work on; so is one catch.
-                    stop.store(true, Ordering::Relaxed);
+                    stop.store(!args.keep_going, Ordering::Relaxed);
                 }
             }
             let (passed, failed) = (tally.passed, tally.failures.len());
@@ -114,29 +148,63 @@ fn run_all(args: &Args, mutant: Option<Mutant>) -> Tally {
     tally
 }
 
-fn repeat(seed: u64, mutant: Option<Mutant>) -> String {
-    let planted = mutant.map_or(String::new(), |m| format!(" --mutant {}", m.name()));
-    format!("landfall sim --from {seed} --seeds 1{planted}")
+fn world(args: &Args, mutant: Option<Mutant>, seed: u64) -> Outcome {
+    let weather = match args.weather {
+        Sky::Calm => Weather::Calm,
+        Sky::Rough => Weather::Rough,
+        Sky::Storm => Weather::Storm,
+    };
+    let options = Options { mutant, weather, keep_all: args.story };
+    if args.regions { run_regions(seed, &options) } else { run_seed(seed, &options) }
 }
 
-fn tell(seed: u64, failure: &Failure, mutant: Option<Mutant>) {
+fn repeat(args: &Args, seed: u64) -> String {
+    let mut command = format!("landfall sim --from {seed} --seeds 1");
+    if let Some(name) = &args.mutant {
+        command += &format!(" --mutant {name}");
+    }
+    match args.weather {
+        Sky::Calm => command += " --weather calm",
+        Sky::Rough => command += " --weather rough",
+        Sky::Storm => {}
+    }
+    if args.regions {
+        command += " --regions";
+    }
+    command
+}
+
+fn tell(args: &Args, seed: u64, failure: &Failure) {
     let colour = terminal::stdout_colour();
     let title = format!("seed {seed}: {} ({})", failure.checker, failure.invariant);
     terminal::say(terminal::bold(&title, colour));
     terminal::say(format!("  {}", failure.message));
     terminal::say("  its last events:");
     failure.story.iter().for_each(|line| terminal::say(format!("    {line}")));
-    terminal::say(format!("  repeat with: {}\n", repeat(seed, mutant)));
+    terminal::say(format!("  repeat with: {}\n", repeat(args, seed)));
 }
 
-fn to_json(tally: &Tally, seconds: f64) -> serde_json::Value {
+/// How many seeds failed in which way, and the first of them.
+fn tell_kinds(failures: &[(u64, Failure)]) {
+    let mut kinds: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for (seed, f) in failures {
+        kinds.entry((f.checker, f.invariant)).or_default().push(*seed);
+    }
+    for ((checker, invariant), seeds) in kinds {
+        let first: Vec<String> = seeds.iter().take(8).map(u64::to_string).collect();
+        let (count, first) = (seeds.len(), first.join(", "));
+        terminal::say(format!("{count:>8}  {checker} ({invariant}), seeds {first}"));
+    }
+}
+
+fn to_json(args: &Args, tally: &Tally, seconds: f64) -> serde_json::Value {
     let failures: Vec<_> = tally
         .failures
         .iter()
         .map(|(seed, f)| {
             json!({
                 "seed": seed, "checker": f.checker, "invariant": f.invariant,
-                "message": f.message, "story": f.story, "repeat": repeat(*seed, None),
+                "message": f.message, "story": f.story, "repeat": repeat(args, *seed),
             })
         })
         .collect();

@@ -26,6 +26,8 @@ pub struct DeviceSim {
     pub store: MemoryStore,
     pub node: Option<Node>,
     pub conn: Option<u64>,
+    /// Subscriptions whose first pass of this connection is over.
+    pub caught_up: BTreeSet<u32>,
     pub skew_ms: i64,
     pub offline_until: i64,
     /// Scopes that it is to be subscribed to.
@@ -60,6 +62,7 @@ impl World {
                 backup: None,
                 put_back: None,
                 epoch: 0,
+                caught_up: BTreeSet::new(),
             });
             self.start_device(n);
         }
@@ -234,6 +237,7 @@ impl World {
             Conn { device, region, life, to_region, to_device, device_up: true, region_up: true };
         self.net.conns.insert(id, conn);
         self.devices[device].conn = Some(id);
+        self.devices[device].caught_up.clear();
         self.say(format!("{} dials region {region}", self.devices[device].name));
         let token = self.token(device);
         self.device_call(device, |node, store, now| {

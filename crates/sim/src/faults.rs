@@ -186,6 +186,7 @@ impl World {
             backup: None,
             put_back: None,
             epoch: 0,
+            caught_up: std::collections::BTreeSet::new(),
         };
         self.say(format!("{}: its file is copied to another device", sim.name));
         self.mark("file cloned");

@@ -229,6 +229,9 @@ impl World {
             return self.fail("wire", "I17", format!("region {region} sends a bad body"));
         };
         *self.oracle.rows.entry(device).or_default() += body.rows.len() as u64;
+        if matches!(&delta.place, Some(wire::delta::Place::Chunk(c)) if c.done) {
+            self.devices[device].caught_up.insert(delta.sub);
+        }
         match &delta.place {
             Some(wire::delta::Place::Chunk(c)) if !c.covering => self.mark("chunk not covering"),
             Some(wire::delta::Place::Refetched(_)) => self.mark("refetched"),

@@ -159,6 +159,9 @@ impl World {
             return Some(format!("{name} still has {dot:?} in its outbox: {state:?}"));
         }
         let subs = sim.store.subscriptions().expect("a store in memory does not fail");
+        if subs.iter().filter(|(_, s)| s.denied.is_none()).count() > sim.caught_up.len() {
+            return Some(format!("{name} has not heard all of its scopes here"));
+        }
         for (scope, sub) in subs {
             let busy = sub.pass.is_some() || sub.loading || sub.provisional.is_some();
             if busy && sub.denied.is_none() {

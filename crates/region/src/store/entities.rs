@@ -18,9 +18,11 @@ struct Columns {
 
 impl Columns {
     fn of(record: &Record) -> Self {
-        let scopes: BTreeSet<&str> = record.scopes.iter().map(|s| &**s).collect();
+        let names = |scopes: &'_ BTreeSet<Scope>| -> Vec<String> {
+            scopes.iter().map(|s| s.to_string()).collect()
+        };
         Self {
-            scopes: encode(&scopes),
+            scopes: encode(&(names(&record.scopes), names(&record.past))),
             touch: encode(&record.touch),
             state: encode(&record.entity),
         }
@@ -37,11 +39,12 @@ fn record(row: &Row<'_>, first: usize) -> Result<Option<Record>, Error> {
     let (Some(scopes), Some(touch), Some(state)) = (bytes(0)?, bytes(1)?, bytes(2)?) else {
         return Ok(None);
     };
-    let scopes: BTreeSet<&str> = decode("an entity's scopes", scopes)?;
+    let (now, past): (Vec<&str>, Vec<&str>) = decode("an entity's scopes", scopes)?;
     Ok(Some(Record {
         entity: decode("an entity's state", state)?,
         touch: decode("an entity's touch vector", touch)?,
-        scopes: scopes.into_iter().map(Scope::from).collect(),
+        scopes: now.into_iter().map(Scope::from).collect(),
+        past: past.into_iter().map(Scope::from).collect(),
     }))
 }
 

@@ -254,17 +254,19 @@ impl<S: Store> Call<'_, S> {
             return Ok(());
         }
         let (scope, held) = (sub.scope.clone(), session.vector.clone());
-        let mut keys = Vec::new();
+        let (mut keys, mut beyond) = (Vec::new(), Vector::new());
         for key in self.store.refetches(&scope, REFETCH_KEYS)? {
-            let base = self.store.base(&key)?;
-            let useful = base.is_none_or(|b| held.covers(&b.known())) && !self.in_doubt(&key)?;
+            let known = self.store.base(&key)?.unwrap_or_default().known();
+            let useful = held.covers(&known) && !self.in_doubt(&key)?;
             if anyway || useful {
+                known.iter().filter(|(o, s)| *s > held.get(*o)).for_each(|(o, s)| beyond.advance(o, s));
                 keys.push(convert::wire_key(&key));
             }
         }
         if !keys.is_empty() {
             self.sub_state(number, |s| s.refetching = true);
-            self.send(Kind::Refetch(wire::Refetch { sub: number, keys }));
+            let beyond = (!beyond.is_empty()).then(|| convert::wire_vector(&beyond));
+            self.send(Kind::Refetch(wire::Refetch { sub: number, keys, beyond }));
         }
         Ok(())
     }

@@ -129,7 +129,8 @@ fn record(n: u64, scopes: &[&str]) -> Record {
     let mut entity = Entity::default();
     entity.apply(&op);
     let touch = [(origin(1, 1, 0), n), (origin(2, 1, 0), 1)].into_iter().collect();
-    Record { entity, touch, scopes: scopes.iter().map(|s| Scope::from(*s)).collect() }
+    let named = |of: &[&str]| of.iter().map(|s| Scope::from(*s)).collect();
+    Record { entity, touch, scopes: named(scopes), past: named(&["driver/past"]) }
 }
 
 /// Keys whose order is easily got wrong, in their order.

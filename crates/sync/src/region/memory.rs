@@ -463,7 +463,7 @@ mod tests {
         store.put_entity(&key, &Record::default()).unwrap();
         store.begin();
         let scopes = [Scope::from("s")].into();
-        let record = Record { entity: Entity::default(), touch: Vector::new(), scopes };
+        let record = Record { touch: Vector::new(), scopes, ..Record::default() };
         store.put_entity(&key, &record).unwrap();
         store.put_entity(&EntityKey::new("s", TypeId(1), "b"), &record).unwrap();
         store.put_entity(&key, &record).unwrap();

@@ -3,25 +3,32 @@
 //! Called inside the region's transaction, for an op that a device pushed and for one that came by
 //! a peer's log alike; the position tells which. Durable with the transaction.
 //!
-//! The index answers "what changed in this scope since that cursor?". Three rules keep it right
-//! when audience fields change hands, concurrently, at regions that devices move between:
+//! The index answers "what changed in this scope since that cursor?". What it must never miss: a
+//! device that consumed some set of positions, at whatever regions, and whose rows differ from what
+//! the same scope shows here, finds an entry above its cursor. Ops decide which scopes an entity
+//! is in by its births, by the fields that audiences read, and by the same of its ancestors; call
+//! those that touch any of them *moves*. Two rules suffice:
 //!
-//! 1. An entity that enters or leaves a scope is indexed there under its *whole* touch vector. A
-//!    device may have consumed the op's position elsewhere, where the op had another effect.
-//! 2. An op that names a scope which the merged entity is not in (its write lost, or the entity is
-//!    dead) indexes the entity there in the same way: at another region it may have shown there.
-//! 3. Children follow their parent: what moves the parent touches them too.
+//! 1. An op is indexed under its position in every scope that the merged entity is in.
+//! 2. A move indexes the entity under its *whole* touch vector, in every audience that the entity
+//!    is in, was in, or that any op on it ever named: a write that lost here may have won where the
+//!    device was. What moves a parent moves its children, and a child that arrives joins its
+//!    parent's touch vector and past.
 //!
-//! (The fourth part, that a cursor moves only where a region covers it, is the device's.)
+//! Why: if a scope shows an entity to the device and not here, or the reverse, then a move came
+//! here that the cursor lacks. Either it came after some op had named the scope, and rule 2 put
+//! its position there, or before, and the naming op, a move itself, put it there with the rest of
+//! the touch vector. The home scope holds an entity for ever and needs rule 1 alone. (A cursor
+//! moves only where a region covers it; that part is the device's.)
 
 use super::Core;
 use super::store::{Record, Store};
 use crate::limits;
 use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent};
-use landfall_model::id::{DeviceId, EntityKey, Scope};
+use landfall_model::id::{DeviceId, EntityKey, FieldId, Scope};
 use landfall_model::op::{Action, Change, Op, Sealed};
-use landfall_model::schema::{Audience, EntityType, Home, ScopeTemplate};
+use landfall_model::schema::{Audience, EntityType, Home};
 use landfall_model::text::blob_id;
 use landfall_model::value::Value;
 use landfall_model::vector::{Position, Vector};
@@ -57,33 +64,74 @@ impl Core {
             return Ok(());
         }
         let mut record = store.entity(&op.key)?.unwrap_or_default();
-        let under = self.under_parent(store, &op.key, &record.entity, 0)?;
-        let fallen_before = record.entity.fallen(&under);
         self.add_texts(store, sealed, position, &record)?;
         if fresh {
             record.entity.apply(op);
-            if let Action::Create { parent: Some(p), .. } = &op.action {
-                let parent = EntityKey::new(op.key.home.clone(), p.kind, p.id.clone());
-                store.put_child(&parent, &op.key)?;
-            }
         }
         record.touch.advance_to(position);
         self.fold_texts(store, op, &record)?;
-        let under = self.under_parent(store, &op.key, &record.entity, 0)?;
-        let scopes = self.scopes(store, &op.key, &record.entity, &under)?;
-        let lost: BTreeSet<Scope> = self
-            .named_scopes(op, &record.entity, &under)
-            .into_iter()
-            .filter(|s| !scopes.contains(s) && !mutant::active(Mutant::LoserLeaveMissing))
-            .collect();
+        let moves = self.moves(op);
+        if moves {
+            record.past.extend(self.named_scopes(op, &record.entity));
+            self.join_parent(store, op, &mut record)?;
+        }
+        self.place(store, &op.key, record, moves, position, batch, 0)
+    }
+
+    /// True if the op may change which audiences see the entity or its children.
+    fn moves(&self, op: &Op) -> bool {
+        let Some(kind) = self.schema.entity(op.key.kind) else { return false };
+        let read = |f: FieldId| kind.audiences.iter().any(|a| a.scope.fields().any(|r| r == f));
+        !matches!(op.action, Action::Update(_)) || op.changes().iter().any(|c| read(c.field))
+    }
+
+    /// A child comes: what moved its parent before is as if it had moved both.
+    fn join_parent<S: Store>(
+        &self,
+        store: &mut S,
+        op: &Op,
+        record: &mut Record,
+    ) -> Result<(), S::Error> {
+        let Some(parent) = record.entity.parent() else { return Ok(()) };
+        let parent = EntityKey::new(op.key.home.clone(), parent.kind, parent.id.clone());
+        store.put_child(&parent, &op.key)?;
+        if let Some(above) = store.entity(&parent)? {
+            record.touch.join(&above.touch);
+            record.past.extend(above.past);
+            record.past.extend(above.scopes);
+        }
+        Ok(())
+    }
+
+    /// Store a changed record, index it where it is, and take its children along if it moved.
+    #[expect(clippy::too_many_arguments, reason = "one recursion, not an interface")]
+    fn place<S: Store>(
+        &self,
+        store: &mut S,
+        key: &EntityKey,
+        mut record: Record,
+        moves: bool,
+        position: Position,
+        batch: &mut Batch,
+        depth: usize,
+    ) -> Result<(), S::Error> {
+        let under = self.under_parent(store, key, &record.entity, 0)?;
+        let scopes = self.scopes(store, key, &record.entity, &under)?;
         let before = std::mem::replace(&mut record.scopes, scopes);
-        index(store, &op.key, &before, &record, &lost, position, batch)?;
-        store.put_entity(&op.key, &record)?;
-        let moved = before != record.scopes
-            || !lost.is_empty()
-            || fallen_before != record.entity.fallen(&under);
-        if moved {
-            self.touch_children(store, &op.key, &record.touch, &lost, position, batch, 0)?;
+        record.past.extend(before);
+        record.past.retain(|s| !record.scopes.contains(s) && *s != key.home);
+        let touched = depth == 0;
+        index(store, key, &record, touched, moves, position, batch)?;
+        store.put_entity(key, &record)?;
+        let childless = self.schema.children(key.kind).next().is_none();
+        if !moves || childless || depth == PARENTS_MAX {
+            return Ok(());
+        }
+        for child in store.children(key)? {
+            let mut below = store.entity(&child)?.unwrap_or_default();
+            below.touch.join(&record.touch);
+            below.past.extend(record.past.iter().chain(&record.scopes).cloned());
+            self.place(store, &child, below, true, position, batch, depth + 1)?;
         }
         Ok(())
     }
@@ -127,35 +175,6 @@ impl Core {
             if text.compact().is_ok() {
                 store.put_text(&op.key, change.field, &text, &record.touch)?;
             }
-        }
-        Ok(())
-    }
-
-    /// The parent moved: its descendants enter and leave scopes with it.
-    #[expect(clippy::too_many_arguments, reason = "one recursion, not an interface")]
-    fn touch_children<S: Store>(
-        &self,
-        store: &mut S,
-        parent: &EntityKey,
-        touch: &Vector,
-        lost: &BTreeSet<Scope>,
-        position: Position,
-        batch: &mut Batch,
-        depth: usize,
-    ) -> Result<(), S::Error> {
-        if depth == PARENTS_MAX {
-            return Ok(());
-        }
-        for key in store.children(parent)? {
-            let mut record = store.entity(&key)?.unwrap_or_default();
-            record.touch.join(touch);
-            let under = self.under_parent(store, &key, &record.entity, 0)?;
-            let scopes = self.scopes(store, &key, &record.entity, &under)?;
-            let lost = lost.iter().filter(|s| !scopes.contains(*s)).cloned().collect();
-            let before = std::mem::replace(&mut record.scopes, scopes);
-            index(store, &key, &before, &record, &lost, position, batch)?;
-            store.put_entity(&key, &record)?;
-            self.touch_children(store, &key, &record.touch, &lost, position, batch, depth + 1)?;
         }
         Ok(())
     }
@@ -242,8 +261,11 @@ impl Core {
     }
 
     /// The audience scopes that an op's own writes name, whatever came of them.
-    fn named_scopes(&self, op: &Op, entity: &Entity, under: &UnderParent) -> Vec<Scope> {
+    fn named_scopes(&self, op: &Op, entity: &Entity) -> Vec<Scope> {
         let Some(kind) = self.schema.entity(op.key.kind) else { return Vec::new() };
+        if mutant::active(Mutant::LoserLeaveMissing) {
+            return Vec::new();
+        }
         let written: BTreeMap<_, &Value> = op
             .changes()
             .iter()
@@ -253,19 +275,12 @@ impl Core {
             })
             .collect();
         let id = Value::text(&*op.key.id);
-        let names = |t: &ScopeTemplate| {
-            let hit = t.fields().any(|f| written.contains_key(&f));
-            let value = |f| {
-                let merged = || entity.register(f, under).map(|w| &w.value);
-                if Some(f) == kind.id_field() {
-                    Some(&id)
-                } else {
-                    written.get(&f).copied().or_else(merged)
-                }
-            };
-            hit.then(|| t.render(value)).flatten()
+        let under = UnderParent::default();
+        let value = |f| {
+            let merged = || entity.register(f, &under).map(|w| &w.value);
+            if Some(f) == kind.id_field() { Some(&id) } else { written.get(&f).copied().or_else(merged) }
         };
-        kind.audiences.iter().filter_map(|a| names(&a.scope)).collect()
+        kind.audiences.iter().filter_map(|a| a.scope.render(value)).collect()
     }
 }
 
@@ -283,26 +298,26 @@ fn audiences_of<'a>(
     kind.audiences.iter().filter_map(|a| Some((a.scope.render(value)?, a))).collect()
 }
 
-/// Move the entity's index entries: under the whole touch vector where it entered, left or lost,
-/// under the position alone where it stays.
+/// The two rules of the index. `touched` tells an entity with an op of its own from one that
+/// follows its parent, of which its home has nothing to hear.
 fn index<S: Store>(
     store: &mut S,
     key: &EntityKey,
-    before: &BTreeSet<Scope>,
     record: &Record,
-    lost: &BTreeSet<Scope>,
+    touched: bool,
+    moves: bool,
     position: Position,
     batch: &mut Batch,
 ) -> Result<(), S::Error> {
-    for scope in before.union(&record.scopes).chain(lost) {
-        let stays = before.contains(scope) && record.scopes.contains(scope)
-            || mutant::active(Mutant::IndexUnderPositionOnly);
-        if stays {
-            store.touch(scope, key, position.origin, position.seq)?;
-        } else {
+    let past = record.past.iter().filter(|_| moves);
+    let hears = |s: &&Scope| touched || **s != key.home;
+    for scope in record.scopes.iter().filter(hears).chain(past) {
+        if moves && *scope != key.home && !mutant::active(Mutant::IndexUnderPositionOnly) {
             for (origin, seq) in record.touch.iter() {
                 store.touch(scope, key, origin, seq)?;
             }
+        } else {
+            store.touch(scope, key, position.origin, position.seq)?;
         }
         batch.touched.entry(scope.clone()).or_default().insert(key.clone());
     }

@@ -33,6 +33,9 @@ pub struct Record {
     pub touch: Vector,
     /// Every scope that holds it now: its home scope, and its audiences while it exists.
     pub scopes: BTreeSet<Scope>,
+    /// Audiences that do not hold it now, and that held it once or that an op on it named. Grows
+    /// with the audiences that an entity ever had, not with its history.
+    pub past: BTreeSet<Scope>,
 }
 
 /// What is kept of a received op until its device has confirmed it and all regions hold it.

@@ -133,8 +133,8 @@ impl<R: Rng> World<R> {
         op.action = Action::Create { parent: None, changes };
         let mut entity = Entity::default();
         entity.apply(&op);
-        let scopes = (0..self.below(3)).map(|_| self.scope().into()).collect();
-        Record { entity, touch: self.vector(40), scopes }
+        let [scopes, past] = [(); 2].map(|()| (0..self.below(3)).map(|_| self.scope().into()).collect());
+        Record { entity, touch: self.vector(40), scopes, past }
     }
 
     fn text(&mut self) -> Text {

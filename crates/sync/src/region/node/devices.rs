@@ -1,5 +1,6 @@
 //! Frames of devices: greeting, subscriptions, pushes, and questions.
 
+use super::fan_out::tell_void;
 use super::{Handled, Node, Stop, ToDevice, Turn, received, send, wire_cut, wire_error};
 use crate::convert::{self, Malformed};
 use crate::region::commit::Verdict;
@@ -293,6 +294,11 @@ impl Node {
     ) -> Handled<S::Error> {
         let session = self.sessions.get_mut(&id).expect("checked by the caller");
         let Some(sub) = session.subs.get(&refetch.sub) else { return Ok(Ok(())) };
+        let beyond = match convert::vector(refetch.beyond.as_ref()) {
+            Ok(beyond) => beyond,
+            Err(m) => return Ok(Err(m.into())),
+        };
+        tell_void(&self.core, id, &beyond, &mut turn.out);
         let mut rows = Rows::default();
         let mut absent = Vec::new();
         for key in refetch.keys.iter().take(limits::CHUNK_ROWS) {

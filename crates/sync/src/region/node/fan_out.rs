@@ -1,13 +1,14 @@
 //! Telling devices what changed: live fan-out, catch-up passes, durability.
 
 use super::{Node, ToDevice, Turn, received, send, wire_cut};
+use crate::region::Core;
 use crate::region::feed::Rows;
 use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
 use crate::region::session::{Pass, State};
 use crate::region::store::Store;
 use crate::{convert, wire};
 use landfall_model::id::DeviceId;
-use landfall_model::vector::{SeqSet, Vector};
+use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::BTreeMap;
 
 impl Node {
@@ -87,15 +88,8 @@ impl Node {
         let Some(sub) = sub else { return };
         let waiting = matches!(sub.state, State::Live { covering: false });
         if waiting {
-            let void: Vec<_> =
-                sub.cursor.iter().map(|(o, _)| o).filter(|o| self.core.is_void(*o)).collect();
-            for origin in &void {
-                sub.cursor.clip(*origin, 0);
-            }
-            if !void.is_empty() {
-                // To this device alone: a log entry would let a forged cursor grow our logs.
-                let cuts = void.into_iter().map(|o| wire_cut(o, 0)).collect();
-                send(out, id, ToDevice::Cuts(wire::Cuts { cuts }));
+            for origin in tell_void(&self.core, id, &sub.cursor, out) {
+                sub.cursor.clip(origin, 0);
             }
         }
         if waiting && self.core.vector.covers(&sub.cursor) {
@@ -175,4 +169,15 @@ impl Node {
             }
         }
     }
+}
+
+/// Tell a device which logs of a vector nobody holds anything of; they are returned. It is told
+/// alone: a log entry would let a forged vector grow our logs.
+pub(super) fn tell_void(core: &Core, id: SessionId, vector: &Vector, out: &mut Output) -> Vec<Origin> {
+    let void: Vec<Origin> = vector.iter().map(|(o, _)| o).filter(|o| core.is_void(*o)).collect();
+    if !void.is_empty() {
+        let cuts = void.iter().map(|o| wire_cut(*o, 0)).collect();
+        send(out, id, ToDevice::Cuts(wire::Cuts { cuts }));
+    }
+    void
 }
