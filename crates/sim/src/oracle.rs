@@ -176,10 +176,12 @@ impl World {
             Some(FromRegion::Durable(d)) => {
                 let Ok(id) = convert::device_id(&d.device) else { return };
                 let Ok(seqs) = convert::seq_set(d.seqs.as_ref()) else { return };
-                for ack in self.oracle.acks.values_mut() {
-                    let dot = ack.sealed.op.dot;
-                    ack.durable |=
-                        ack.device == device && dot.device == id && seqs.contains(dot.seq);
+                let Oracle { acks, last_pushed, .. } = &mut self.oracle;
+                for ((dot, fingerprint), ack) in acks {
+                    // A void that took the place of a refused op says nothing about the op.
+                    let latest = last_pushed.get(&(device, *dot)) == Some(fingerprint);
+                    let told = ack.device == device && dot.device == id && seqs.contains(dot.seq);
+                    ack.durable |= told && latest;
                 }
             }
             Some(FromRegion::Closed(_)) => self.mark("closed"),

@@ -168,9 +168,13 @@ impl World {
                 return Some(format!("{name} is not done with {scope}: {sub:?}"));
             }
             let refetches =
-                sim.store.refetches(&scope, 5).expect("a store in memory does not fail");
-            if !refetches.is_empty() {
-                return Some(format!("{name} still asks for {refetches:?} in {scope}"));
+                sim.store.refetches(&scope, None, 5).expect("a store in memory does not fail");
+            if let Some(key) = refetches.first() {
+                let base = sim.store.base(key).expect("a store in memory does not fail");
+                let known = base.map(|b| (b.touch, b.joined));
+                return Some(format!(
+                    "{name} still asks for {refetches:?} in {scope}, has {known:?}"
+                ));
             }
         }
         None

@@ -67,11 +67,14 @@ pub(super) fn add_refetch(conn: &Connection, scope: &str, key: &EntityKey) -> Re
 pub(super) fn refetches(
     conn: &Connection,
     scope: &str,
+    after: Option<&EntityKey>,
     limit: usize,
 ) -> Result<Vec<EntityKey>, Error> {
-    let sql = "SELECT home, kind, id FROM _lf_refetch WHERE scope = ?
+    let (home, kind, id) = rows::place(after);
+    let sql = "SELECT home, kind, id FROM _lf_refetch
+        WHERE scope = ? AND (home, kind, id) > (?, ?, ?)
         ORDER BY home, kind, id LIMIT ?";
-    let params = params![scope, rows::limit(limit)];
+    let params = params![scope, home, kind, id, rows::limit(limit)];
     rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
 }
 

@@ -207,8 +207,13 @@ impl Store for Transaction<'_> {
         scopes::add_refetch(self.conn, scope, key)
     }
 
-    fn refetches(&mut self, scope: &str, limit: usize) -> Result<Vec<EntityKey>, Error> {
-        scopes::refetches(self.conn, scope, limit)
+    fn refetches(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Error> {
+        scopes::refetches(self.conn, scope, after, limit)
     }
 
     fn remove_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Error> {

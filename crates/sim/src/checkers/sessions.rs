@@ -99,7 +99,7 @@ impl World {
         let based = base.is_some();
         let mut dead = base.map(|b| b.entity.fallen(&Living)).unwrap_or_default();
         for own in store.ops_on(key).expect("a store in memory does not fail") {
-            if own.sealed.op.action == landfall_model::op::Action::Delete {
+            if own.overlay && own.sealed.op.action == landfall_model::op::Action::Delete {
                 dead.extend(own.sealed.op.births);
             }
         }

@@ -2,6 +2,7 @@
 //! can tell.
 
 use super::Accepted;
+use crate::device_sim::DeviceSim;
 use crate::oracle::{Ack, Written};
 use crate::world::World;
 use landfall_model::id::Dot;
@@ -38,26 +39,23 @@ fn excused(world: &World, ack: &Ack) -> bool {
         return losses > 1;
     }
     let region_lost = world.regions[ack.region].losses.iter().any(|at| *at >= ack.at - 5_000);
-    let put_back = world.devices.get(ack.device).is_some_and(|d| d.put_back.is_some());
-    (region_lost || losses > 1) && put_back
+    let device = world.devices.get(ack.device);
+    let put_back = device.is_some_and(|d| d.put_back.is_some());
+    // Offered again from the outbox, it was refused by all: its author may not write there now.
+    let told = device.is_some_and(|d| refused(d, ack.sealed.op.dot));
+    (region_lost || losses > 1) && (put_back || told)
 }
 
 /// A write of a surviving file that ended in nothing.
 fn lost_write(world: &World, accepted: &Accepted) -> Option<String> {
     for (device, sim) in world.devices.iter().enumerate() {
         let told: BTreeSet<Dot> = sim.store.outcomes().keys().map(|(dot, _)| *dot).collect();
-        let kept: BTreeSet<Dot> = sim
-            .store
-            .own_ops()
-            .filter(|o| matches!(o.state, OpState::Rejected { .. }))
-            .map(|o| o.sealed.op.dot)
-            .collect();
         let written = world.oracle.written.range((device, 0)..(device + 1, 0));
         for ((_, order), Written { sealed, sent, .. }) in written {
             let dot = sealed.op.dot;
             let ended = accepted.ops.contains_key(&(dot, sealed.fingerprint))
                 || told.contains(&dot)
-                || kept.contains(&dot)
+                || refused(sim, dot)
                 || accepted.under(dot).next().is_some() && *sent;
             if !ended && !renumbered(world, device, *order) {
                 let name = &sim.name;
@@ -66,6 +64,12 @@ fn lost_write(world: &World, accepted: &Accepted) -> Option<String> {
         }
     }
     None
+}
+
+/// The op stays on its device, with what a region refused it for.
+fn refused(device: &DeviceSim, dot: Dot) -> bool {
+    let mut ops = device.store.own_ops();
+    ops.any(|o| o.sealed.op.dot == dot && matches!(o.state, OpState::Rejected { .. }))
 }
 
 /// The op lives on under the number of a later id of its file.

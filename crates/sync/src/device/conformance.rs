@@ -72,7 +72,7 @@ fn a_fresh_store_is_empty<S: Store>(s: &mut S) {
     assert_eq!(ok(s.own_birth(&key)), None);
     assert_eq!(ok(s.subscriptions()), []);
     assert_eq!(ok(s.subscription("s/1")), None);
-    assert_eq!(ok(s.refetches("s/1", 10)), []);
+    assert_eq!(ok(s.refetches("s/1", None, 10)), []);
     assert_eq!(ok(s.removed()), []);
     assert!(ok(s.cuts()).is_empty());
 }

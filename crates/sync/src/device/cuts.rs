@@ -24,12 +24,13 @@ impl<S: Store> Call<'_, S> {
             Ok(told) => told,
             Err(m) => return Ok(Err(m)),
         };
-        if let Some(session) = &mut self.node.session {
-            session.cuts.extend(told.keys());
-        }
-        let known = self.store.cuts()?;
+        let mut known = self.store.cuts()?;
         let new: BTreeMap<Origin, u64> =
             told.into_iter().filter(|(o, last)| known.get(o).is_none_or(|l| last < l)).collect();
+        known.extend(&new);
+        if let Some(session) = &mut self.node.session {
+            session.cuts = known;
+        }
         if !new.is_empty() && !mutant::active(Mutant::CutNotClipped) {
             self.apply_cuts(&new)?;
         }
@@ -126,6 +127,7 @@ fn clip_subscription(sub: &mut Subscription, cuts: &BTreeMap<Origin, u64>) -> bo
     clipped
 }
 
-fn clip_all(vector: &mut Vector, cuts: &BTreeMap<Origin, u64>) -> bool {
+/// Bring a vector down to what counts. True if it was above.
+pub(super) fn clip_all(vector: &mut Vector, cuts: &BTreeMap<Origin, u64>) -> bool {
     cuts.iter().map(|(o, last)| vector.clip(*o, *last)).fold(false, |any, c| any | c)
 }

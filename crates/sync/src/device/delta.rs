@@ -4,6 +4,7 @@
 //! such a region. What another region shows is taken in for what it is worth, and asked for again.
 
 use super::call::Call;
+use super::cuts::clip_all;
 use super::install::{Row, Snapshot};
 use super::session::Handled;
 use super::store::{OpState, OwnOp, Pass, Store, Subscription};
@@ -15,7 +16,7 @@ use crate::{limits, wire};
 use landfall_model::codec;
 use landfall_model::entity::Entity;
 use landfall_model::id::{DeviceId, EntityKey, FieldId};
-use landfall_model::vector::{SeqSet, Vector};
+use landfall_model::vector::{Origin, SeqSet, Vector};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,25 @@ const REMOVED_MAX: usize = 10_000;
 struct Parsed {
     rows: Vec<Row>,
     place: Where,
+}
+
+impl Parsed {
+    /// A region that has not heard of a cut still counts what stands above it. Returns the rows
+    /// that have such things in them.
+    fn clip(&mut self, cuts: &BTreeMap<Origin, u64>) -> Vec<EntityKey> {
+        match &mut self.place {
+            Where::Chunk { start: at, .. }
+            | Where::Live { advance: at }
+            | Where::Refetched { at, .. } => clip_all(at, cuts),
+        };
+        let mut above = Vec::new();
+        for row in &mut self.rows {
+            if clip_all(&mut row.touch, cuts) {
+                above.push(row.key.clone());
+            }
+        }
+        above
+    }
 }
 
 enum Where {
@@ -52,7 +72,7 @@ impl<S: Store> Call<'_, S> {
             Ok(received) => received,
             Err(m) => return Ok(Err(m)),
         };
-        let parsed = match parse(&delta) {
+        let mut parsed = match parse(&delta) {
             Ok(parsed) => parsed,
             Err(m) => return Ok(Err(m)),
         };
@@ -66,6 +86,7 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = &self.node.session else { return Ok(Ok(())) };
         let Some(open) = session.subs.get(&sub) else { return Ok(Ok(())) };
         let scope = open.scope.clone();
+        let above = parsed.clip(&session.cuts);
         let Some(subscription) = self.store.subscription(&scope)? else { return Ok(Ok(())) };
         let snapshot = Snapshot {
             scope,
@@ -89,6 +110,9 @@ impl<S: Store> Call<'_, S> {
             }
         }
         self.take_in(sub, subscription, parsed, &snapshot)?;
+        for key in above {
+            self.store.add_refetch(&snapshot.scope, &key)?;
+        }
         Ok(Ok(()))
     }
 
@@ -149,7 +173,9 @@ impl<S: Store> Call<'_, S> {
                 if covering && done {
                     self.miss_own(from)?;
                     self.prune_removed()?;
-                    self.refetch(number, false)?;
+                    // Rows from elsewhere may be beyond anything that this region will ever hold:
+                    // asked once, it says if that is known.
+                    self.refetch(number, true)?;
                 }
             }
             Where::Live { advance } => {
@@ -200,7 +226,8 @@ impl<S: Store> Call<'_, S> {
             self.store.remove_refetch(&from.scope, key)?;
         }
         // An answer that settled nothing would only be given again.
-        if settled.is_empty() { Ok(()) } else { self.refetch(number, false) }
+        let more = self.sub_state(number, |s| s.walked.is_some());
+        if settled.is_empty() && !more { Ok(()) } else { self.refetch(number, false) }
     }
 
     fn sub_state<T: Default>(
@@ -253,16 +280,26 @@ impl<S: Store> Call<'_, S> {
         if sub.refetching || !sub.covering {
             return Ok(());
         }
-        let (scope, held) = (sub.scope.clone(), session.vector.clone());
+        let (scope, mut walked) = (sub.scope.clone(), sub.walked.clone());
+        let held = session.vector.clone();
         let (mut keys, mut beyond) = (Vec::new(), Vector::new());
-        for key in self.store.refetches(&scope, REFETCH_KEYS)? {
-            let known = self.store.base(&key)?.unwrap_or_default().known();
-            let useful = held.covers(&known) && !self.in_doubt(&key)?;
-            if anyway || useful {
-                known.iter().filter(|(o, s)| *s > held.get(*o)).for_each(|(o, s)| beyond.advance(o, s));
-                keys.push(convert::wire_key(&key));
+        // Rows that cannot be had yet do not stand in the way of those behind them.
+        while keys.is_empty() {
+            let waiting = self.store.refetches(&scope, walked.as_ref(), REFETCH_KEYS)?;
+            walked = waiting.last().filter(|_| waiting.len() == REFETCH_KEYS).cloned();
+            for key in waiting {
+                let known = self.store.base(&key)?.unwrap_or_default().known();
+                if anyway || held.covers(&known) && !self.in_doubt(&key)? {
+                    let above = known.iter().filter(|(o, seq)| *seq > held.get(*o));
+                    above.for_each(|(o, seq)| beyond.advance(o, seq));
+                    keys.push(convert::wire_key(&key));
+                }
+            }
+            if walked.is_none() {
+                break;
             }
         }
+        self.sub_state(number, |s| s.walked = walked);
         if !keys.is_empty() {
             self.sub_state(number, |s| s.refetching = true);
             let beyond = (!beyond.is_empty()).then(|| convert::wire_vector(&beyond));

@@ -224,7 +224,7 @@ impl<S: Store> Call<'_, S> {
             }
         }
         loop {
-            let keys = self.store.refetches(scope, KEYS_PER_READ)?;
+            let keys = self.store.refetches(scope, None, KEYS_PER_READ)?;
             if keys.is_empty() {
                 break;
             }

@@ -388,8 +388,13 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn refetches(&mut self, scope: &str, limit: usize) -> Result<Vec<EntityKey>, Infallible> {
-        Ok(self.refetches.under(scope, None).take(limit).collect())
+    fn refetches(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Infallible> {
+        Ok(self.refetches.under(scope, after).take(limit).collect())
     }
 
     fn remove_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Infallible> {

@@ -11,7 +11,7 @@ use crate::mutant::{self, Mutant};
 use crate::wire::device_frame::Kind;
 use crate::wire::region_frame::Kind as FromRegion;
 use crate::{limits, wire};
-use landfall_model::id::{DeviceId, Dot, RegionId, Scope};
+use landfall_model::id::{DeviceId, Dot, EntityKey, RegionId, Scope};
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +31,8 @@ pub(super) struct Session {
     pub push_ops: usize,
     pub lost: BTreeSet<RegionId>,
     pub copies: u32,
-    /// Ended logs.
-    pub cuts: BTreeSet<Origin>,
+    /// Ended logs, each with the last number that counts.
+    pub cuts: BTreeMap<Origin, u64>,
     pub subs: BTreeMap<u32, Sub>,
     pub last_sub: u32,
     /// Delta bytes taken in and not yet given back as credit.
@@ -51,13 +51,15 @@ pub(super) struct Session {
 }
 
 /// A subscription, as numbered in this session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sub {
     pub scope: Scope,
     /// The region's vector covers the cursor. Unknown until the first chunk, which counts as no.
     pub covering: bool,
     /// A Refetch is on its way.
     pub refetching: bool,
+    /// The last row that was looked at for a Refetch, while the walk over them goes on.
+    pub walked: Option<EntityKey>,
 }
 
 impl<S: Store> Call<'_, S> {
@@ -225,7 +227,7 @@ impl<S: Store> Call<'_, S> {
         let Some(region) = session.region else { return };
         session.last_sub += 1;
         let number = session.last_sub;
-        let open = Sub { scope: scope.clone(), covering: false, refetching: false };
+        let open = Sub { scope: scope.clone(), ..Sub::default() };
         session.subs.insert(number, open);
         let here = sub.provisional.as_ref().filter(|(r, _)| *r == region);
         let after = sub.pass.as_ref().and_then(|p| p.after.as_ref());

@@ -242,7 +242,13 @@ pub trait Store {
     fn remove_subscription(&mut self, scope: &str) -> Result<(), Self::Error>;
     /// Rows to ask for by name.
     fn add_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Self::Error>;
-    fn refetches(&mut self, scope: &str, limit: usize) -> Result<Vec<EntityKey>, Self::Error>;
+    /// Ascending, after `after`, at most `limit`.
+    fn refetches(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
     fn remove_refetch(&mut self, scope: &str, key: &EntityKey) -> Result<(), Self::Error>;
     /// Rows removed by a position that may yet be cut off: scope, key and touch vector.
     fn add_removed(

@@ -296,7 +296,7 @@ impl Device {
     }
 
     fn refetches(&mut self, scope: &str) -> Vec<EntityKey> {
-        self.store.refetches(scope, 100).unwrap()
+        self.store.refetches(scope, None, 100).unwrap()
     }
 
     fn outcomes(&self, dot: Dot) -> Vec<Outcome> {

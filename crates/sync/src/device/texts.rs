@@ -256,7 +256,7 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = &mut self.node.session else { return };
         session.vector.join(vector);
         let (region, copies) = (session.region, session.copies);
-        let ended = |o: &Origin| session.cuts.contains(o);
+        let ended = |o: &Origin| session.cuts.contains_key(o);
         let held =
             |o: &Origin| copies <= 1 || (copies == 2 && Some(o.region) != region && !ended(o));
         let safe: Vec<(Origin, u64)> = vector.iter().filter(|(o, _)| held(o)).collect();

@@ -99,13 +99,14 @@ impl Core {
     }
 
     /// True if nobody holds anything of this log or ever will: every live region has been heard
-    /// from, none has an entry of its life, and its owner is in another life or lost.
+    /// from, none has an entry of its life, and its owner is in a later life or lost. A life with a
+    /// higher number than the one known may have just begun.
     pub(super) fn is_void(&self, origin: Origin) -> bool {
         let (owner, life) = (origin.region, origin.incarnation);
         let me = self.config.region;
         let over = match self.peers.get(&owner) {
-            _ if owner == me => life != self.incarnation,
-            Some(peer) => peer.incarnation.is_some_and(|now| now != life),
+            _ if owner == me => life < self.incarnation,
+            Some(peer) => peer.incarnation.is_some_and(|now| life < now),
             None => false,
         };
         let over = over || self.config.lost.contains(&owner);

@@ -278,7 +278,11 @@ impl Core {
         let under = UnderParent::default();
         let value = |f| {
             let merged = || entity.register(f, &under).map(|w| &w.value);
-            if Some(f) == kind.id_field() { Some(&id) } else { written.get(&f).copied().or_else(merged) }
+            if Some(f) == kind.id_field() {
+                Some(&id)
+            } else {
+                written.get(&f).copied().or_else(merged)
+            }
         };
         kind.audiences.iter().filter_map(|a| a.scope.render(value)).collect()
     }

@@ -133,7 +133,8 @@ impl<R: Rng> World<R> {
         op.action = Action::Create { parent: None, changes };
         let mut entity = Entity::default();
         entity.apply(&op);
-        let [scopes, past] = [(); 2].map(|()| (0..self.below(3)).map(|_| self.scope().into()).collect());
+        let [scopes, past] =
+            [(); 2].map(|()| (0..self.below(3)).map(|_| self.scope().into()).collect());
         Record { entity, touch: self.vector(40), scopes, past }
     }
 

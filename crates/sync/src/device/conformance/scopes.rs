@@ -36,13 +36,14 @@ pub(super) fn refetches_are_per_scope<S: Store>(s: &mut S) {
         ok(s.add_refetch("s/1", key));
     }
     ok(s.add_refetch("s/10", &b));
-    assert_eq!(ok(s.refetches("s/1", 10)), [a.clone(), b.clone()]);
-    assert_eq!(ok(s.refetches("s/1", 1)), std::slice::from_ref(&a));
+    assert_eq!(ok(s.refetches("s/1", None, 10)), [a.clone(), b.clone()]);
+    assert_eq!(ok(s.refetches("s/1", None, 1)), std::slice::from_ref(&a));
+    assert_eq!(ok(s.refetches("s/1", Some(&a), 10)), std::slice::from_ref(&b));
     ok(s.remove_refetch("s/1", &a));
     ok(s.remove_refetch("s/1", &a));
     ok(s.remove_refetch("s/10", &a));
-    assert_eq!(ok(s.refetches("s/1", 10)), std::slice::from_ref(&b));
-    assert_eq!(ok(s.refetches("s/10", 10)), std::slice::from_ref(&b));
+    assert_eq!(ok(s.refetches("s/1", None, 10)), std::slice::from_ref(&b));
+    assert_eq!(ok(s.refetches("s/10", None, 10)), std::slice::from_ref(&b));
 }
 
 pub(super) fn removed_rows_keep_their_last_touch<S: Store>(s: &mut S) {

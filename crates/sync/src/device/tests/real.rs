@@ -394,7 +394,7 @@ impl World {
             assert_eq!(store.voids().unwrap(), []);
             assert_eq!(store.unconfirmed().unwrap(), []);
             for name in ["team/a", "driver/7", "driver/8"] {
-                assert_eq!(store.refetches(name, 9).unwrap(), [], "client {c}");
+                assert_eq!(store.refetches(name, None, 9).unwrap(), [], "client {c}");
             }
         }
     }

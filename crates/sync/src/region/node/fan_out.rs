@@ -173,7 +173,12 @@ impl Node {
 
 /// Tell a device which logs of a vector nobody holds anything of; they are returned. It is told
 /// alone: a log entry would let a forged vector grow our logs.
-pub(super) fn tell_void(core: &Core, id: SessionId, vector: &Vector, out: &mut Output) -> Vec<Origin> {
+pub(super) fn tell_void(
+    core: &Core,
+    id: SessionId,
+    vector: &Vector,
+    out: &mut Output,
+) -> Vec<Origin> {
     let void: Vec<Origin> = vector.iter().map(|(o, _)| o).filter(|o| core.is_void(*o)).collect();
     if !void.is_empty() {
         let cuts = void.iter().map(|o| wire_cut(*o, 0)).collect();
