@@ -14,6 +14,8 @@ pub struct Plan {
     pub acts: usize,
     pub pause_ms: i64,
     pub latency_ms: (i64, i64),
+    /// How often an office only hands one of few orders to another driver.
+    pub handovers: u32,
     /// Rows per chunk of a pass.
     pub chunk_rows: usize,
     /// Delta bytes that a region may send ahead; 0 leaves the device's own figure.
@@ -74,11 +76,13 @@ impl Plan {
 
     /// Regions far apart and devices that wander: what one region has, the next does not cover.
     fn islands(&mut self) {
-        self.partition = 400;
-        self.cut = 400;
+        self.devices = self.devices.max(6);
+        self.partition = 600;
+        self.cut = 600;
         self.cut_link = 200;
         self.acts = 130;
         self.pause_ms = 120;
+        self.handovers = 800;
     }
 
     fn size(rng: &mut Rng) -> Self {

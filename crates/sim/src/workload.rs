@@ -50,6 +50,9 @@ impl World {
     fn edits(&mut self, device: usize) -> Vec<Edit> {
         let count = if self.rng.chance(250) { 2 + self.rng.below(3) } else { 1 };
         let office = self.devices[device].subject.starts_with("office");
+        if office && self.plan.handovers > 0 && self.rng.chance(self.plan.handovers) {
+            return vec![self.handover()];
+        }
         let mut edits = Vec::new();
         while edits.len() < count {
             let subject = self.devices[device].subject.clone();
@@ -121,6 +124,20 @@ impl World {
             _ if self.rng.chance(500) => Edit::Delete { key },
             _ => Edit::Update { key, fields: vec![put(ids.status, self.fresh_text())] },
         })
+    }
+
+    /// One of few orders goes to another driver: those of several offices collide.
+    fn handover(&mut self) -> Edit {
+        let ids = self.app.ids;
+        let w = WAREHOUSES[0];
+        let id = format!("o{w}{}", self.rng.below(2));
+        let driver = (ids.driver, FieldEdit::Put(self.one_of(&DRIVERS)));
+        if self.rng.chance(200) {
+            let fields = vec![(ids.w, FieldEdit::Put(Value::text(w))), driver];
+            return Edit::Upsert { kind: ids.order, id, fields };
+        }
+        let key = App::key(&format!("w/{w}"), ids.order, &id);
+        Edit::Update { key, fields: vec![driver] }
     }
 
     /// A line under an order that the device sees, or a change of one.

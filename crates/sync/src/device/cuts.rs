@@ -32,14 +32,28 @@ impl<S: Store> Call<'_, S> {
             session.cuts = known;
         }
         if !new.is_empty() && !mutant::active(Mutant::CutNotClipped) {
+            for (origin, last) in &new {
+                self.store.put_cut(*origin, *last)?;
+            }
             self.apply_cuts(&new)?;
         }
         Ok(Ok(()))
     }
 
+    /// Logs that the region knows nobody to hold anything of. It may not know all, so this is not
+    /// remembered.
+    pub fn on_void(&mut self, void: &[wire::Origin]) -> Handled<S::Error> {
+        let nothing = |o: &wire::Origin| Ok((convert::origin(Some(o))?, 0));
+        let void: Result<BTreeMap<Origin, u64>, Malformed> = void.iter().map(nothing).collect();
+        match void {
+            Ok(void) if void.is_empty() => Ok(Ok(())),
+            Ok(void) => self.apply_cuts(&void).map(Ok),
+            Err(malformed) => Ok(Err(malformed)),
+        }
+    }
+
     fn apply_cuts(&mut self, cuts: &BTreeMap<Origin, u64>) -> Result<(), S::Error> {
         for (origin, last) in cuts {
-            self.store.put_cut(*origin, *last)?;
             self.node.safe.clip(*origin, *last);
             if let Some(session) = &mut self.node.session {
                 session.vector.clip(*origin, *last);

@@ -116,7 +116,10 @@ impl<S: Store> Call<'_, S> {
             Some(FromRegion::Delta(d)) => self.on_delta(d, random),
             Some(FromRegion::Fates(f)) => self.on_fates(f),
             Some(FromRegion::Durable(d)) => self.on_durable(&d),
-            Some(FromRegion::Cuts(c)) => self.on_cuts(&c.cuts),
+            Some(FromRegion::Cuts(c)) => match self.on_cuts(&c.cuts)? {
+                Ok(()) => self.on_void(&c.void),
+                Err(malformed) => Ok(Err(malformed)),
+            },
             Some(FromRegion::Closed(c)) => self.on_closed(&c, random),
             Some(FromRegion::Drain(d)) => {
                 self.out.events.push(Event::Drain { within_ms: d.within_ms });

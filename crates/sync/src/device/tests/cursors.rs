@@ -194,7 +194,7 @@ fn what_was_removed_above_a_cut_is_asked_for_again() {
     d.live(1, vec![left(&key("1"), &vector(2, 0))], &[], &vector(2, 0));
     assert_eq!(d.view(&key("1")), None);
     let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 1 };
-    let out = d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut] }));
+    let out = d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
     assert_eq!(refetched(&out), [key("1")]);
     assert!(d.store.removed().unwrap().is_empty());
     let at = Some(convert::wire_vector(&vector(1, 1)));

@@ -1,6 +1,6 @@
 //! Telling devices what changed: live fan-out, catch-up passes, durability.
 
-use super::{Node, ToDevice, Turn, received, send, wire_cut};
+use super::{Node, ToDevice, Turn, received, send};
 use crate::region::Core;
 use crate::region::feed::Rows;
 use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
@@ -181,8 +181,8 @@ pub(super) fn tell_void(
 ) -> Vec<Origin> {
     let void: Vec<Origin> = vector.iter().map(|(o, _)| o).filter(|o| core.is_void(*o)).collect();
     if !void.is_empty() {
-        let cuts = void.iter().map(|o| wire_cut(*o, 0)).collect();
-        send(out, id, ToDevice::Cuts(wire::Cuts { cuts }));
+        let void = void.iter().map(|o| convert::wire_origin(*o)).collect();
+        send(out, id, ToDevice::Cuts(wire::Cuts { void, ..Default::default() }));
     }
     void
 }
