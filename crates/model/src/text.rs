@@ -11,6 +11,7 @@
 //! Canonical text is the value and the version vector of each part, never the exported bytes:
 //! those depend on the order of import.
 
+use crate::hash::hash64;
 use crate::id::{DeviceId, Dot};
 use crate::op::Sealed;
 use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
@@ -97,6 +98,14 @@ impl Text {
         self.0.iter().map(|(b, p)| (b.as_slice(), p))
     }
 
+    /// All that there is to import, with the births that it belongs to.
+    pub fn blobs(&self) -> impl Iterator<Item = (&[Dot], &[u8])> {
+        self.parts().flat_map(|(births, part)| {
+            let updates = part.updates.values().map(|blob| blob.0.as_slice());
+            part.snapshot.as_deref().into_iter().chain(updates).map(move |blob| (births, blob))
+        })
+    }
+
     pub fn insert_part(&mut self, births: Vec<Dot>, part: Part) {
         self.0.insert(births, part);
     }
@@ -109,6 +118,11 @@ impl Text {
     /// Number of blobs not yet folded into a snapshot.
     pub fn loose_blobs(&self) -> usize {
         self.0.values().map(|p| p.updates.len()).sum()
+    }
+
+    /// Tells documents apart by the bytes that they are stored in.
+    pub fn print(&self) -> u64 {
+        hash64(&crate::codec::to_bytes(self))
     }
 
     /// Stored size in bytes.

@@ -5,6 +5,7 @@
 
 use super::error::Error;
 use super::rows;
+use landfall_model::hash::hash64;
 use landfall_model::id::{EntityKey, FieldId, Scope};
 use landfall_model::text::Text;
 use landfall_sync::device::store::{Base, TextMark};
@@ -83,6 +84,16 @@ pub(super) fn text(conn: &Connection, key: &EntityKey, field: FieldId) -> Result
     Ok(text.unwrap_or_default())
 }
 
+pub(super) fn text_print(
+    conn: &Connection,
+    key: &EntityKey,
+    field: FieldId,
+) -> Result<Option<u64>, Error> {
+    let sql = "SELECT print FROM _lf_text WHERE home = ? AND kind = ? AND id = ? AND field = ?";
+    let params = params![key.home, key.kind.0, key.id, field.0];
+    Ok(rows::query_value(conn, sql, params)?.map(rows::from_bits))
+}
+
 pub(super) fn put_text(
     conn: &Connection,
     key: &EntityKey,
@@ -94,9 +105,12 @@ pub(super) fn put_text(
         rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0])?;
     } else {
         let document = rows::pack(text);
-        let sql = "INSERT INTO _lf_text (home, kind, id, field, document) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (home, kind, id, field) DO UPDATE SET document = excluded.document";
-        rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0, document])?;
+        let print = rows::bits(hash64(&document));
+        let sql = "INSERT INTO _lf_text (home, kind, id, field, print, document)
+            VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT (home, kind, id, field) DO UPDATE
+            SET print = excluded.print, document = excluded.document";
+        rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0, print, document])?;
     }
     Ok(())
 }

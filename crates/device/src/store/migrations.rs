@@ -17,7 +17,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c61_4661;
 /// The format that this build writes, kept in the header as `user_version`.
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Bring a file from version `from` to [`VERSION`]. Within a transaction.
 pub(super) fn upgrade(conn: &Connection, from: i32) -> Result<(), Error> {
@@ -114,4 +114,17 @@ CREATE TABLE _lf_column (
 CREATE TABLE _lf_lease (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   holder TEXT NOT NULL, expires_ms INTEGER NOT NULL, beat INTEGER NOT NULL);
+";
+
+/// The print stands before the document: who wants to know it does not read the document. Those that
+/// are there have 0 until they are written anew, which tells them apart from all that come after.
+const V2: &str = "
+CREATE TABLE _lf_text_new (
+  home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, field INTEGER NOT NULL,
+  print INTEGER NOT NULL, document BLOB NOT NULL,
+  PRIMARY KEY (home, kind, id, field));
+INSERT INTO _lf_text_new (home, kind, id, field, print, document)
+  SELECT home, kind, id, field, 0, document FROM _lf_text;
+DROP TABLE _lf_text;
+ALTER TABLE _lf_text_new RENAME TO _lf_text;
 ";

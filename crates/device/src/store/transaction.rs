@@ -98,6 +98,10 @@ impl Store for Transaction<'_> {
         bases::text(self.conn, key, field)
     }
 
+    fn text_print(&mut self, key: &EntityKey, field: FieldId) -> Result<Option<u64>, Error> {
+        bases::text_print(self.conn, key, field)
+    }
+
     fn put_base_text(&mut self, key: &EntityKey, field: FieldId, text: &Text) -> Result<(), Error> {
         bases::put_text(self.conn, key, field, text)
     }

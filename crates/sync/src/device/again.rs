@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 impl<S: Store> Call<'_, S> {
     pub fn view(mut self, key: &EntityKey) -> Result<Option<View>, S::Error> {
-        self.reader.view(self.store, key, &self.node.documents)
+        self.reader.view(self.store, key, &mut self.node.documents)
     }
 
     pub fn dismiss(&mut self, dot: Dot) -> Result<(), S::Error> {

@@ -54,7 +54,7 @@ impl<'a, S: Store> Call<'a, S> {
     /// Write the visible rows and the scalars that changed.
     pub fn finish(mut self) -> Result<Output, S::Error> {
         for key in std::mem::take(&mut self.dirty) {
-            let view = self.reader.view(self.store, &key, &self.node.documents)?;
+            let view = self.reader.view(self.store, &key, &mut self.node.documents)?;
             self.store.show(&key, view.as_ref())?;
             self.out.events.push(Event::Changed { key });
         }

@@ -26,6 +26,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         bases::keys_order_by_home_then_kind_then_id,
         bases::holds_follow_the_base_row,
         bases::base_texts_come_and_go,
+        bases::prints_tell_base_texts_apart,
         bases::a_base_row_takes_its_texts_along,
         bases::text_marks_go_with_the_base_row,
         bases::children_are_noted_once,

@@ -53,6 +53,7 @@ impl<S: Store> Call<'_, S> {
     }
 
     fn apply_cuts(&mut self, cuts: &BTreeMap<Origin, u64>) -> Result<(), S::Error> {
+        self.node.documents.doubt();
         for (origin, last) in cuts {
             self.node.safe.clip(*origin, *last);
             if let Some(session) = &mut self.node.session {

@@ -9,7 +9,8 @@
 use super::call::Call;
 use super::node::Event;
 use super::store::{Base, OpState, Outcome, OwnOp, Store};
-use super::view::{Merged, PARENTS_MAX, knows_scope, shows};
+use super::texts::Growth;
+use super::view::{Merged, PARENTS_MAX, knows_scope, shows, standing_births};
 use crate::limits;
 use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent};
@@ -70,6 +71,7 @@ impl<S: Store> Call<'_, S> {
         }
         let (before, stood) = self.reader.read(self.store, key)?;
         let before = before.clone();
+        let open = self.open_texts(key, &before, &standing_births(&before.entity, &stood))?;
         let mut base = before.base.clone().unwrap_or_default();
         let doubtful = |own: &OwnOp| {
             own.overlay && matches!(own.state, OpState::Sent { .. }) && from.has(own.sealed.op.dot)
@@ -101,7 +103,9 @@ impl<S: Store> Call<'_, S> {
             self.store.add_refetch(&from.scope, key)?;
         }
         base.holds.insert(from.scope.clone());
-        self.install_texts(row, &base, &landed, from.refetched.is_some() && all)?;
+        let whole = from.refetched.is_some() && all;
+        let mut grown = self.install_texts(row, &base, &landed, whole)?;
+        grown.retain(|(field, _)| open.contains(field));
         self.observe(base.entity.highest_hlc());
         if let Some(parent) = base.entity.parent() {
             let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
@@ -109,7 +113,8 @@ impl<S: Store> Call<'_, S> {
         }
         self.store.put_base(key, &base)?;
         self.reader.forget(key);
-        self.after_install(key, &before, &stood, &base, landed)?;
+        self.after_install(key, &before, &stood, &base, &landed)?;
+        self.follow(key, grown, &landed)?;
         Ok(all)
     }
 
@@ -191,45 +196,41 @@ impl<S: Store> Call<'_, S> {
     }
 
     /// Join documents, or replace them if they came whole; keep the blobs of own ops that leave
-    /// the overlay; forget parts that died; fold what has become long.
+    /// the overlay; forget parts that died; fold what has become long. Returns what they grew by.
     fn install_texts(
         &mut self,
         row: &Row,
         base: &Base,
         landed: &[OwnOp],
         whole: bool,
-    ) -> Result<(), S::Error> {
+    ) -> Result<Vec<(FieldId, Growth)>, S::Error> {
         let key = &row.key;
         let mut fields: BTreeSet<FieldId> = row.texts.keys().copied().collect();
         if let Some(kind) = self.schema.entity(key.kind) {
             let texts = kind.fields.iter().filter(|f| f.merge == Merge::Text);
             fields.extend(texts.map(|f| f.id));
         }
+        let mut grown = Vec::new();
         for field in fields {
             let stored = self.store.base_text(key, field)?;
-            let mut text = stored.clone();
-            match row.texts.get(&field) {
-                Some(new) if whole => text = new.clone(),
-                // Snapshots that cannot be merged leave the document as it was.
-                Some(new) => {
-                    let mut joined = text.clone();
-                    if joined.join(new).is_ok() {
-                        text = joined;
-                    }
-                }
-                None if whole && row.shows(field) => text = Text::default(),
-                None => {}
-            }
+            let (mut text, mut growth) = joined(&stored, row, field, whole);
             let visible =
                 row.shows(field) || base.holds.iter().any(|s| shows(&self.schema, key, s, field));
-            for own in landed.iter().filter(|_| visible) {
+            for own in landed {
                 for change in own.sealed.op.changes().iter().filter(|c| c.field == field) {
-                    if let Change::Text(edit) = &change.change {
+                    let Change::Text(edit) = &change.change else { continue };
+                    if visible {
                         text.apply(&own.sealed.op.births, blob_id(&own.sealed), &edit.update);
+                    } else {
+                        growth = None;
                     }
                 }
             }
+            let parts = text.parts().count();
             text.retain(|b| !base.entity.is_dead(b));
+            if text.parts().count() < parts {
+                growth = None;
+            }
             if text.loose_blobs() > limits::TEXT_BLOBS_FOLD {
                 // What cannot be read stays as it came.
                 let mut folded = text.clone();
@@ -240,8 +241,9 @@ impl<S: Store> Call<'_, S> {
             if text != stored {
                 self.store.put_base_text(key, field, &text)?;
             }
+            grown.push((field, growth));
         }
-        Ok(())
+        Ok(grown)
     }
 
     /// Retire what landed, and tell what came of own writes.
@@ -251,7 +253,7 @@ impl<S: Store> Call<'_, S> {
         before: &Merged,
         stood: &UnderParent,
         base: &Base,
-        landed: Vec<OwnOp>,
+        landed: &[OwnOp],
     ) -> Result<(), S::Error> {
         let own_deletes: BTreeSet<Dot> = before
             .ops
@@ -266,7 +268,7 @@ impl<S: Store> Call<'_, S> {
             if killed && by_others && matches!(op.action, Action::Update(_)) {
                 self.outcome(op.dot, key, Outcome::Deleted)?;
             }
-            self.leave_overlay(own)?;
+            self.leave_overlay(own.clone())?;
         }
         if let Some(birth) = self.store.own_birth(key)?
             && base.entity.is_dead(birth)
@@ -354,5 +356,24 @@ impl<S: Store> Call<'_, S> {
     /// Tell of a scope's progress.
     pub fn progress(&mut self, scope: &Scope, rows: u64, total: u64, complete: bool) {
         self.out.events.push(Event::Progress { scope: scope.clone(), rows, total, complete });
+    }
+}
+
+/// A base text with what a row brings of it, and what that added.
+fn joined(stored: &Text, row: &Row, field: FieldId, whole: bool) -> (Text, Growth) {
+    match row.texts.get(&field) {
+        Some(new) if whole => (new.clone(), None),
+        // Snapshots that cannot be merged leave the document as it was.
+        Some(new) => {
+            let mut joined = stored.clone();
+            match joined.join(new) {
+                Ok(()) => {
+                    (joined, Some(new.blobs().map(|(b, d)| (b.to_vec(), d.to_vec())).collect()))
+                }
+                Err(_) => (stored.clone(), None),
+            }
+        }
+        None if whole && row.shows(field) => (Text::default(), None),
+        None => (stored.clone(), Some(Vec::new())),
     }
 }

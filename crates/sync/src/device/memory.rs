@@ -49,6 +49,7 @@ pub struct MemoryStore {
     bases: Table<EntityKey, Base>,
     held: Table<(Scope, EntityKey), ()>,
     texts: Table<(EntityKey, FieldId), Text>,
+    prints: Table<(EntityKey, FieldId), u64>,
     marks: Table<(EntityKey, FieldId), TextMark>,
     children: Table<(EntityKey, EntityKey), ()>,
     ops: Table<Dot, OwnOp>,
@@ -125,12 +126,13 @@ impl MemoryStore {
         self.ops.rows.values().map(Arc::as_ref)
     }
 
-    fn tables(&mut self) -> [&mut dyn Journal; 18] {
+    fn tables(&mut self) -> [&mut dyn Journal; 19] {
         [
             &mut self.meta,
             &mut self.bases,
             &mut self.held,
             &mut self.texts,
+            &mut self.prints,
             &mut self.marks,
             &mut self.children,
             &mut self.ops,
@@ -186,6 +188,7 @@ impl Store for MemoryStore {
         self.release_holds(key);
         self.bases.remove(key);
         self.texts.remove_under(key);
+        self.prints.remove_under(key);
         self.marks.remove_under(key);
         Ok(())
     }
@@ -213,6 +216,10 @@ impl Store for MemoryStore {
         Ok(self.texts.get(&(key.clone(), field)).as_deref().cloned().unwrap_or_default())
     }
 
+    fn text_print(&mut self, key: &EntityKey, field: FieldId) -> Result<Option<u64>, Infallible> {
+        Ok(self.prints.get(&(key.clone(), field)).as_deref().copied())
+    }
+
     fn put_base_text(
         &mut self,
         key: &EntityKey,
@@ -222,7 +229,9 @@ impl Store for MemoryStore {
         let at = (key.clone(), field);
         if text.is_empty() {
             self.texts.remove(&at);
+            self.prints.remove(&at);
         } else {
+            self.prints.put(at.clone(), text.print());
             self.texts.put(at, text.clone());
         }
         Ok(())

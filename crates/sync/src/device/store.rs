@@ -182,6 +182,9 @@ pub trait Store {
         limit: usize,
     ) -> Result<Vec<(EntityKey, Base)>, Self::Error>;
     fn base_text(&mut self, key: &EntityKey, field: FieldId) -> Result<Text, Self::Error>;
+    /// Tells base texts apart: the same only for the same text, `None` for none. Cheap, whatever
+    /// the length of the text.
+    fn text_print(&mut self, key: &EntityKey, field: FieldId) -> Result<Option<u64>, Self::Error>;
     /// An empty text removes it.
     fn put_base_text(
         &mut self,

@@ -6,13 +6,16 @@
 //! ([`TextMark`]); and a row all of whose positions are durable has nothing in its base text that
 //! could be lost.
 //!
-//! Opening a document is dear, so a few stay open. An open one is used again only while the store
-//! holds what it was made of. Its author id is kept through a reopening if the document still has
-//! all edits made under it; otherwise a new one is drawn, so that no two edits share a name.
+//! Opening a document is dear, so a few stay open, those being edited and those being shown. An open
+//! one is used again only while the store holds what it was made of, which the store tells without
+//! reading the text ([`super::store::Store::text_print`]). It follows the rows that only add to it
+//! ([`Call::follow`]); after anything else it is opened anew. Its author id is kept through that if
+//! the document still has all edits made under it; otherwise a new one is drawn, so that no two
+//! edits share a name.
 
 use super::call::Call;
 use super::store::{OwnOp, Store, TextMark};
-use super::view::{Merged, full_text};
+use super::view::Merged;
 use landfall_model::hash::hash64;
 use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::op::Change;
@@ -27,12 +30,15 @@ const OPEN_MAX: usize = 16;
 /// Open documents and the source of author ids. Volatile.
 #[derive(Debug)]
 pub(super) struct Documents {
-    open: BTreeMap<(EntityKey, FieldId), Open>,
+    open: BTreeMap<At, Open>,
     /// Drawn when the file was opened.
     seed: u64,
     drawn: u64,
     opened: u64,
 }
+
+/// Names a document: its entity and field.
+type At = (EntityKey, FieldId);
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -40,24 +46,25 @@ pub(super) struct Open {
     author: u64,
     /// How many changes were made under the author id.
     used: i32,
-    /// What the document was made of.
     made_of: Shape,
+    /// What the base text has of it, in the part of the births below.
+    base: Version,
     /// Held by enough regions, in the part of these births.
     pub safe: (Vec<Dot>, Version),
     opened: u64,
 }
 
-/// Blobs by name, with their lengths.
-type Blobs = Vec<(Dot, usize)>;
-
-/// Tells whether the store still holds what a document was made of, without its bytes.
+/// What a document is made of: tells whether the store still holds that, without its bytes.
 #[derive(Debug, PartialEq, Default)]
 struct Shape {
     standing: BTreeSet<Dot>,
-    /// Births, length of the snapshot, and lengths of the blobs.
-    parts: Vec<(Vec<Dot>, Option<usize>, Blobs)>,
+    /// The base text's print.
+    base: Option<u64>,
     overlay: Vec<(Dot, Hlc)>,
 }
+
+/// What came to a base text: blobs with their births. `None` if it is not merely added to.
+pub(super) type Growth = Option<Vec<(Vec<Dot>, Vec<u8>)>>;
 
 impl Documents {
     pub fn new(seed: u64) -> Self {
@@ -69,23 +76,9 @@ impl Documents {
         self.open.clear();
     }
 
-    /// True if a document is open. It may be of another time than the store.
-    pub fn holds(&self, key: &EntityKey, field: FieldId) -> bool {
-        self.open.contains_key(&(key.clone(), field))
-    }
-
-    /// The text of a document that is open, if the store still holds what it was made of.
-    pub fn value(
-        &self,
-        base: &Text,
-        merged: &Merged,
-        key: &EntityKey,
-        field: FieldId,
-        standing: &BTreeSet<Dot>,
-    ) -> Option<String> {
-        let open = self.open.get(&(key.clone(), field))?;
-        let current = open.made_of == Shape::of(base, merged, field, standing);
-        current.then(|| open.document.value())
+    /// What was held by enough regions may have been lost with some of them.
+    pub fn doubt(&mut self) {
+        self.open.values_mut().for_each(|open| open.safe.1 = Version::default());
     }
 
     pub fn author(&mut self, key: &EntityKey, field: FieldId) -> u64 {
@@ -94,7 +87,65 @@ impl Documents {
         hash64(&bytes)
     }
 
-    fn keep(&mut self, at: (EntityKey, FieldId), mut open: Open) {
+    /// The text that shows; `None` if there is none, or none that can be read.
+    pub fn value<S: Store>(
+        &mut self,
+        store: &mut S,
+        merged: &Merged,
+        at: At,
+        standing: &BTreeSet<Dot>,
+    ) -> Result<Option<String>, S::Error> {
+        let shape = Shape::of(store, merged, &at, standing)?;
+        if shape.base.is_none() && shape.overlay.is_empty() {
+            return Ok(None);
+        }
+        let births: Vec<Dot> = merged.entity.living().collect();
+        let Some(open) = self.take(store, merged, &at, &births, shape)? else { return Ok(None) };
+        let value = open.document.value();
+        self.keep(at, open);
+        Ok(Some(value))
+    }
+
+    /// A document as the store has it; `None` if what is stored cannot be read. It is the caller's
+    /// until [`Self::keep`].
+    fn take<S: Store>(
+        &mut self,
+        store: &mut S,
+        merged: &Merged,
+        at: &At,
+        births: &[Dot],
+        made_of: Shape,
+    ) -> Result<Option<Open>, S::Error> {
+        let cached = self.open.remove(at);
+        if let Some(open) = &cached
+            && open.made_of == made_of
+            && open.safe.0 == births
+        {
+            return Ok(cached);
+        }
+        let text = store.base_text(&at.0, at.1)?;
+        let stands = |b: &Dot| made_of.standing.contains(b);
+        let Ok(document) = text.open(|b| stands(&b)) else { return Ok(None) };
+        let alone = text.parts().all(|(b, _)| b == births || !b.iter().any(stands));
+        let base = if alone { document.version() } else { part_version(&text, births) };
+        for own in merged.overlay().filter(|o| o.sealed.op.births.iter().any(stands)) {
+            for blob in blobs(own, at.1) {
+                if document.import(blob).is_err() {
+                    return Ok(None);
+                }
+            }
+        }
+        let complete = |o: &Open| document.version().changes_by(o.author) >= o.used;
+        let (author, used) = match cached.filter(complete) {
+            Some(open) => (open.author, open.used),
+            None => (self.author(&at.0, at.1), 0),
+        };
+        document.set_author(author);
+        let safe = (births.to_vec(), Version::default());
+        Ok(Some(Open { document, author, used, made_of, base, safe, opened: 0 }))
+    }
+
+    fn keep(&mut self, at: At, mut open: Open) {
         self.opened += 1;
         open.opened = self.opened;
         self.open.insert(at, open);
@@ -106,22 +157,38 @@ impl Documents {
 }
 
 impl Shape {
-    fn of(base: &Text, merged: &Merged, field: FieldId, standing: &BTreeSet<Dot>) -> Self {
-        let part = |(births, part): (&[Dot], &landfall_model::text::Part)| {
-            let blobs = part.updates.iter().map(|(d, b)| (*d, b.0.len())).collect();
-            (births.to_vec(), part.snapshot.as_ref().map(Vec::len), blobs)
-        };
-        let writes = |op: &&OwnOp| op.sealed.op.changes().iter().any(|c| c.field == field);
-        Self {
+    fn of<S: Store>(
+        store: &mut S,
+        merged: &Merged,
+        (key, field): &At,
+        standing: &BTreeSet<Dot>,
+    ) -> Result<Self, S::Error> {
+        let writes = |own: &&OwnOp| blobs(own, *field).next().is_some();
+        let name = |own: &OwnOp| (own.sealed.op.dot, own.sealed.op.hlc);
+        Ok(Self {
             standing: standing.clone(),
-            parts: base.parts().map(part).collect(),
-            overlay: merged
-                .overlay()
-                .filter(writes)
-                .map(|o| (o.sealed.op.dot, o.sealed.op.hlc))
-                .collect(),
-        }
+            base: store.text_print(key, *field)?,
+            overlay: merged.overlay().filter(writes).map(name).collect(),
+        })
     }
+
+    /// True if this is what the other became when these own ops went from its overlay into its
+    /// base text, whatever else came to that.
+    fn follows(&self, before: &Self, landed: &[OwnOp]) -> bool {
+        let landed = |dot: Dot| landed.iter().any(|own| own.sealed.op.dot == dot);
+        let left = before.overlay.iter().filter(|(dot, _)| !landed(*dot));
+        self.standing == before.standing && left.eq(&self.overlay)
+    }
+}
+
+/// What an op writes into a text.
+fn blobs(own: &OwnOp, field: FieldId) -> impl Iterator<Item = &[u8]> {
+    own.sealed.op.changes().iter().filter(move |c| c.field == field).filter_map(|c| {
+        match &c.change {
+            Change::Text(text) => Some(text.update.as_slice()),
+            _ => None,
+        }
+    })
 }
 
 impl<S: Store> Call<'_, S> {
@@ -134,26 +201,50 @@ impl<S: Store> Call<'_, S> {
         births: &[Dot],
         standing: &BTreeSet<Dot>,
     ) -> Result<Option<Open>, S::Error> {
-        let cached = self.node.documents.open.remove(&(key.clone(), field));
-        let base = self.store.base_text(key, field)?;
-        let merged = self.reader.merged(self.store, key)?.clone();
-        let made_of = Shape::of(&base, &merged, field, standing);
-        if let Some(open) = &cached
-            && open.made_of == made_of
-            && open.safe.0 == births
-        {
-            return Ok(cached);
+        let at = (key.clone(), field);
+        let merged = self.reader.merged(self.store, key)?;
+        let shape = Shape::of(self.store, merged, &at, standing)?;
+        self.node.documents.take(self.store, merged, &at, births, shape)
+    }
+
+    /// Fields of an entity whose documents are open as the store has them.
+    pub fn open_texts(
+        &mut self,
+        key: &EntityKey,
+        merged: &Merged,
+        standing: &BTreeSet<Dot>,
+    ) -> Result<BTreeSet<FieldId>, S::Error> {
+        let mut current = BTreeSet::new();
+        let all = (key.clone(), FieldId(0))..=(key.clone(), FieldId(u32::MAX));
+        for (at, open) in self.node.documents.open.range(all) {
+            if open.made_of == Shape::of(self.store, merged, at, standing)? {
+                current.insert(at.1);
+            }
         }
-        let text = full_text(self.store, &merged, key, field)?;
-        let Ok(document) = text.open(|b| standing.contains(&b)) else { return Ok(None) };
-        let complete = |o: &Open| document.version().changes_by(o.author) >= o.used;
-        let (author, used) = match cached.filter(complete) {
-            Some(open) => (open.author, open.used),
-            None => (self.node.documents.author(key, field), 0),
-        };
-        document.set_author(author);
-        let safe = (births.to_vec(), self.safe_base(key, field, births, &merged)?);
-        Ok(Some(Open { document, author, used, made_of, safe, opened: 0 }))
+        Ok(current)
+    }
+
+    /// A row came, and base texts grew: take what is new into the documents that were open as the
+    /// store had them before. `landed` are the own ops that went from overlay to base.
+    pub fn follow(
+        &mut self,
+        key: &EntityKey,
+        grown: Vec<(FieldId, Growth)>,
+        landed: &[OwnOp],
+    ) -> Result<(), S::Error> {
+        for (field, growth) in grown {
+            let at = (key.clone(), field);
+            let Some(growth) = growth else { continue };
+            let (merged, standing) = self.reader.read(self.store, key)?;
+            let standing = super::view::standing_births(&merged.entity, &standing);
+            let now = Shape::of(self.store, merged, &at, &standing)?;
+            let Some(mut open) = self.node.documents.open.remove(&at) else { continue };
+            if now.follows(&open.made_of, landed) && open.grow(&growth, landed, field, &standing) {
+                open.made_of = now;
+                self.node.documents.keep(at, open);
+            }
+        }
+        Ok(())
     }
 
     /// The changes of a document behind `since`, up to `until` if given.
@@ -179,42 +270,36 @@ impl<S: Store> Call<'_, S> {
         Ok(changes)
     }
 
-    /// The version of the base text's part, if nothing in the row can be lost any more.
-    fn safe_base(
-        &mut self,
-        key: &EntityKey,
-        field: FieldId,
-        births: &[Dot],
-        merged: &Merged,
-    ) -> Result<Version, S::Error> {
-        let Some(base) = &merged.base else { return Ok(Version::default()) };
-        if !self.node.safe.covers(&base.known()) {
-            return Ok(Version::default());
+    /// What is known to be held by enough regions: what own durable ops led to, and the base text
+    /// if nothing in its row can be lost any more.
+    fn note_safe(&mut self, at: &At, open: &mut Open) -> Result<(), S::Error> {
+        let mark = self.store.text_mark(&at.0, at.1)?.filter(|m| m.births == open.safe.0);
+        if let Some(mark) = mark.and_then(|m| Version::from_bytes(&m.version).ok()) {
+            open.safe.1.join(&mark);
         }
-        Ok(part_version(&self.store.base_text(key, field)?, births))
+        let base = &self.reader.merged(self.store, &at.0)?.base;
+        if base.as_ref().is_some_and(|base| self.node.safe.covers(&base.known())) {
+            open.safe.1.join(&open.base);
+        }
+        Ok(())
     }
 
     /// Everything in the document that may not be held by enough regions, for an op that names
-    /// these births. If that is more than `limit` bytes, what the base text lacks: such a document
+    /// its births. If that is more than `limit` bytes, what the base text lacks: such a document
     /// leans on the region that it was read from.
     pub fn changes_to_send(
         &mut self,
         key: &EntityKey,
         field: FieldId,
-        births: &[Dot],
         open: &mut Open,
         limit: usize,
     ) -> Result<Option<Vec<u8>>, S::Error> {
-        let mark = self.store.text_mark(key, field)?.filter(|m| m.births == births);
-        if let Some(mark) = mark.and_then(|m| Version::from_bytes(&m.version).ok()) {
-            open.safe.1.join(&mark);
-        }
+        self.note_safe(&(key.clone(), field), open)?;
         let Ok(changes) = open.document.changes_since(&open.safe.1) else { return Ok(None) };
         if changes.len() <= limit {
             return Ok(Some(changes));
         }
-        let base = part_version(&self.store.base_text(key, field)?, births);
-        Ok(open.document.changes_since(&base).ok())
+        Ok(open.document.changes_since(&open.base).ok())
     }
 
     /// Put a document back that was edited, once its ops are in the store.
@@ -224,12 +309,12 @@ impl<S: Store> Call<'_, S> {
         field: FieldId,
         mut open: Open,
     ) -> Result<(), S::Error> {
-        let base = self.store.base_text(&key, field)?;
-        let (merged, standing) = self.reader.read(self.store, &key)?;
+        let at = (key, field);
+        let (merged, standing) = self.reader.read(self.store, &at.0)?;
         let standing = super::view::standing_births(&merged.entity, &standing);
-        open.made_of = Shape::of(&base, merged, field, &standing);
+        open.made_of = Shape::of(self.store, merged, &at, &standing)?;
         open.used = open.document.version().changes_by(open.author);
-        self.node.documents.keep((key, field), open);
+        self.node.documents.keep(at, open);
         Ok(())
     }
 
@@ -261,6 +346,36 @@ impl<S: Store> Call<'_, S> {
             |o: &Origin| copies <= 1 || (copies == 2 && Some(o.region) != region && !ended(o));
         let safe: Vec<(Origin, u64)> = vector.iter().filter(|(o, _)| held(o)).collect();
         safe.into_iter().for_each(|(o, s)| self.node.safe.advance(o, s));
+    }
+}
+
+impl Open {
+    /// Take in what came to the base text. False if that cannot be done: it must be opened anew.
+    fn grow(
+        &mut self,
+        growth: &[(Vec<Dot>, Vec<u8>)],
+        landed: &[OwnOp],
+        field: FieldId,
+        standing: &BTreeSet<Dot>,
+    ) -> bool {
+        for (births, blob) in growth.iter().filter(|(b, _)| b.iter().any(|b| standing.contains(b)))
+        {
+            let Ok((_, end)) = Version::span(blob) else { return false };
+            // Most of it was written here, or came before in another piece.
+            if !self.document.holds(&end) && !matches!(self.document.import(blob), Ok(true)) {
+                return false;
+            }
+            if *births == self.safe.0 {
+                self.base.join(&end);
+            }
+        }
+        for own in landed.iter().filter(|own| own.sealed.op.births == self.safe.0) {
+            for blob in blobs(own, field) {
+                let Ok((_, end)) = Version::span(blob) else { return false };
+                self.base.join(&end);
+            }
+        }
+        true
     }
 }
 

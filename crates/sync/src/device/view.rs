@@ -7,9 +7,7 @@ use super::store::{Base, OwnOp, Store, View};
 use super::texts::Documents;
 use landfall_model::entity::{Entity, Standing, UnderParent};
 use landfall_model::id::{Dot, EntityKey, FieldId, Scope};
-use landfall_model::op::Change;
 use landfall_model::schema::{EntityType, Home, Merge, Schema};
-use landfall_model::text::{Text, blob_id};
 use landfall_model::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -119,7 +117,7 @@ impl Reader {
         &mut self,
         store: &mut S,
         key: &EntityKey,
-        documents: &Documents,
+        documents: &mut Documents,
     ) -> Result<Option<View>, S::Error> {
         let schema = self.schema.clone();
         let (merged, standing) = self.read(store, key)?;
@@ -153,7 +151,9 @@ impl Reader {
                 }
                 Merge::Text => {
                     // A document that cannot be read does not hide the rest of the row.
-                    let value = text_of(store, merged, &standing, key, field.id, documents)?;
+                    let births = standing_births(entity, &standing);
+                    let at = (key.clone(), field.id);
+                    let value = documents.value(store, merged, at, &births)?;
                     if let Some(value) = value {
                         view.texts.insert(field.id, value);
                     }
@@ -191,47 +191,6 @@ impl Reader {
         }
         Ok(scopes)
     }
-}
-
-/// The whole document, own edits included.
-pub(super) fn full_text<S: Store>(
-    store: &mut S,
-    merged: &Merged,
-    key: &EntityKey,
-    field: FieldId,
-) -> Result<Text, S::Error> {
-    let mut text = store.base_text(key, field)?;
-    for own in merged.overlay() {
-        for change in own.sealed.op.changes().iter().filter(|c| c.field == field) {
-            if let Change::Text(edit) = &change.change {
-                text.apply(&own.sealed.op.births, blob_id(&own.sealed), &edit.update);
-            }
-        }
-    }
-    Ok(text)
-}
-
-fn text_of<S: Store>(
-    store: &mut S,
-    merged: &Merged,
-    standing: &UnderParent,
-    key: &EntityKey,
-    field: FieldId,
-    documents: &Documents,
-) -> Result<Option<String>, S::Error> {
-    if documents.holds(key, field) {
-        let base = store.base_text(key, field)?;
-        let births = standing_births(&merged.entity, standing);
-        if let Some(value) = documents.value(&base, merged, key, field, &births) {
-            return Ok(Some(value));
-        }
-    }
-    let text = full_text(store, merged, key, field)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let births = standing_births(&merged.entity, standing);
-    Ok(text.open(|b| births.contains(&b)).ok().map(|d| d.value()))
 }
 
 pub(super) fn standing_births(entity: &Entity, standing: &impl Standing) -> BTreeSet<Dot> {

@@ -286,7 +286,7 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         let changed = open.document.version() != before;
         let limit = limits::OP_BYTES_MAX - OP_FRAME_BYTES;
         let update = match changed {
-            true => self.call.changes_to_send(key, field, births, &mut open, limit)?,
+            true => self.call.changes_to_send(key, field, &mut open, limit)?,
             false => None,
         };
         if changed && update.is_none() {

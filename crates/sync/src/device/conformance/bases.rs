@@ -104,6 +104,29 @@ pub(super) fn base_texts_come_and_go<S: Store>(s: &mut S) {
     assert_eq!(ok(s.base_text(&b, FieldId(1))), two);
 }
 
+pub(super) fn prints_tell_base_texts_apart<S: Store>(s: &mut S) {
+    let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
+    assert_eq!(ok(s.text_print(&a, FieldId(1))), None);
+    ok(s.put_base_text(&a, FieldId(1), &text(1)));
+    ok(s.put_base_text(&b, FieldId(2), &text(2)));
+    let first = ok(s.text_print(&a, FieldId(1)));
+    assert!(first.is_some());
+    assert_ne!(ok(s.text_print(&b, FieldId(2))), first);
+    assert_eq!(ok(s.text_print(&a, FieldId(2))), None);
+
+    ok(s.put_base_text(&a, FieldId(1), &text(2)));
+    assert_ne!(ok(s.text_print(&a, FieldId(1))), first, "another text");
+    ok(s.put_base_text(&a, FieldId(1), &Text::default()));
+    assert_eq!(ok(s.text_print(&a, FieldId(1))), None);
+    // One that comes back is not taken for what was there in between.
+    ok(s.put_base_text(&a, FieldId(1), &text(3)));
+    assert_ne!(ok(s.text_print(&a, FieldId(1))), first);
+
+    ok(s.put_base(&b, &base("x", 1, &["s/1"])));
+    ok(s.remove_base(&b));
+    assert_eq!(ok(s.text_print(&b, FieldId(2))), None);
+}
+
 /// A row that left the device's scopes leaves its disk, texts and all.
 pub(super) fn a_base_row_takes_its_texts_along<S: Store>(s: &mut S) {
     let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
