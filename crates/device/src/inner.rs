@@ -26,7 +26,7 @@ use crate::transport::Traffic;
 use crate::{client::WriteReceipt, read};
 use landfall_model::id::{Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Version;
-use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem};
+use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::{Store, Subscription};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -43,6 +43,9 @@ const READERS_KEPT: usize = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const LEASE_MS: i64 = 5_000;
 const _: () = assert!(BUSY_TIMEOUT.as_millis() < LEASE_MS as u128);
+
+/// How often who waits for something looks again, even if nothing was told.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Own ops read at a time.
 const OPS_PER_READ: usize = 1_000;
@@ -129,9 +132,12 @@ impl Inner {
         Ok(())
     }
 
-    fn woken<R: Into<WriteReceipt>>(&self) -> impl FnOnce(R) -> WriteReceipt + '_ {
+    /// An op that grew waits for what it waited for before: the engine knows of it.
+    fn woken(&self) -> impl FnOnce(Receipt) -> WriteReceipt + '_ {
         |receipt| {
-            self.wake.notify_one();
+            if !receipt.extends {
+                self.wake.notify_one();
+            }
             receipt.into()
         }
     }
@@ -221,6 +227,32 @@ impl Inner {
         })
     }
 
+    /// See [`Node::text_changes`]: waits until the device has all of `until`, at most this long.
+    pub fn text_changes_within(
+        &self,
+        key: &EntityKey,
+        field: FieldId,
+        since: &Version,
+        until: &Version,
+        most: Duration,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let end = Instant::now() + most;
+        let mut guard = self.lock()?;
+        loop {
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            let (changes, _) = core.run(&self.options, |node, t, _| {
+                Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
+            })?;
+            let left = end.saturating_duration_since(Instant::now());
+            if changes.is_some() || left.is_zero() {
+                return Ok(changes);
+            }
+            // Every commit of this client ends the wait, and of others in time.
+            let wait = self.settled.wait_timeout(guard, left.min(LOOK_EVERY));
+            guard = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// An author id for an editor of a text.
     pub fn text_author(&self, key: &EntityKey, field: FieldId) -> Result<u64, Error> {
         self.run(|node, _, _| Ok((node.text_author(key, field), Output::default())))
@@ -269,7 +301,7 @@ impl Inner {
                                and connection.";
                 return Err(Error::new(code::UNSETTLED, message));
             }
-            let wait = self.settled.wait_timeout(guard, left.min(Duration::from_millis(200)));
+            let wait = self.settled.wait_timeout(guard, left.min(LOOK_EVERY));
             guard = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

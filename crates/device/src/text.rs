@@ -10,7 +10,7 @@ use crate::error::{Error, code};
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::text::{Document, Version};
 use landfall_sync::device::node::{Edit, FieldEdit, Problem};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A version of a text, to compare and to join; it means the same on every device.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,9 +33,6 @@ pub struct TextEditor {
     /// Everything up to here is in the device's file.
     written: Version,
 }
-
-/// How often a waiting editor looks again.
-const LOOK_EVERY: Duration = Duration::from_micros(500);
 
 impl TextEditor {
     pub(crate) fn open(
@@ -97,21 +94,18 @@ impl TextEditor {
     /// Take in what the device has up to a version, and nothing beyond it. Waits until the device
     /// has it; fails with `LF2108` if it has not come in time.
     pub fn pull_to(&mut self, version: &TextVersion, within: Duration) -> Result<(), Error> {
-        let started = Instant::now();
-        while !self.document.holds(&version.0) {
-            let shown = self.document.version();
-            let update =
-                self.client.inner.text_changes(&self.key, self.field, &shown, Some(&version.0))?;
-            match update {
-                Some(update) => self.take_in(&update)?,
-                None if started.elapsed() > within => {
-                    let message = "The device did not get that version of the text in time.";
-                    return Err(Error::new(code::TEXT_NOT_HERE, message));
-                }
-                None => std::thread::sleep(LOOK_EVERY),
+        if self.document.holds(&version.0) {
+            return Ok(());
+        }
+        let shown = self.document.version();
+        let (key, inner) = (&self.key, &self.client.inner);
+        match inner.text_changes_within(key, self.field, &shown, &version.0, within)? {
+            Some(update) => self.take_in(&update),
+            None => {
+                let message = "The device did not get that version of the text in time.";
+                Err(Error::new(code::TEXT_NOT_HERE, message))
             }
         }
-        Ok(())
     }
 
     fn take_in(&mut self, update: &[u8]) -> Result<(), Error> {

@@ -108,6 +108,8 @@ fn check_whole(conn: &Connection, bytes_max: u64) -> Result<(), Error> {
 
 fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     set_cache(conn, options)?;
+    // Statements keep their plans: otherwise those with a limit or a range are planned at each use.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Deleted content is overwritten where its page is written anyway.
     conn.pragma_update_and_check(None, "secure_delete", "FAST", |_| Ok(()))?;
     conn.pragma_update(None, "foreign_keys", false)?;

@@ -123,6 +123,8 @@ pub struct Receipt {
     pub dots: Vec<Dot>,
     pub tx: Tx,
     pub keys: Vec<EntityKey>,
+    /// It went into an op that was there and unsent: there is nothing new to push.
+    pub extends: bool,
 }
 
 /// A device. All that must last is in the store; what is here is rebuilt by the next session.

@@ -5,6 +5,7 @@
 
 use super::call::{Call, OPS_PER_READ};
 use super::store::{OpState, OwnOp, Store};
+use super::write::only_text;
 use crate::limits;
 use crate::wire::device_frame::Kind;
 use crate::wire::{Push, push};
@@ -148,7 +149,7 @@ impl<S: Store> Call<'_, S> {
         }
         let limit = self.highest_stamp();
         let early = |o: &OwnOp| o.state == OpState::Unsent && o.sealed.op.hlc > limit;
-        if lacking.iter().any(early) || !self.answered(&lacking)? {
+        if lacking.iter().any(early) || !self.answered(&lacking)? || self.grows(&lacking)? {
             return Ok(Turn::Blocked);
         }
         // A transaction that is larger than the window goes alone.
@@ -163,6 +164,23 @@ impl<S: Store> Call<'_, S> {
         }
         frames.add(&sent);
         Ok(Turn::Past)
+    }
+
+    /// True for typing that goes on: while typing in the same entity is on its way, what follows is
+    /// gathered in one op, that is sent with the answer. So each text costs one op per round trip,
+    /// however fast it is edited, and what is pushed is as small as it can be.
+    fn grows(&mut self, ops: &[OwnOp]) -> Result<bool, S::Error> {
+        let [own] = ops else { return Ok(false) };
+        let op = &own.sealed.op;
+        if own.state != OpState::Unsent || op.tx.count > 1 || only_text(op).is_none() {
+            return Ok(false);
+        }
+        let all = &self.reader.merged(self.store, &op.key)?.ops;
+        let Some(session) = &self.node.session else { return Ok(false) };
+        let typed = |o: &&OwnOp| only_text(&o.sealed.op).is_some();
+        let on_its_way = |o: &OwnOp| session.in_flight.contains(&o.sealed.op.dot);
+        let last = all.last().is_some_and(|l| l.sealed.op.dot == op.dot);
+        Ok(last && all.iter().filter(typed).any(on_its_way))
     }
 
     /// Everything that these ops need has been answered here, or is on its way here before them.

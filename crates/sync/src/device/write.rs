@@ -354,11 +354,17 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         let count = self.made.len() as u32;
         let first = self.call.meta.last_seq + 1;
         let mut tx = Tx { first, count };
-        let dots: Vec<Dot> = match self.extended()? {
+        let extended = self.extended()?;
+        let extends = extended.is_some();
+        let dots: Vec<Dot> = match extended {
             Some(op) => {
                 tx = op.sealed.op.tx;
-                let dot = op.sealed.op.dot;
-                self.call.put_op(&op)?;
+                let (dot, key) = (op.sealed.op.dot, op.sealed.op.key.clone());
+                self.call.store.put_op(&op)?;
+                // The draft has its effect already: to an entity the two are one.
+                let merged = self.call.reader.merged(self.call.store, &key)?;
+                merged.ops.truncate(merged.ops.len() - 2);
+                merged.ops.push(op);
                 vec![dot]
             }
             None => self.seal(tx)?,
@@ -367,12 +373,11 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             self.call.meta.clock = self.clock.last;
         }
         for (key, field, open) in std::mem::take(&mut self.documents) {
-            self.call.reader.forget(&key);
             self.call.keep_document(key, field, open)?;
         }
         let mut keys = self.keys;
         keys.dedup();
-        Ok(Receipt { dots, tx, keys })
+        Ok(Receipt { dots, tx, keys, extends })
     }
 
     /// The transaction's ops, each under a number of its own.
@@ -418,7 +423,10 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
     fn extended(&mut self) -> Result<Option<OwnOp>, S::Error> {
         let [new] = &self.made[..] else { return Ok(None) };
         let Some(field) = only_text(new) else { return Ok(None) };
-        let Some(mut own) = self.call.store.ops_on(&new.key)?.pop() else { return Ok(None) };
+        let merged = self.call.reader.merged(self.call.store, &new.key)?;
+        // The last one is the draft.
+        let [.., own, _] = &merged.ops[..] else { return Ok(None) };
+        let mut own = own.clone();
         let old = &own.sealed.op;
         let unsent = own.state == OpState::Unsent || mutant::active(Mutant::SentOpCoalesced);
         let extends = unsent
@@ -442,7 +450,7 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
 }
 
 /// The field, if the op changes one text and nothing else.
-fn only_text(op: &Op) -> Option<FieldId> {
+pub(super) fn only_text(op: &Op) -> Option<FieldId> {
     match &op.action {
         Action::Update(changes) => match &changes[..] {
             [FieldChange { field, change: Change::Text(_) }] => Some(*field),
