@@ -11,12 +11,16 @@
 //! Canonical text is the value and the version vector of each part, never the exported bytes:
 //! those depend on the order of import.
 
+mod shown;
+
 use crate::hash::hash64;
 use crate::id::{DeviceId, Dot};
 use crate::op::Sealed;
 use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
 use minicbor::{Decode, Encode};
+use shown::Shown;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// The container that every document keeps its characters in.
 const CONTAINER: &str = "text";
@@ -208,7 +212,7 @@ fn export(doc: &LoroDoc, mode: ExportMode<'_>) -> Result<Vec<u8>, Unreadable> {
 
 /// A document in memory, open for reading and editing.
 #[derive(Debug, Default)]
-pub struct Document(LoroDoc);
+pub struct Document(LoroDoc, Mutex<Option<Shown>>);
 
 /// A version of a document; opaque outside this module.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -253,6 +257,12 @@ pub struct OutOfBounds;
 impl Document {
     /// The whole text.
     pub fn value(&self) -> String {
+        let mut shown = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let following = shown.get_or_insert_with(|| Shown::of(&self.0, CONTAINER));
+        if let Some(text) = following.now() {
+            return text.to_owned();
+        }
+        *shown = None;
         self.0.get_text(CONTAINER).to_string()
     }
 
