@@ -47,6 +47,9 @@ pub(crate) struct Text {
     /// Regions
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
     regions: u8,
+    /// Recorded edits of one author to commit together, as an editor does that writes once per frame
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    edits_per_commit: u16,
     /// Keep the files in this directory
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -79,7 +82,7 @@ async fn run_text(args: Text) -> anyhow::Result<Exit> {
     let trace = text::read(&args.file)?;
     let place = Place::new(args.dir.as_deref())?;
     let options = world(&place, text::SCHEMA, args.regions)?;
-    let report = text::run(&trace, options, args.json).await?;
+    let report = text::run(&trace, options, args.edits_per_commit.into(), args.json).await?;
     let ok = report.matches_end_content;
     print(&report, args.json)?;
     Ok(Exit::yes(ok))

@@ -3,7 +3,9 @@
 //! Each author is a device at another region, with an editor open on one shared note. An edit is
 //! made to what its author saw: before each, the author's editor takes in exactly the edits that
 //! the recording names as its parents, which have come by way of outboxes, regions and
-//! subscriptions. Everything else is as in an app: one transaction per recorded transaction.
+//! subscriptions. Everything else is as in an app. Each recorded transaction is one of the device,
+//! unless several edits are asked to be committed together, as an editor does that writes once per
+//! frame or pause; the report says how many.
 
 use super::csv::read_maybe_gzip;
 use crate::terminal::Progress;
@@ -49,6 +51,10 @@ fn one() -> usize {
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub edits: usize,
+    /// Transactions of the devices: each is on the device's disk, and in its tables, by itself.
+    pub commits: usize,
+    /// Recorded transactions of one author that were committed together, at most.
+    pub edits_per_commit: usize,
     /// At every device and region.
     pub matches_end_content: bool,
     pub devices: usize,
@@ -87,12 +93,14 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Trace> {
 pub(crate) async fn run(
     trace: &Trace,
     options: WorldOptions,
+    edits_per_commit: usize,
     quiet: bool,
 ) -> anyhow::Result<Report> {
     let mut world = World::start(options).await?;
     let started = Instant::now();
     let clients = open_devices(&world, trace)?;
-    let edits = tokio::task::block_in_place(|| type_all(trace, &clients, quiet))?;
+    let typed = || type_all(trace, &clients, edits_per_commit, quiet);
+    let (edits, commits) = tokio::task::block_in_place(typed)?;
     for client in &clients {
         tokio::task::block_in_place(|| client.settle(SETTLE_MAX))?;
     }
@@ -117,6 +125,8 @@ pub(crate) async fn run(
     world.stop().await;
     Ok(Report {
         edits,
+        commits,
+        edits_per_commit,
         matches_end_content: matches,
         devices,
         regions,
@@ -157,14 +167,22 @@ fn arrives(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Make every recorded edit, each on top of its parents. Returns how many there were.
-fn type_all(trace: &Trace, clients: &[Client], quiet: bool) -> anyhow::Result<usize> {
+/// Make every recorded edit, each on top of its parents. Returns how many there were, and in how
+/// many transactions they were committed.
+fn type_all(
+    trace: &Trace,
+    clients: &[Client],
+    edits_per_commit: usize,
+    quiet: bool,
+) -> anyhow::Result<(usize, usize)> {
     let mut progress = Progress::new(quiet);
     let mut editors: Vec<TextEditor> =
         clients.iter().map(|c| c.text("Note", NOTE, "body")).collect::<Result<_, _>>()?;
     let start = editors[0].version();
     let mut versions: Vec<TextVersion> = Vec::with_capacity(trace.txns.len());
-    let mut edits = 0;
+    let (mut edits, mut commits) = (0, 0);
+    // Recorded transactions that are typed and not committed, all of one author.
+    let mut gathered = 0;
     for (i, txn) in trace.txns.iter().enumerate() {
         let editor = &mut editors[txn.agent];
         let mut seen = start.clone();
@@ -178,13 +196,19 @@ fn type_all(trace: &Trace, clients: &[Client], quiet: bool) -> anyhow::Result<us
         for (at, deleted, inserted) in &txn.patches {
             editor.splice(*at, *deleted, inserted)?;
         }
-        editor.commit()?;
         edits += txn.patches.len();
+        gathered += 1;
+        // Another author may wait for it.
+        let goes_on = trace.txns.get(i + 1).is_some_and(|next| next.agent == txn.agent);
+        if gathered == edits_per_commit || !goes_on {
+            commits += usize::from(editor.commit()?.is_some());
+            gathered = 0;
+        }
         versions.push(editor.version());
         progress.show(|| format!("{i} of {} transactions", trace.txns.len()));
     }
     progress.clear();
-    Ok(edits)
+    Ok((edits, commits))
 }
 
 /// The last edits of others arrive by the subscription, behind the outbox.

@@ -21,6 +21,10 @@ const STATEMENTS_KEPT: usize = 512;
 /// The log of changes is cut to this size, in bytes, when it starts anew.
 const WAL_BYTES_KEPT: i64 = 16 << 20;
 
+/// Pages in the log at which it is moved into the file. A page that is written again and again, as
+/// those of a long text are while it is typed, is moved once.
+const CHECKPOINT_PAGES: i64 = 3_500;
+
 /// Between two tries of something that SQLite does not wait for.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -119,6 +123,7 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
     enter_wal(conn, options)?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
     Ok(())
 }
 
