@@ -289,3 +289,47 @@ fn remote_typing_joins_own_typing() {
     assert_eq!(more.dots, mine.dots);
     assert_eq!(d.body(&key("1")), "my shared text!");
 }
+
+/// What a device shows that opens this one's file and knows nothing else.
+fn shown_anew(d: &Device) -> String {
+    Device::on(d.store.clone(), 99).body(&key("1"))
+}
+
+#[test]
+fn an_open_document_follows_rows_to_what_a_fresh_one_shows() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let a = d.write(&[task("1", [splice(0, 0, "shared")])]);
+    let mut all = ops_of(&mut d, &a);
+    d.connect(0, &[]);
+    d.accept(a.dots[0], at(0, 1), false);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &all)], &[only(1)], &vector(1, 0));
+    let mut other = Device::new(2);
+    other.subscribe("team/a");
+    other.connect(0, &[]);
+    other.pass(1, vec![row(&key("1"), &vector(1, 0), &all)], &[], &vector(1, 0));
+
+    // The own op that is on its way.
+    let mut sent: Option<Dot> = None;
+    for n in 2..100 {
+        let theirs = other.write(&[update("1", [splice(0, 1, "ab")])]);
+        all.extend(ops_of(&mut other, &theirs));
+        other.poll();
+        other.accept(theirs.dots[0], at(1, n), true);
+        let mine = d.write(&[update("1", [splice(n as usize, 0, "é")])]);
+        if pushed_dots(&d.poll()).contains(&mine.dots[0].seq) {
+            sent = Some(mine.dots[0]);
+        }
+        // Every third time an own op comes back with the row; until then it is in the overlay.
+        let mut received = only(1);
+        if let Some(dot) = sent.filter(|_| n % 3 == 0) {
+            all.push(d.own(dot).unwrap().sealed);
+            let next = pushed_dots(&d.accept(dot, at(0, n), n % 2 == 0));
+            sent = next.first().map(|seq| Dot::new(dot.device, *seq));
+            received = SeqSet::from_parts(dot.seq, []);
+        }
+        d.live(1, vec![row(&key("1"), &vector(n, n), &all)], &[received], &vector(n, n));
+        assert_eq!(d.body(&key("1")), shown_anew(&d), "row {n}");
+    }
+    assert!(d.body(&key("1")).contains('é'));
+}

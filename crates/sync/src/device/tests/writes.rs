@@ -148,6 +148,36 @@ fn typing_goes_into_one_op_until_it_is_sent() {
 }
 
 #[test]
+fn typing_is_gathered_while_typing_is_on_its_way() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    d.accept(a.dots[0], at(0, 1), true);
+    let b = d.write(&[update("1", [splice(0, 0, "a")])]);
+    assert!(!b.extends);
+    assert_eq!(pushed_dots(&d.poll()), [b.dots[0].seq]);
+
+    let c = d.write(&[update("1", [splice(1, 0, "b")])]);
+    assert!(!c.extends);
+    assert_eq!(pushed_dots(&d.poll()), [0; 0]);
+    let other = d.write(&[task("2", [])]);
+    assert_eq!(pushed_dots(&d.poll()), other.dots.iter().map(|d| d.seq).collect::<Vec<_>>());
+    let more = d.write(&[update("1", [splice(2, 0, "c")])]);
+    assert_eq!((more.extends, &more.dots), (true, &c.dots));
+    assert_eq!(d.own(b.dots[0]).unwrap().sealed.op.dot, b.dots[0]);
+
+    // The answer sends what was gathered.
+    assert_eq!(pushed_dots(&d.accept(b.dots[0], at(0, 2), false)), [c.dots[0].seq]);
+    let e = d.write(&[update("1", [splice(3, 0, "d")])]);
+    assert_eq!(pushed_dots(&d.poll()), [0; 0]);
+    // Only what can still grow waits.
+    let title = d.write(&[update("1", [put(TITLE, "one")])]);
+    assert_eq!(pushed_dots(&d.poll()), [e.dots[0].seq, title.dots[0].seq]);
+    assert_eq!(d.body(&key("1")), "abcd");
+}
+
+#[test]
 fn a_durable_text_op_is_not_sent_again() {
     let mut d = Device::new(1);
     d.write(&[task("1", [])]);
