@@ -110,6 +110,7 @@ impl World {
             .expect("a store in memory does not fail");
         sim.store.commit();
         sim.node = Some(node);
+        self.reopen_sessions(device);
     }
 
     /// One call of a device's node as one transaction.

@@ -64,6 +64,16 @@ impl World {
         self.check_sessions(device);
     }
 
+    /// A process starts on a file. What the last one committed and did not live to tell is looked
+    /// at now, all rows.
+    pub fn reopen_sessions(&mut self, device: usize) {
+        let shown = self.shown.rows.keys().filter(|(d, _)| *d == device);
+        let mut keys: BTreeSet<EntityKey> = shown.map(|(_, key)| key.clone()).collect();
+        keys.extend(self.devices[device].store.visible().keys().cloned());
+        self.shown.changed.extend(keys);
+        self.check_sessions(device);
+    }
+
     pub fn check_sessions(&mut self, device: usize) {
         for key in std::mem::take(&mut self.shown.changed) {
             let before = self.shown.rows.remove(&(device, key.clone()));

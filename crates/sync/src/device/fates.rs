@@ -12,7 +12,7 @@ use crate::mutant::{self, Mutant};
 use crate::wire::device_frame::Kind;
 use crate::wire::fate::Kind as FateKind;
 use crate::{limits, wire};
-use landfall_model::id::{DeviceId, Dot, FieldId, RegionId};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId};
 use landfall_model::op::{Action, Change, Op};
 use landfall_model::vector::{Position, SeqSet};
 use std::collections::BTreeSet;
@@ -247,6 +247,8 @@ impl<S: Store> Call<'_, S> {
             .find(|d| d.seq == reason.seq)
             .unwrap_or(ops[0].sealed.op.dot);
         let mut gone: BTreeSet<Dot> = BTreeSet::new();
+        let creates = ops.iter().filter(|o| o.sealed.op.is_create());
+        let created: Vec<EntityKey> = creates.map(|o| o.sealed.op.key.clone()).collect();
         for own in ops {
             gone.insert(own.sealed.op.dot);
             let culprit = own.sealed.op.dot == root;
@@ -269,6 +271,11 @@ impl<S: Store> Call<'_, S> {
                     self.drop_names(own, &gone)?;
                 }
             }
+        }
+        // Its scopes may have been named by the refused create alone.
+        for key in created {
+            let ops = self.store.ops_on(&key)?;
+            self.drop_unshown(ops)?;
         }
         Ok(())
     }
