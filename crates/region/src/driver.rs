@@ -290,6 +290,7 @@ impl Driver {
     }
 
     fn route(&mut self, out: Output) {
+        self.count_deltas(&out);
         for (id, frame) in out.device {
             if let Some(kind) = frame.kind {
                 self.send(id, kind);
@@ -302,6 +303,18 @@ impl Driver {
         }
         out.close.into_iter().for_each(|id| self.close(id));
         out.close_links.into_iter().for_each(|id| self.close_link(id));
+    }
+
+    /// Frames with one body follow each other and share its memory, all of it alive at this point.
+    fn count_deltas(&self, out: &Output) {
+        let delta = |frame: &wire::RegionFrame| match &frame.kind {
+            Some(ToDevice::Delta(d)) => Some(d.body.as_ptr()),
+            _ => None,
+        };
+        let mut bodies: Vec<_> = out.device.iter().filter_map(|(_, f)| delta(f)).collect();
+        self.shared.board.counters.deltas.add(bodies.len() as u64);
+        bodies.dedup();
+        self.shared.board.counters.delta_bodies.add(bodies.len() as u64);
     }
 
     fn send(&mut self, id: SessionId, kind: ToDevice) {

@@ -181,6 +181,8 @@ impl Shared {
             store_failures: counters.store_failures.get(),
             frames_in: counters.frames_in.get(),
             frames_out: counters.frames_out.get(),
+            deltas: counters.deltas.get(),
+            delta_bodies: counters.delta_bodies.get(),
             vector: log_heads(&picture.vector),
             peers: self.config.peers.iter().map(peer).collect(),
             reports: picture.reports,

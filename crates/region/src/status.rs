@@ -4,7 +4,7 @@
 
 use landfall_model::id::RegionId;
 use landfall_model::vector::Vector;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,8 @@ pub struct Counters {
     pub overloaded: Count,
     /// Frames of devices that carried ops.
     pub pushes: Count,
-    /// Transactions of devices that were decided, and ops that came to be logged.
+    /// Transactions of devices that were decided and ops that were accepted, those that came again
+    /// included; and ops that peers sent.
     pub transactions: Count,
     pub ops: Count,
     /// Store transactions that were written to disk (one fsync each), and what they took.
@@ -29,6 +30,10 @@ pub struct Counters {
     pub store_failures: Count,
     pub frames_in: Count,
     pub frames_out: Count,
+    /// Frames that brought rows to devices, and the bodies that they carried: a body is read and
+    /// encoded once per change of a scope, however many devices read it.
+    pub deltas: Count,
+    pub delta_bodies: Count,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +50,7 @@ impl Count {
 }
 
 /// The page at `/v1/status`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub region: u16,
     pub name: String,
@@ -67,6 +72,8 @@ pub struct Status {
     pub store_failures: u64,
     pub frames_in: u64,
     pub frames_out: u64,
+    pub deltas: u64,
+    pub delta_bodies: u64,
     pub vector: Vec<LogHead>,
     pub peers: Vec<PeerStatus>,
     /// How often each kind of thing was reported that a person should hear of.
@@ -74,7 +81,7 @@ pub struct Status {
 }
 
 /// How far one log is held here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHead {
     pub region: u16,
     pub incarnation: u64,
@@ -82,7 +89,7 @@ pub struct LogHead {
     pub seq: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerStatus {
     pub region: u16,
     pub name: String,
