@@ -68,6 +68,7 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
         dir: args.dir.clone(),
         wan: args.wan,
         port: args.port + 1,
+        processes: None,
     })
     .await?;
     let token = world.token("dev", &["*"], &["*"])?;

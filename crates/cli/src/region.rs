@@ -7,7 +7,7 @@ use anyhow::Context;
 use landfall_model::id::RegionId;
 use landfall_region::auth::{Keys, Secret};
 use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,45 +18,48 @@ pub(crate) struct Args {
     /// The region's configuration (TOML); docs/operating.md explains it
     #[arg(long)]
     config: PathBuf,
+    /// End, as by SIGTERM, when standard input closes: a parent that is killed leaves no region
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 /// The file. Unknown keys are errors: a misspelt limit is worse than none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    region: u16,
-    name: String,
-    schema: PathBuf,
-    data_dir: PathBuf,
+pub(crate) struct File {
+    pub region: u16,
+    pub name: String,
+    pub schema: PathBuf,
+    pub data_dir: PathBuf,
     /// Outside of what is backed up; `data_dir/../marker` if not given.
-    marker_dir: Option<PathBuf>,
+    pub marker_dir: Option<PathBuf>,
     #[serde(default = "loopback")]
-    listen: SocketAddr,
+    pub listen: SocketAddr,
     #[serde(default)]
-    listen_beyond_loopback: bool,
+    pub listen_beyond_loopback: bool,
     #[serde(default)]
-    peers: Vec<Peer>,
+    pub peers: Vec<Peer>,
     /// Regions that are lost for ever.
     #[serde(default)]
-    lost: Vec<u16>,
+    pub lost: Vec<u16>,
     #[serde(default = "two")]
-    copies: usize,
+    pub copies: usize,
     /// Shared by all regions of the world; made if it is not there.
-    peer_key: PathBuf,
+    pub peer_key: PathBuf,
     /// Trust tokens signed with this key. For development only.
-    dev_key: Option<PathBuf>,
+    pub dev_key: Option<PathBuf>,
     /// Trust the public keys in this JWKS file.
-    jwks: Option<PathBuf>,
+    pub jwks: Option<PathBuf>,
     #[serde(default = "grace")]
-    grace_ms: u64,
+    pub grace_ms: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Peer {
-    region: u16,
-    name: String,
-    url: String,
+pub(crate) struct Peer {
+    pub region: u16,
+    pub name: String,
+    pub url: String,
 }
 
 fn loopback() -> SocketAddr {
@@ -85,12 +88,26 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
         let name = config.name.clone();
         let server = Server::start(config, schema).await?;
         terminal::say(format!("{name} listens on http://{}", server.address()));
-        crate::dev::wait_for_interrupt().await;
+        tokio::select! {
+            () = crate::dev::wait_for_interrupt() => {}
+            () = input_closed(), if args.with_parent => {}
+        }
         terminal::note("draining");
         server.stop().await;
         terminal::note("stopped");
         Ok(Exit::Done)
     })
+}
+
+/// Until nobody holds the other end of standard input.
+async fn input_closed() {
+    let (sender, closed) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime would wait for a blocking task at its end.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = sender.send(());
+    });
+    let _ = closed.await;
 }
 
 fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {

@@ -32,6 +32,9 @@ pub(crate) struct Retail {
     /// Kill, cut and lose things, as this seed draws them
     #[arg(long, value_name = "SEED")]
     faults: Option<u64>,
+    /// Each region a process of its own, which faults end with SIGKILL
+    #[arg(long)]
+    processes: bool,
     /// Keep the files in this directory
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -58,7 +61,8 @@ pub(crate) struct Text {
     json: bool,
 }
 
-const SHOP: &str = include_str!("../../../examples/shop/schema.graphql");
+/// The example shop, which replays of orders and benchmarks run on.
+pub(crate) const SHOP: &str = include_str!("../../../examples/shop/schema.graphql");
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -71,7 +75,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
 async fn run_retail(args: Retail) -> anyhow::Result<Exit> {
     let lines = csv::read(&args.file)?;
     let place = Place::new(args.dir.as_deref())?;
-    let options = world(&place, SHOP, args.regions)?;
+    let mut options = world(&place, SHOP, args.regions)?;
+    options.processes = args.processes.then(|| SHOP.to_owned());
     let report = retail::run(&lines, options, args.devices.into(), args.faults, args.json).await?;
     let ok = report.converged;
     print(&report, args.json)?;
@@ -97,28 +102,29 @@ fn world(place: &Place, sdl: &str, regions: u8) -> anyhow::Result<WorldOptions> 
         dir: place.path().to_owned(),
         wan: Wan::None,
         port: 0,
+        processes: None,
     })
 }
 
 /// Where the files go: a directory that stays, or one that goes with the process.
-enum Place {
+pub(crate) enum Place {
     Kept(PathBuf),
     Temporary(tempfile::TempDir),
 }
 
 impl Place {
-    fn new(dir: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn new(dir: Option<&Path>) -> anyhow::Result<Self> {
         let Some(dir) = dir else { return Ok(Self::Temporary(tempfile::tempdir()?)) };
         let empty = match std::fs::read_dir(dir) {
             Ok(mut entries) => entries.next().is_none(),
             Err(_) => true,
         };
-        anyhow::ensure!(empty, "{} is not empty; a replay starts from nothing", dir.display());
+        anyhow::ensure!(empty, "{} is not empty; this starts from nothing", dir.display());
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self::Kept(dir.to_owned()))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
             Self::Temporary(dir) => dir.path(),

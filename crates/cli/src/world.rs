@@ -1,10 +1,12 @@
-//! A world on this machine: several region servers in this process, each with its own files and
-//! socket, and between them and around them proxies that stand for the network.
+//! A world on this machine: several region servers, each with its own files and socket, and
+//! between them and around them proxies that stand for the network. The servers run in this
+//! process, or each in one of its own.
 //!
 //! `landfall dev` and `landfall replay` are built on it. Devices and peers reach a region through
 //! proxies only, so each stretch can be delayed or cut by itself.
 
 mod faults;
+mod process;
 mod proxy;
 mod wan;
 
@@ -16,12 +18,13 @@ use landfall_device::{Account, Client, FixedToken, Options, RegionUrl};
 use landfall_model::id::RegionId;
 use landfall_model::schema::Schema;
 use landfall_region::auth::{Claims, Keys, Secret, issue_dev_token};
-use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig, ServerHandle};
+use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig};
 use landfall_region::status::Status;
 use landfall_region::store::Database;
 use landfall_region::world::{Clock, Entropy};
 use landfall_sync::digest;
 use landfall_sync::region::store::Store;
+use process::{Files, Process, Running};
 use proxy::Proxy;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +34,11 @@ use std::time::{Duration, Instant};
 
 /// A region's store, in its data directory.
 const STORE_FILE: &str = "region.db";
+
+/// What all regions share, in the world's directory.
+const DEV_KEY: &str = "dev.key";
+const PEER_KEY: &str = "peer.key";
+const SCHEMA_FILE: &str = "schema.graphql";
 
 /// How long a development token is good for.
 const TOKEN_DAYS: i64 = 30;
@@ -43,6 +51,8 @@ pub(crate) struct WorldOptions {
     pub wan: Wan,
     /// Ports for devices, one per region from this one on; 0 lets the system choose.
     pub port: u16,
+    /// Run each region as a process of its own, on the schema with this text.
+    pub processes: Option<String>,
 }
 
 /// See the module's description.
@@ -54,6 +64,8 @@ pub(crate) struct World {
     peer_secret: Secret,
     /// What peer `.0` uses to reach region `.1`.
     links: BTreeMap<(usize, usize), Proxy>,
+    /// Regions that were ended as by a crash, so far.
+    kills: u64,
 }
 
 #[derive(Debug)]
@@ -62,14 +74,17 @@ struct Region {
     dir: PathBuf,
     /// Where devices find it, running or not.
     front: Proxy,
-    server: Option<ServerHandle>,
+    server: Option<Running>,
 }
 
 impl World {
     pub(crate) async fn start(options: WorldOptions) -> anyhow::Result<Self> {
         let entropy = OsEntropy;
-        let secret = Secret::load_or_create(&options.dir.join("dev.key"), &entropy)?;
-        let peer_secret = Secret::load_or_create(&options.dir.join("peer.key"), &entropy)?;
+        let secret = Secret::load_or_create(&options.dir.join(DEV_KEY), &entropy)?;
+        let peer_secret = Secret::load_or_create(&options.dir.join(PEER_KEY), &entropy)?;
+        if let Some(sdl) = &options.processes {
+            std::fs::write(options.dir.join(SCHEMA_FILE), sdl).context("the schema's file")?;
+        }
         // Proxies come before servers; until then they lead nowhere.
         let nowhere: SocketAddr = ([127, 0, 0, 1], 9).into();
         let mut regions = Vec::new();
@@ -87,7 +102,7 @@ impl World {
                 links.insert((i, j), Proxy::start(0, nowhere, delay).await?);
             }
         }
-        let mut world = Self { options, regions, secret, peer_secret, links };
+        let mut world = Self { options, regions, secret, peer_secret, links, kills: 0 };
         for i in 0..world.len() {
             world.start_region(i).await?;
         }
@@ -119,9 +134,8 @@ impl World {
     pub(crate) async fn start_region(&mut self, i: usize) -> anyhow::Result<()> {
         let name = self.regions[i].name.clone();
         let config = self.config(i);
-        let server = Server::start(config, self.options.schema.clone())
-            .await
-            .with_context(|| format!("region {name} cannot start"))?;
+        let server =
+            self.run(config).await.with_context(|| format!("region {name} cannot start"))?;
         self.regions[i].front.set_target(server.address());
         for ((_, to), link) in &self.links {
             if *to == i {
@@ -132,9 +146,21 @@ impl World {
         Ok(())
     }
 
-    /// End a region as a crash would.
+    async fn run(&self, config: ServerConfig) -> anyhow::Result<Running> {
+        if self.options.processes.is_none() {
+            let server = Server::start(config, self.options.schema.clone()).await?;
+            return Ok(Running::Here(Box::new(server)));
+        }
+        let [schema, dev_key, peer_key] =
+            [SCHEMA_FILE, DEV_KEY, PEER_KEY].map(|name| self.options.dir.join(name));
+        let files = Files { schema, dev_key, peer_key };
+        Ok(Running::Child(Process::start(&config, &files).await?))
+    }
+
+    /// End a region as a crash would: a process by SIGKILL.
     pub(crate) async fn kill_region(&mut self, i: usize) {
         if let Some(server) = self.regions[i].server.take() {
+            self.kills += 1;
             server.kill().await;
         }
     }
@@ -155,8 +181,14 @@ impl World {
         self.regions[region].front.set_cut(cut);
     }
 
-    pub(crate) fn status(&self, region: usize) -> Option<Status> {
-        self.regions[region].server.as_ref().map(ServerHandle::status)
+    /// `None` while the region does not run, or does not answer.
+    pub(crate) async fn status(&self, region: usize) -> Option<Status> {
+        self.regions[region].server.as_ref()?.status().await
+    }
+
+    /// How often a region was ended as by a crash.
+    pub(crate) fn kills(&self) -> u64 {
+        self.kills
     }
 
     /// Bytes between regions so far.
@@ -244,7 +276,7 @@ impl World {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
-            let lag = self.lag();
+            let lag = self.lag().await;
             if lag == 0 {
                 return Ok(());
             }
@@ -254,17 +286,16 @@ impl World {
         }
     }
 
-    /// Log entries that some region has and another one lacks, in all.
-    pub(crate) fn lag(&self) -> u64 {
-        let heads: Vec<BTreeMap<_, u64>> = (0..self.len())
-            .filter_map(|i| self.status(i))
-            .map(|s| {
-                let head = |h: landfall_region::status::LogHead| {
-                    ((h.region, h.incarnation, h.stream), h.seq)
-                };
-                s.vector.into_iter().map(head).collect()
-            })
-            .collect();
+    /// Log entries that some running region has and another one lacks, in all. One that does not
+    /// say what it has counts as one behind.
+    pub(crate) async fn lag(&self) -> u64 {
+        let mut heads: Vec<BTreeMap<_, u64>> = Vec::new();
+        for server in self.regions.iter().filter_map(|r| r.server.as_ref()) {
+            let Some(status) = server.status().await else { return 1 };
+            let head =
+                |h: landfall_region::status::LogHead| ((h.region, h.incarnation, h.stream), h.seq);
+            heads.push(status.vector.into_iter().map(head).collect());
+        }
         let mut most: BTreeMap<_, u64> = BTreeMap::new();
         for (log, seq) in heads.iter().flatten() {
             let at = most.entry(*log).or_default();
@@ -300,7 +331,7 @@ impl World {
     }
 
     pub(crate) async fn stop(&mut self) {
-        let servers: Vec<ServerHandle> =
+        let servers: Vec<Running> =
             self.regions.iter_mut().filter_map(|r| r.server.take()).collect();
         for server in servers {
             server.stop().await;

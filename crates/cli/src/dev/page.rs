@@ -50,7 +50,7 @@ async fn answer(
     let (status, kind, body) = match request.uri().path() {
         "/" => (StatusCode::OK, "text/html; charset=utf-8", PAGE.to_owned()),
         "/status.json" => {
-            let figures = figures(&*world.lock().await, &phones);
+            let figures = figures(&*world.lock().await, &phones).await;
             (StatusCode::OK, "application/json", figures.to_string())
         }
         _ => (StatusCode::NOT_FOUND, "text/plain", "nothing here\n".to_owned()),
@@ -62,17 +62,19 @@ async fn answer(
     Ok(response)
 }
 
-fn figures(world: &World, phones: &Phones) -> serde_json::Value {
-    let regions: Vec<_> = (0..world.len())
-        .map(|i| json!({ "name": world.name(i), "url": world.url(i), "status": world.status(i) }))
-        .collect();
+async fn figures(world: &World, phones: &Phones) -> serde_json::Value {
+    let mut regions = Vec::new();
+    for i in 0..world.len() {
+        let status = world.status(i).await;
+        regions.push(json!({ "name": world.name(i), "url": world.url(i), "status": status }));
+    }
     let delays: Vec<Vec<u64>> = (0..world.len())
         .map(|i| (0..world.len()).map(|j| world.one_way(i, j).as_millis() as u64).collect())
         .collect();
     json!({
         "regions": regions,
         "delays_ms": delays,
-        "lag": world.lag(),
+        "lag": world.lag().await,
         "bytes_between_regions": world.link_bytes(),
         "bytes_with_devices": world.front_bytes(),
         "phones": phones(),

@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub stock_sha256: String,
     pub devices: usize,
     pub regions: usize,
+    /// How often a region was killed, its disk kept or lost.
+    pub region_kills: u64,
     /// Every region, and the fresh device, hold byte-equal state.
     pub converged: bool,
     pub state_sha256: String,
@@ -124,6 +126,7 @@ pub(crate) async fn run(
     let mut report = read_figures(&fresh)?;
     report.devices = fleet.len() + 1;
     report.regions = world.len();
+    report.region_kills = world.kills();
     report.ops = ops;
     report.faults = faults.map(|f| f.told()).unwrap_or_default();
     let device_digest = fresh.digest()?;
@@ -316,6 +319,7 @@ fn read_figures(device: &Client) -> anyhow::Result<Report> {
         stock_sha256,
         devices: 0,
         regions: 0,
+        region_kills: 0,
         converged: false,
         state_sha256: String::new(),
         seconds: 0.0,

@@ -23,14 +23,15 @@ fn independent(file: &str) -> Option<Value> {
 }
 
 #[track_caller]
-fn check_retail(file: &str, more: &[&str]) {
-    let Some(expected) = independent(file) else { return };
+fn check_retail(file: &str, more: &[&str]) -> Option<Value> {
+    let expected = independent(file)?;
     let args = [&["replay", "retail", file, "--json"], more].concat();
     let report = json(&args);
     for figure in ["lines", "quantity", "revenue", "stock_sha256"] {
         assert_eq!(report[figure], expected[figure], "{figure} in {report:#}");
     }
     assert_eq!(report["converged"], json!(true), "{report:#}");
+    Some(report)
 }
 
 #[test]
@@ -43,6 +44,17 @@ fn orders_arrive_whole_and_once_through_faults() {
     for seed in ["1", "2", "3"] {
         check_retail(SAMPLE, &["--regions", "3", "--devices", "6", "--faults", seed]);
     }
+}
+
+#[test]
+fn orders_arrive_whole_and_once_through_regions_killed_as_processes() {
+    let mut kills = 0;
+    for seed in ["2", "5"] {
+        let faults = ["--devices", "6", "--processes", "--faults", seed];
+        let Some(report) = check_retail(SAMPLE, &faults) else { return };
+        kills += report["region_kills"].as_u64().expect("a count");
+    }
+    assert!(kills > 2, "{kills} kills are no trial");
 }
 
 #[test]
@@ -74,7 +86,9 @@ fn concurrent_editing_ends_in_the_recorded_text() {
 fn the_real_orders_arrive_whole_and_once() {
     let file = "online-retail-2010-12_2011-06.csv.gz";
     match std::env::var("LANDFALL_DATA") {
-        Ok(dir) => check_retail(&format!("{dir}/{file}"), &["--devices", "40"]),
+        Ok(dir) => {
+            check_retail(&format!("{dir}/{file}"), &["--devices", "40"]);
+        }
         Err(_) => eprintln!("SKIPPED: LANDFALL_DATA does not say where {file} is"),
     }
 }

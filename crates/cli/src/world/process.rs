@@ -1,0 +1,180 @@
+//! Regions of a world, running: in this process, or each as a child process.
+//!
+//! A child is this same binary with `region` and a configuration file that is written anew at
+//! every start, so a kill is a real SIGKILL and a restart has nothing but the files to go on from.
+//! A child ends with its parent, because its standard input closes.
+
+use crate::region::{File, Peer};
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use landfall_region::server::{ServerConfig, ServerHandle};
+use landfall_region::status::Status;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// A child must say where it listens within this; opening a store reads it.
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// A child must answer for its status, and end when it is asked to, within these.
+const STATUS_WITHIN: Duration = Duration::from_secs(5);
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often an ending child is looked at.
+const STOP_POLL: Duration = Duration::from_millis(5);
+
+/// A region that runs.
+#[derive(Debug)]
+pub(super) enum Running {
+    Here(Box<ServerHandle>),
+    Child(Process),
+}
+
+impl Running {
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Here(server) => server.address(),
+            Self::Child(process) => process.address,
+        }
+    }
+
+    /// `None` if it does not answer.
+    pub async fn status(&self) -> Option<Status> {
+        match self {
+            Self::Here(server) => Some(server.status()),
+            Self::Child(process) => process.status().await,
+        }
+    }
+
+    /// End it as a crash would; a process by SIGKILL.
+    pub async fn kill(self) {
+        match self {
+            Self::Here(server) => server.kill().await,
+            // Dropping it kills it, and waits for the end.
+            Self::Child(process) => drop(process),
+        }
+    }
+
+    pub async fn stop(self) {
+        match self {
+            Self::Here(server) => server.stop().await,
+            Self::Child(process) => process.stop().await,
+        }
+    }
+}
+
+/// A child process, killed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+/// The files that a child reads: what is the same for all of them.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub schema: PathBuf,
+    pub dev_key: PathBuf,
+    pub peer_key: PathBuf,
+}
+
+impl Process {
+    /// Start a region with what `config` says of places, peers and copies.
+    pub async fn start(config: &ServerConfig, files: &Files) -> anyhow::Result<Self> {
+        let path = config.data_dir.with_file_name("region.toml");
+        write_config(&path, config, files)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["region", "--with-parent", "--config"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take();
+        // From here on the child is killed with `process`.
+        let mut process = Self { child, address: config.listen };
+        let Some(stdout) = stdout else { bail!("the child has no output") };
+        let read = tokio::task::spawn_blocking(move || greeting(stdout));
+        process.address = tokio::time::timeout(START_WITHIN, read)
+            .await
+            .with_context(|| format!("it does not listen within {START_WITHIN:?}"))???;
+        Ok(process)
+    }
+
+    async fn status(&self) -> Option<Status> {
+        tokio::time::timeout(STATUS_WITHIN, get_status(self.address)).await.ok()?.ok()
+    }
+
+    async fn stop(mut self) {
+        drop(self.child.stdin.take());
+        let end = Instant::now() + STOP_WITHIN;
+        // What does not end by itself is killed when it is dropped.
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            tokio::time::sleep(STOP_POLL).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn write_config(path: &Path, config: &ServerConfig, files: &Files) -> anyhow::Result<()> {
+    let peer = |p: &landfall_region::server::PeerConfig| Peer {
+        region: p.region.0,
+        name: p.name.clone(),
+        url: p.url.clone(),
+    };
+    let file = File {
+        region: config.region.0,
+        name: config.name.clone(),
+        schema: std::path::absolute(&files.schema)?,
+        data_dir: std::path::absolute(&config.data_dir)?,
+        marker_dir: Some(std::path::absolute(&config.marker_dir)?),
+        listen: config.listen,
+        listen_beyond_loopback: false,
+        peers: config.peers.iter().map(peer).collect(),
+        lost: config.lost.iter().map(|r| r.0).collect(),
+        copies: config.copies,
+        peer_key: std::path::absolute(&files.peer_key)?,
+        dev_key: Some(std::path::absolute(&files.dev_key)?),
+        jwks: None,
+        grace_ms: config.grace.as_millis() as u64,
+    };
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(path, toml::to_string(&file)?)?;
+    Ok(())
+}
+
+/// The address in the line with which a region says that it is up.
+fn greeting(stdout: ChildStdout) -> anyhow::Result<SocketAddr> {
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let Some((_, address)) = line.trim().rsplit_once("http://") else {
+        bail!("its process ended before it listened");
+    };
+    Ok(address.parse()?)
+}
+
+async fn get_status(address: SocketAddr) -> anyhow::Result<Status> {
+    let stream = TokioIo::new(TcpStream::connect(address).await?);
+    let (mut sender, connection) = http1::handshake(stream).await?;
+    tokio::spawn(connection);
+    let request = Request::get("/v1/status").header("host", address.to_string());
+    let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(serde_json::from_slice(&body)?)
+}
