@@ -5,6 +5,7 @@
 //! answer is no (a schema has errors, a seed failed, replicas differ), 2 wrong arguments, 3 it
 //! could not be done (a file, a port, a disk).
 
+mod bench;
 mod dev;
 mod exit;
 mod region;
@@ -40,6 +41,9 @@ enum Command {
     /// Send real data through devices, regions and back, and print what arrived
     #[command(subcommand)]
     Replay(replay::Command),
+    /// Measure, and print the figures with the machine and the commit
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Print a development token for a region's data directory
     Token(token::Args),
 }
@@ -52,6 +56,7 @@ fn main() -> std::process::ExitCode {
         Command::Schema(command) => schema::run(command),
         Command::Sim(args) => sim::run(&args),
         Command::Replay(command) => replay::run(command),
+        Command::Bench(command) => bench::run(command),
         Command::Token(args) => token::run(&args),
     };
     match exit {
