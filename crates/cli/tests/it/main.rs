@@ -2,10 +2,16 @@
 //! that everything links once.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![expect(clippy::print_stdout, reason = "victims tell what they do, and tests their figures")]
 
 mod bench;
 mod binary;
+mod handover;
 mod house;
+mod kills;
 mod replay;
 mod schema;
 mod sim;
+mod throttle;
+mod victim;
+mod world;
