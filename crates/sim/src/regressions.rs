@@ -24,18 +24,26 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "a forked life was cut where the peers ended, above what devices had seen of the other branch",
     ),
+    (
+        1349,
+        Weather::Storm,
+        "rows of a life that only a device's rows knew were asked for again for ever",
+    ),
+    (38, Weather::Storm, "a life was called void by a region that had not heard that it began"),
+    (4904, Weather::Storm, "a region that had not heard of a cut brought positions above it back"),
+    (
+        165,
+        Weather::Storm,
+        "a device remembered that a lost region's life was void, which it was not",
+    ),
+    (
+        3243,
+        Weather::Storm,
+        "writes on a refused create stayed in the overlay of a row that had left",
+    ),
+    (
+        7345,
+        Weather::Storm,
+        "a first pass through two regions with no common position never heard of a row that left",
+    ),
 ];
-
-/// Faults that are known and not mended yet. They fail; a test that is run by hand says so.
-pub const OPEN: &[(u64, Weather, &str)] = &[(
-    1349,
-    Weather::Storm,
-    "a row's touch vector on a device stays above what any region has: it is asked for again for ever",
-)];
-
-/// The same for worlds of regions alone.
-pub const OPEN_REGIONS: &[(u64, Weather, &str)] = &[(
-    38,
-    Weather::Storm,
-    "the log of a restored region forks: its peers report a mismatch for ever",
-)];

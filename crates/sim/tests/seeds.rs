@@ -1,6 +1,6 @@
 //! Seeds that must pass, seeds that once failed, and planted faults that must be noticed.
 
-use landfall_sim::regressions::{OPEN, OPEN_REGIONS, REGRESSIONS};
+use landfall_sim::regressions::REGRESSIONS;
 use landfall_sim::{Mutant, Options, Weather, run_regions, run_scenario, run_seed, scenarios};
 
 fn options(weather: Weather) -> Options {
@@ -37,8 +37,7 @@ fn storm_seeds_pass() {
 
 #[test]
 fn regions_alone_pass() {
-    let open = |seed: &u64| OPEN_REGIONS.iter().any(|(s, _, _)| s == seed);
-    for seed in (1..40).filter(|s| !open(s)) {
+    for seed in 1..40 {
         let outcome = run_regions(seed, &options(Weather::Storm));
         assert!(outcome.passed, "seed {seed}: {:?}", outcome.failure);
     }
@@ -94,18 +93,5 @@ fn plain_mutants_are_caught_soon() {
 fn every_mutant_is_caught() {
     for mutant in Mutant::all() {
         assert!(caught(*mutant, 1..500).is_some(), "{} is not noticed", mutant.name());
-    }
-}
-
-#[test]
-#[ignore = "faults that are not mended yet"]
-fn open_faults_are_mended() {
-    for (seed, weather, about) in OPEN {
-        let outcome = run_seed(*seed, &options(*weather));
-        assert!(outcome.passed, "seed {seed} ({about}): {:?}", outcome.failure);
-    }
-    for (seed, weather, about) in OPEN_REGIONS {
-        let outcome = run_regions(*seed, &options(*weather));
-        assert!(outcome.passed, "seed {seed} ({about}): {:?}", outcome.failure);
     }
 }

@@ -178,7 +178,6 @@ fn orders_that_change_hands_while_a_region_dies_end_with_their_drivers() {
 }
 
 #[test]
-#[ignore = "a child that arrives after its parent moved is indexed under its own position only"]
 fn a_driver_who_wanders_between_regions_meanwhile_has_his_orders_too() {
     hand_over(true);
 }
@@ -186,7 +185,6 @@ fn a_driver_who_wanders_between_regions_meanwhile_has_his_orders_too() {
 /// The smallest case of the above. One region's driver has seen the line's position while the line
 /// was not his; at the other region the order has been his before the line came.
 #[test]
-#[ignore = "a child that arrives after its parent moved is indexed under its own position only"]
 fn a_line_that_comes_after_its_order_changed_hands_reaches_the_driver() {
     let mut world = World::new(2);
     let clerks = [("clerk-a", [0, 1]), ("clerk-b", [1, 0])];

@@ -180,7 +180,7 @@ impl<S: Store> Call<'_, S> {
         // Answers to what is pushed come before the rows then.
         self.push()?;
         for (scope, sub) in self.store.subscriptions()? {
-            self.send_subscribe(scope, &sub);
+            self.send_subscribe(scope, &sub)?;
         }
         Ok(Ok(()))
     }
@@ -225,9 +225,14 @@ impl<S: Store> Call<'_, S> {
         session.and_then(|s| s.received.get(&dot.device)).is_some_and(|r| r.contains(dot.seq))
     }
 
-    pub fn send_subscribe(&mut self, scope: Scope, sub: &Subscription) {
-        let Some(session) = &mut self.node.session else { return };
-        let Some(region) = session.region else { return };
+    pub fn send_subscribe(&mut self, scope: Scope, sub: &Subscription) -> Result<(), S::Error> {
+        // An empty cursor alone does not say so: a pass through several regions may have that.
+        let fresh = sub.cursor.is_empty()
+            && sub.pass.is_none()
+            && sub.provisional.is_none()
+            && self.store.held_by(&scope, None, 1)?.is_empty();
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        let Some(region) = session.region else { return Ok(()) };
         session.last_sub += 1;
         let number = session.last_sub;
         let open = Sub { scope: scope.clone(), ..Sub::default() };
@@ -241,8 +246,10 @@ impl<S: Store> Call<'_, S> {
             pass: sub.pass.as_ref().map(|p| convert::wire_vector(&p.start)),
             after: after.map(convert::wire_key),
             provisional: here.map(|(_, v)| convert::wire_vector(v)),
+            fresh,
             ..wire::Subscribe::default()
         }));
+        Ok(())
     }
 
     pub fn subscribe(&mut self, scope: Scope) -> Result<(), S::Error> {
@@ -259,8 +266,7 @@ impl<S: Store> Call<'_, S> {
         let sub = Subscription { denied: None, ..known.unwrap_or(fresh) };
         self.store.put_subscription(&scope, &sub)?;
         self.forget_subscribed();
-        self.send_subscribe(scope, &sub);
-        Ok(())
+        self.send_subscribe(scope, &sub)
     }
 
     fn on_denied(&mut self, denied: &wire::Denied) -> Handled<S::Error> {

@@ -49,21 +49,22 @@ impl Rows {
 }
 
 impl Core {
-    /// The next rows of a pass over a scope: entities above `from`, in key order after `after`.
+    /// The next rows of a pass over a scope: entities above `from`, in key order after `after`. A
+    /// `fresh` reader has nothing, and need not hear of what is gone.
     pub(super) fn stretch<S: Store>(
         &self,
         store: &mut S,
         scope: &str,
         from: &Vector,
         after: Option<&EntityKey>,
+        fresh: bool,
     ) -> Result<Stretch, S::Error> {
         let most = mutant::chunk_rows();
         let keys = store.changed(scope, from, after, most)?;
         let mut stretch = Stretch { rows: Rows::default(), last: None, done: keys.len() < most };
         let count = keys.len();
         for (i, key) in keys.into_iter().enumerate() {
-            // A reader who has nothing need not hear of what is gone.
-            self.add_row(store, scope, &key, from, from.is_empty(), &mut stretch.rows)?;
+            self.add_row(store, scope, &key, from, fresh, &mut stretch.rows)?;
             stretch.last = Some(key);
             if stretch.rows.bytes >= limits::CHUNK_BYTES && i + 1 < count {
                 stretch.done = false;

@@ -53,6 +53,8 @@ pub(super) struct Pass {
     pub start: Vector,
     pub after: Option<EntityKey>,
     pub covering: bool,
+    /// The device holds nothing of the scope, so what is gone is left out.
+    pub fresh: bool,
     pub rows: u64,
     pub total: u64,
 }
@@ -71,6 +73,6 @@ impl Session {
 
 impl Pass {
     pub fn new(from: Vector, start: Vector, covering: bool, total: u64) -> Self {
-        Self { from, start, after: None, covering, rows: 0, total }
+        Self { from, start, after: None, covering, fresh: false, rows: 0, total }
     }
 }

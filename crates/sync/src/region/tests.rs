@@ -104,11 +104,12 @@ impl Region {
     }
 
     fn subscribe(&mut self, session: u64, scope: &str, cursor: &Vector) -> Vec<Down> {
+        let fresh = cursor.is_empty();
         let cursor = Some(convert::wire_vector(cursor));
         let scope = scope.to_owned();
         self.up(
             session,
-            Up::Subscribe(wire::Subscribe { sub: 1, scope, cursor, ..Default::default() }),
+            Up::Subscribe(wire::Subscribe { sub: 1, scope, cursor, fresh, ..Default::default() }),
         )
     }
 

@@ -160,6 +160,7 @@ impl Node {
         }
         let total = if from.is_empty() { store.scope_size(&s.scope)? } else { 0 };
         let mut state = Pass::new(from, self.core.vector.clone(), covering, total);
+        state.fresh = s.fresh && state.from.is_empty() && pass.is_none();
         if let Some(start) = pass {
             // The pass goes on where it was cut off; it is complete as of both its beginnings.
             state.start = start.meet(&self.core.vector);

@@ -113,7 +113,8 @@ impl Node {
         let session = self.sessions.get_mut(&id).expect("listed by the caller");
         let sub = session.subs.get_mut(&number).expect("listed by the caller");
         let State::Pass(pass) = &mut sub.state else { return Ok(()) };
-        let stretch = self.core.stretch(store, &sub.scope, &pass.from, pass.after.as_ref())?;
+        let (from, after) = (&pass.from, pass.after.as_ref());
+        let stretch = self.core.stretch(store, &sub.scope, from, after, pass.fresh)?;
         pass.rows += stretch.rows.len() as u64;
         pass.after = stretch.last.or(pass.after.take());
         let chunk = wire::Chunk {
