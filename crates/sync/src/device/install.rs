@@ -289,8 +289,9 @@ impl<S: Store> Call<'_, S> {
         }
     }
 
-    /// What fell with its parent is in no audience any more, and no row will say so.
-    fn drop_fallen(&mut self, parent: &EntityKey, depth: usize) -> Result<(), S::Error> {
+    /// Own ops on children of what fell or left: they may be in no audience any more, and where no
+    /// row of them ever came, none will say so.
+    pub fn drop_fallen(&mut self, parent: &EntityKey, depth: usize) -> Result<(), S::Error> {
         for child in self.store.children(parent)? {
             let ops = self.store.ops_on(&child)?;
             self.drop_unshown(ops)?;

@@ -7,7 +7,7 @@
 use super::call::Call;
 use super::install::Snapshot;
 use super::store::{Base, OpState, OwnOp, Store};
-use super::view::{PARENTS_MAX, knows_scope, shows};
+use super::view::{knows_scope, shows};
 use crate::wire;
 use crate::wire::device_frame::Kind;
 use landfall_model::id::{EntityKey, Scope};
@@ -37,7 +37,7 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<bool, S::Error> {
         let Some(base) = self.store.base(key)? else {
             self.leave_unheld(key, from)?;
-            self.leave_children(key, from, 0)?;
+            self.drop_fallen(key, 0)?;
             return Ok(true);
         };
         if !from.covers(touch, &base.known()) {
@@ -52,37 +52,8 @@ impl<S: Store> Call<'_, S> {
                 self.store.add_removed(&from.scope, key, touch)?;
             }
         }
-        self.leave_children(key, from, 0)?;
+        self.drop_fallen(key, 0)?;
         Ok(true)
-    }
-
-    /// A child is in no audience that its parent is not in. The region may not know that this one
-    /// ever was: it learnt of the child when the parent had moved on.
-    fn leave_children(
-        &mut self,
-        parent: &EntityKey,
-        from: &Snapshot,
-        depth: usize,
-    ) -> Result<(), S::Error> {
-        let childless = self.schema.children(parent.kind).next().is_none();
-        if *from.scope == *parent.home || childless || depth == PARENTS_MAX {
-            return Ok(());
-        }
-        for child in self.store.children(parent)? {
-            let base = self.store.base(&child)?;
-            if let Some(base) = base.filter(|b| b.holds.contains(&from.scope)) {
-                let touch = base.known();
-                self.show_lost(&child, from)?;
-                if self.let_go(&child, base, &from.scope, Unsent::End)? {
-                    self.store.add_removed(&from.scope, &child, &touch)?;
-                }
-            } else {
-                let ops = self.store.ops_on(&child)?;
-                self.drop_unshown(ops)?;
-            }
-            self.leave_children(&child, from, depth + 1)?;
-        }
-        Ok(())
     }
 
     /// No row was here, but an own op may show: one that was accepted and did not bring the entity
