@@ -11,6 +11,7 @@ pub(crate) fn start_logging() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(stderr_colour())
         .init();
 }
 

@@ -448,7 +448,6 @@ fn fold(part: &Part, before: Option<&PartRow>, touch: &Vector) -> PartRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use landfall_model::entity::Entity;
     use landfall_model::id::{RegionId, StreamId};
 
     #[test]
