@@ -289,7 +289,7 @@ impl<S: Store> Call<'_, S> {
             walked = waiting.last().filter(|_| waiting.len() == REFETCH_KEYS).cloned();
             for key in waiting {
                 let known = self.store.base(&key)?.unwrap_or_default().known();
-                if anyway || held.covers(&known) && !self.in_doubt(&key)? {
+                if (anyway || held.covers(&known)) && !self.in_doubt(&key)? {
                     let above = known.iter().filter(|(o, seq)| *seq > held.get(*o));
                     above.for_each(|(o, seq)| beyond.advance(o, seq));
                     keys.push(convert::wire_key(&key));
