@@ -6,6 +6,9 @@ use landfall_model::id::{EntityKey, FieldId, TypeId};
 use landfall_model::value::Value;
 use landfall_sync::device::node::{Edit, FieldEdit};
 
+/// Acts of all devices while an order is handed about.
+const HANDOVERS_PER_ORDER: usize = 12;
+
 impl World {
     /// One local transaction on some device, and the next one after a pause.
     pub fn act(&mut self) {
@@ -51,7 +54,7 @@ impl World {
         let count = if self.rng.chance(250) { 2 + self.rng.below(3) } else { 1 };
         let office = self.devices[device].subject.starts_with("office");
         if office && self.plan.handovers > 0 && self.rng.chance(self.plan.handovers) {
-            return vec![self.handover()];
+            return vec![self.handover(device)];
         }
         let mut edits = Vec::new();
         while edits.len() < count {
@@ -126,18 +129,19 @@ impl World {
         })
     }
 
-    /// One of few orders goes to another driver: those of several offices collide.
-    fn handover(&mut self) -> Edit {
+    /// An order goes to another driver: those of several offices collide. A later move tells all
+    /// readers again, so each order has its time, and is left alone after it.
+    fn handover(&mut self, device: usize) -> Edit {
         let ids = self.app.ids;
         let w = WAREHOUSES[0];
-        let id = format!("o{w}{}", self.rng.below(2));
+        let id = format!("h{}", self.acts_left / HANDOVERS_PER_ORDER);
         let driver = (ids.driver, FieldEdit::Put(self.one_of(&DRIVERS)));
-        if self.rng.chance(200) {
-            let fields = vec![(ids.w, FieldEdit::Put(Value::text(w))), driver];
-            return Edit::Upsert { kind: ids.order, id, fields };
-        }
         let key = App::key(&format!("w/{w}"), ids.order, &id);
-        Edit::Update { key, fields: vec![driver] }
+        if self.devices[device].store.visible().contains_key(&key) {
+            return Edit::Update { key, fields: vec![driver] };
+        }
+        let fields = vec![(ids.w, FieldEdit::Put(Value::text(w))), driver];
+        Edit::Upsert { kind: ids.order, id, fields }
     }
 
     /// A line under an order that the device sees, or a change of one.

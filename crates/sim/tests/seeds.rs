@@ -75,23 +75,8 @@ fn caught(mutant: Mutant, seeds: std::ops::Range<u64>) -> Option<u64> {
 }
 
 #[test]
-fn plain_mutants_are_caught_soon() {
-    for mutant in [
-        Mutant::CounterWithoutCoverage,
-        Mutant::OverlayRetiredByAck,
-        Mutant::FlaggedFromAnotherChunk,
-        Mutant::RefusalReplicated,
-        Mutant::HalfTransaction,
-        Mutant::DuplicateAppliedTwice,
-    ] {
-        assert!(caught(mutant, 1..60).is_some(), "{} is not noticed", mutant.name());
-    }
-}
-
-#[test]
-#[ignore = "takes minutes: run it in release"]
 fn every_mutant_is_caught() {
     for mutant in Mutant::all() {
-        assert!(caught(*mutant, 1..500).is_some(), "{} is not noticed", mutant.name());
+        assert!(caught(*mutant, 0..500).is_some(), "{} is not noticed", mutant.name());
     }
 }
