@@ -1,4 +1,8 @@
 //! Seeds that once failed, each with what was wrong. They are run with every test.
+//!
+//! A seed's world shifts with every change of what devices say or people do, so an old seed may not
+//! meet its fault any more. What keeps a fault out is a test of its own, beside the rule that it
+//! broke; these are kept because they cost nothing.
 
 use crate::Weather;
 

@@ -10,7 +10,7 @@ use crate::wire::region_frame::Kind as Down;
 use crate::{convert, wire};
 use landfall_model::entity::{Entity, Living};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, TypeId};
-use landfall_model::op::{Action, Change, FieldChange, Op, Sealed, Tx};
+use landfall_model::op::{Action, Change, FieldChange, Op, Parent, Sealed, Tx};
 use landfall_model::schema::{self, Schema};
 use landfall_model::stamp::Hlc;
 use landfall_model::value::Value;
@@ -24,6 +24,9 @@ const SDL: &str = r#"
 type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
   @audience(scope: "driver/{driver}", hide: [margin], write: [status]) {
   id: ID!  w: ID!  driver: ID  status: String  margin: Int64  sold: Counter
+}
+type Line @entity(strategy: LAST_WRITE_WINS, parent: "order") {
+  id: ID!  order: Order! @ref(onDelete: CASCADE)  sku: String
 }
 "#;
 
@@ -143,6 +146,23 @@ impl Region {
         op.hlc = Hlc::from_millis(NOW - 1_000 + seq as i64);
         op.tx = Tx { first: seq, count: 1 };
         (op.births, op.action) = (births, action);
+        op.seal()
+    }
+
+    fn line(&self, device: u64, seq: u64, id: &str, order: &Sealed) -> Sealed {
+        let kind = self.schema.entity_named("Line").unwrap();
+        let dot = Dot::new(DeviceId::from_number(device), seq);
+        let of = &order.op;
+        let parent = Parent { kind: of.key.kind, id: of.key.id.clone(), births: of.births.clone() };
+        let value = Value::text(&*of.key.id);
+        let field = kind.field_named("order").unwrap().id;
+        let change = Change::Register { value, replaced: None };
+        let changes = vec![FieldChange { field, change }];
+        let key = EntityKey::new("w/lyon", kind.id, id);
+        let mut op = Op::void(dot, key, format!("u{device}").into());
+        op.hlc = Hlc::from_millis(NOW - 1_000 + seq as i64);
+        op.tx = Tx { first: seq, count: 1 };
+        (op.births, op.action) = (vec![dot], Action::Create { parent: Some(parent), changes });
         op.seal()
     }
 
@@ -293,6 +313,53 @@ fn a_row_that_changes_hands_leaves_one_reader_and_enters_at_another() {
     let give = Action::Update(vec![r.put("driver", "8".into())]);
     let give = r.op(1, 2, "o1", vec![op.op.dot], give);
     assert_eq!(rows(&r.push(1, &[&give])), [("o1".to_owned(), true), ("o1".to_owned(), false)]);
+}
+
+/// Two regions that hold an order of driver 8, with an office and a driver 7 at each.
+fn two_regions_and_an_order() -> (Region, Region, Sealed) {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    for r in [&mut a, &mut b] {
+        r.hello(1, 1, "u1 w/*");
+        r.hello(2, 2, "u2 w/*");
+        r.hello(7, 7, "u7 driver/7");
+    }
+    let order = a.create(1, 1, "o1", vec![a.put("driver", "8".into())]);
+    a.push(1, &[&order]);
+    exchange(&mut a, &mut b);
+    (a, b, order)
+}
+
+#[test]
+fn a_write_that_lost_is_a_leave_for_who_saw_it_win() {
+    let (mut a, mut b, order) = two_regions_and_an_order();
+    let give = |r: &Region, device, seq, to: &str| {
+        let give = Action::Update(vec![r.put("driver", to.into())]);
+        r.op(device, seq, "o1", vec![order.op.dot], give)
+    };
+    let (loser, winner) = (give(&a, 1, 2, "7"), give(&b, 2, 9, "9"));
+    b.push(2, &[&winner]);
+    a.push(1, &[&loser]);
+    assert_eq!(rows(&a.subscribe(7, "driver/7", &Vector::new())), [("o1".to_owned(), false)]);
+    let seen = a.node.vector().clone();
+    exchange(&mut a, &mut b);
+    // At the second region the order was never driver 7's.
+    assert_eq!(rows(&b.subscribe(7, "driver/7", &seen)), [("o1".to_owned(), true)]);
+}
+
+#[test]
+fn a_child_that_comes_after_its_parent_moved_is_told_to_who_saw_its_position() {
+    let (mut a, mut b, order) = two_regions_and_an_order();
+    let line = a.line(1, 2, "l1", &order);
+    a.push(1, &[&line]);
+    assert_eq!(rows(&a.subscribe(7, "driver/7", &Vector::new())), []);
+    let seen = a.node.vector().clone();
+    let give = Action::Update(vec![b.put("driver", "7".into())]);
+    let give = b.op(2, 9, "o1", vec![order.op.dot], give);
+    b.push(2, &[&give]);
+    exchange(&mut a, &mut b);
+    let told = rows(&b.subscribe(7, "driver/7", &seen));
+    assert!(told.contains(&("o1".to_owned(), false)), "{told:?}");
+    assert!(told.contains(&("l1".to_owned(), false)), "{told:?}");
 }
 
 #[test]

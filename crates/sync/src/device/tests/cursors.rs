@@ -216,3 +216,70 @@ fn a_revoked_scope_leaves_the_disk() {
     let sub = d.subscription("team/a");
     assert_eq!((sub.cursor, sub.denied), (Vector::new(), Some(code)));
 }
+
+fn cut(last: u64) -> ToDevice {
+    let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last };
+    ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() })
+}
+
+#[test]
+fn a_region_that_has_not_heard_of_a_cut_brings_nothing_above_it_back() {
+    let mut d = subscribed();
+    d.pass(1, vec![], &[], &vector(1, 0));
+    d.frame(cut(1));
+    d.connect(1, &[]);
+    let one = theirs("1", 5);
+    d.pass(1, vec![row(&key("1"), &vector(3, 1), &one)], &[], &vector(3, 1));
+    assert_eq!(d.base(&key("1")).unwrap().touch, vector(1, 1));
+    assert_eq!(d.subscription("team/a").cursor, vector(1, 1));
+    assert_eq!(d.refetches("team/a"), [key("1")], "what it holds above the cut may be gone");
+}
+
+#[test]
+fn a_void_log_is_asked_for_again_and_not_remembered_as_cut() {
+    let mut d = subscribed();
+    let one = theirs("1", 5);
+    d.pass(1, vec![row(&key("1"), &vector(2, 1), &one)], &[], &vector(2, 1));
+    let void = vec![convert::wire_origin(origin(0))];
+    d.frame(ToDevice::Cuts(wire::Cuts { void, ..Default::default() }));
+    assert_eq!(d.subscription("team/a").cursor, vector(0, 1));
+    assert_eq!(d.refetches("team/a"), [key("1")]);
+    // It was not void after all.
+    d.live(1, vec![row(&key("1"), &vector(3, 1), &one)], &[], &vector(3, 1));
+    assert_eq!(d.base(&key("1")).unwrap().touch, vector(3, 1));
+    assert!(d.store.cuts().unwrap().is_empty());
+}
+
+#[test]
+fn a_device_is_fresh_only_while_it_holds_nothing() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    assert!(subscribe_frame(&d.connect(0, &[])).fresh);
+    let one = theirs("1", 5);
+    let rows = vec![row(&key("1"), &vector(1, 0), &one)];
+    d.delta(1, rows, &[], chunk(&vector(1, 0), false, Some(&key("1")), true));
+    // The pass ends at a region that shares no position with the first.
+    assert!(!subscribe_frame(&d.connect(1, &[])).fresh);
+    d.delta(1, vec![], &[], chunk(&vector(0, 1), true, None, true));
+    let sub = d.subscription("team/a");
+    assert_eq!((sub.cursor, sub.pass), (Vector::new(), None));
+    assert!(!subscribe_frame(&d.connect(1, &[])).fresh);
+}
+
+#[test]
+fn rows_that_cannot_be_had_do_not_stand_in_the_way_of_others() {
+    let mut d = subscribed();
+    d.pass(1, vec![], &[], &vector(1, 0));
+    let one = theirs("a", 5);
+    let mut store = std::mem::take(&mut d.store);
+    for n in 0..600 {
+        let beyond = key(&format!("a{n:03}"));
+        let base = Base { touch: vector(0, 9), holds: [scope("team/a")].into(), ..Base::default() };
+        store.put_base(&beyond, &base).unwrap();
+        store.add_refetch("team/a", &beyond).unwrap();
+    }
+    store.add_refetch("team/a", &key("b")).unwrap();
+    d.store = store;
+    let out = d.live(1, vec![row(&key("a"), &vector(2, 0), &one)], &[], &vector(2, 0));
+    assert_eq!(refetched(&out), [key("b")]);
+}

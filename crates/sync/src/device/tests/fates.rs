@@ -237,3 +237,20 @@ fn malformed_frames_end_the_session_and_change_nothing() {
     assert_eq!(before, format!("{:?}", d.store));
     assert_eq!(d.node.online(), None);
 }
+
+#[test]
+fn a_refused_create_takes_along_what_showed_through_it_alone() {
+    let mut d = Device::new(1);
+    d.subscribe("driver/7");
+    d.connect(0, &[]);
+    let create = d.write(&[task("1", [put(DRIVER, "7")])]);
+    d.poll();
+    let change = d.write(&[update("1", [put(TITLE, "x")])]);
+    d.poll();
+    // A copy of the row elsewhere took the change; the create is refused everywhere.
+    d.accept(change.dots[0], at(0, 1), true);
+    assert!(d.own(change.dots[0]).unwrap().overlay);
+    d.reject(create.dots[0], "not_allowed");
+    assert_eq!(d.own(change.dots[0]).filter(|own| own.overlay), None);
+    assert_eq!(d.view(&key("1")), None);
+}
