@@ -119,20 +119,33 @@ impl ScopeTemplate {
         Some(out.into())
     }
 
-    /// True if some field values would make the template name this scope.
-    pub fn could_render(&self, scope: &str) -> bool {
-        fn rest_matches(parts: &[ScopePart], scope: &str) -> bool {
-            match parts {
-                [] => scope.is_empty(),
-                [ScopePart::Text(t), rest @ ..] => {
-                    scope.strip_prefix(t.as_str()).is_some_and(|s| rest_matches(rest, s))
+    /// The field values that make the template name this scope, as text: the way back of
+    /// [`render`](Self::render). A value has no `/` and one stands between two fields, so there
+    /// is one answer at most.
+    pub fn read(&self, scope: &str) -> Option<Vec<(FieldId, String)>> {
+        let mut rest = scope;
+        let mut values = Vec::new();
+        for (i, part) in self.parts.iter().enumerate() {
+            match part {
+                ScopePart::Text(t) => rest = rest.strip_prefix(t.as_str())?,
+                ScopePart::Field(f) => {
+                    let after = match self.parts.get(i + 1) {
+                        Some(ScopePart::Text(t)) => t.split('/').next().unwrap_or_default(),
+                        _ => "",
+                    };
+                    let word = rest.split('/').next().unwrap_or_default();
+                    let value = word.strip_suffix(after).filter(|v| !v.is_empty())?;
+                    values.push((*f, unescaped(value)));
+                    rest = &rest[value.len()..];
                 }
-                [ScopePart::Field(_), rest @ ..] => scope
-                    .char_indices()
-                    .any(|(i, c)| rest_matches(rest, &scope[i + c.len_utf8()..])),
             }
         }
-        rest_matches(&self.parts, scope)
+        rest.is_empty().then_some(values)
+    }
+
+    /// True if some field values would make the template name this scope.
+    pub fn could_render(&self, scope: &str) -> bool {
+        self.read(scope).is_some()
     }
 
     /// The fields that the template reads.
@@ -154,6 +167,10 @@ fn push_escaped(out: &mut String, value: &str) {
             c => out.push(c),
         }
     }
+}
+
+fn unescaped(value: &str) -> String {
+    value.replace("%2A", "*").replace("%2F", "/").replace("%25", "%")
 }
 
 /// A further scope that sees the entity.
@@ -316,5 +333,40 @@ impl EntityType {
 
     pub fn field_named(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
+    }
+
+    /// The audiences that see an entity of this type whose registers hold these values, each with
+    /// the scope that it names. What never changes (the id, the fields of the home scope) is taken
+    /// from the key, which is whole before any create has come.
+    pub fn audience_scopes<'a>(
+        &self,
+        key: &EntityKey,
+        register: impl Fn(FieldId) -> Option<&'a Value>,
+    ) -> Vec<(Scope, &Audience)> {
+        if self.audiences.is_empty() {
+            return Vec::new();
+        }
+        let fixed = self.fixed(key);
+        let scope = |a: &Audience| {
+            a.scope.render(|f| match fixed.iter().find(|(fixed, _)| *fixed == f) {
+                Some((_, value)) => Some(value),
+                None => register(f),
+            })
+        };
+        self.audiences.iter().filter_map(|a| Some((scope(a)?, a))).collect()
+    }
+
+    /// The fields whose values the key tells.
+    fn fixed(&self, key: &EntityKey) -> Vec<(FieldId, Value)> {
+        let home = match &self.home {
+            Home::Scope(template) => template.read(&key.home).unwrap_or_default(),
+            Home::Parent { .. } => Vec::new(),
+        };
+        let typed = |(f, text): (FieldId, String)| match self.field(f)?.kind {
+            FieldKind::Int | FieldKind::Int64 => Some((f, Value::Int(text.parse().ok()?))),
+            _ => Some((f, Value::text(text))),
+        };
+        let id = self.id_field().map(|f| (f, Value::text(&*key.id)));
+        id.into_iter().chain(home.into_iter().filter_map(typed)).collect()
     }
 }

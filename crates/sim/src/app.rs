@@ -9,7 +9,7 @@ use std::sync::Arc;
 const SOURCE: &str = r#"
 type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
   @audience(scope: "customer/{customer}", hide: [margin])
-  @audience(scope: "driver/{driver}", hide: [margin], write: [status, attempts]) {
+  @audience(scope: "driver/{driver}/{w}", hide: [margin], write: [status, attempts]) {
   id: ID!
   w: ID!
   customer: ID
@@ -162,9 +162,24 @@ fn accounts() -> BTreeMap<Arc<str>, Account> {
     [
         account("office-1", &office, &[], &["w/1", "w/2", "team/red", "catalog"]),
         account("office-2", &office, &[], &["w/1", "team/red", "team/blue"]),
-        account("driver-a", &["team/red"], &["driver/a"], &["driver/a", "team/red"]),
-        account("driver-b", &["team/red"], &["driver/b"], &["driver/b", "team/red"]),
-        account("driver-c", &["team/blue"], &["driver/c"], &["driver/c", "team/blue"]),
+        account(
+            "driver-a",
+            &["team/red"],
+            &["driver/a/*"],
+            &["driver/a/1", "driver/a/2", "team/red"],
+        ),
+        account(
+            "driver-b",
+            &["team/red"],
+            &["driver/b/*"],
+            &["driver/b/1", "driver/b/2", "team/red"],
+        ),
+        account(
+            "driver-c",
+            &["team/blue"],
+            &["driver/c/*"],
+            &["driver/c/1", "driver/c/2", "team/blue"],
+        ),
         account("customer-x", &[], &["customer/x"], &["customer/x"]),
         account(
             "customer-y",

@@ -8,7 +8,7 @@ use super::names::{Kind, Named, Names, TypeInfo};
 use super::scopes::{self, Role};
 use super::{Audience, Home, ScopeTemplate};
 use crate::id::{FieldId, TypeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Children that a help text lists.
 const CHILDREN_SHOWN_MAX: usize = 12;
@@ -37,6 +37,7 @@ pub(super) fn resolve(
         }
         let scope = u.text("scope").and_then(|scope| {
             let template = scopes::resolve(names, t, scope, Role::Audience, sink)?;
+            report_two_that_change(t, home_scope(&lives[index]), &template, &scope.1.span, sink);
             if let Some(first) = scopes_seen.get(&template.source) {
                 report_twice(&template, &scope.1.span, first, sink);
             } else {
@@ -64,6 +65,31 @@ fn home_scope(lives: &Lives) -> Option<&ScopeTemplate> {
         Some(Home::Scope(template)) => Some(template),
         _ => None,
     }
+}
+
+/// Two devices may each change one of two fields: the merged entity is then in a scope that no
+/// write named, and has passed by others that no region can list.
+fn report_two_that_change(
+    t: &TypeInfo,
+    home: Option<&ScopeTemplate>,
+    template: &ScopeTemplate,
+    span: &Span,
+    sink: &mut Sink,
+) {
+    let id = t.member("id").map(|m| m.id);
+    let fixed = |f: &FieldId| Some(*f) == id || home.is_some_and(|h| h.fields().any(|h| h == *f));
+    let changing: BTreeSet<FieldId> = template.fields().filter(|f| !fixed(f)).collect();
+    if changing.len() < 2 {
+        return;
+    }
+    let changing = t.members.iter().filter(|m| changing.contains(&m.id));
+    let names: Vec<_> = changing.map(|m| format!("`{}`", m.decl.name.text)).collect();
+    sink.report(
+        code::AUDIENCE_FIELDS_CHANGE,
+        span,
+        format!("{} can each change by itself, and an audience follows one field", names.join(" and ")),
+        "Read one of them here, beside `id` and the fields of the home scope. Or keep them in one field that is written as one, like `driverDay: ID`.",
+    );
 }
 
 fn report_twice(template: &ScopeTemplate, span: &Span, first: &Span, sink: &mut Sink) {

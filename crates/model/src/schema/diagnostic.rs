@@ -267,6 +267,7 @@ codes! {
     VALUE_CYCLE = "LF1221", "a value that contains itself";
     NOT_IN_VALUE = "LF1222", "not possible in a value";
     EMPTY = "LF1223", "nothing inside";
+    AUDIENCE_FIELDS_CHANGE = "LF1224", "an audience that reads two fields which can change";
 
     DECIMAL_WITHOUT_SIZE = "LF1301", "Decimal without @decimal";
     DECIMAL_SIZE = "LF1302", "a decimal of impossible size";

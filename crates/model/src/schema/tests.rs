@@ -486,3 +486,32 @@ fn no_soup_of_tokens_panics() {
         survive(&soup.join(" "));
     }
 }
+
+/// The way there and back, with everything that a value may be made of.
+#[test]
+fn a_scope_tells_the_values_that_named_it() {
+    let source = r#"
+        type Visit @entity(strategy: LAST_WRITE_WINS, scope: "t-{team}.x/{day}/in")
+          @audience(scope: "driver/{driver}/{day}/{team}/{id}") {
+          id: ID!  team: String!  day: Int!  driver: ID
+        }"#;
+    let schema = compile_clean("visit", source);
+    let visit = schema.entity_named("Visit").unwrap();
+    let field = |name: &str| visit.field_named(name).unwrap().id;
+    let Home::Scope(home) = &visit.home else { panic!("a home scope") };
+    for team in ["a", "a/b", "%2F", "*.x", ".x", "a.x/7", "ü%", "t-"] {
+        let (text, day) = (Value::text(team), Value::Int(-7));
+        let scope = home.render(|f| Some(if f == field("team") { &text } else { &day })).unwrap();
+        let read = home.read(&scope).unwrap();
+        assert_eq!(read, [(field("team"), team.to_owned()), (field("day"), "-7".to_owned())]);
+        let key = EntityKey::new(scope, visit.id, "v/1");
+        let driver = Value::text("d");
+        let shown = visit.audience_scopes(&key, |f| (f == field("driver")).then_some(&driver));
+        let escaped = team.replace('%', "%25").replace('/', "%2F").replace('*', "%2A");
+        let expected = format!("driver/d/-7/{escaped}/v%2F1");
+        assert_eq!(shown.iter().map(|(s, _)| &**s).collect::<Vec<_>>(), [expected]);
+    }
+    for other in ["", "t-.x/7/in", "t-a/7/in", "t-a.x/7", "t-a.x/7/in/", "t-a.x/7/8/in"] {
+        assert_eq!(home.read(other), None, "{other}");
+    }
+}

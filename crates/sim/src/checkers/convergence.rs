@@ -72,7 +72,8 @@ impl Fold {
             write.and_then(|w| w.value.as_text().map(str::to_owned))
         };
         scopes.extend(register(ids.customer).map(|c| Scope::from(format!("customer/{c}"))));
-        scopes.extend(register(ids.driver).map(|d| Scope::from(format!("driver/{d}"))));
+        let w = root.home.strip_prefix("w/").expect("an order's home");
+        scopes.extend(register(ids.driver).map(|d| Scope::from(format!("driver/{d}/{w}"))));
         scopes
     }
 }

@@ -7,7 +7,7 @@ use super::store::{Base, OwnOp, Store, View};
 use super::texts::Documents;
 use landfall_model::entity::{Entity, Standing, UnderParent};
 use landfall_model::id::{Dot, EntityKey, FieldId, Scope};
-use landfall_model::schema::{EntityType, Home, Merge, Schema};
+use landfall_model::schema::{Home, Merge, Schema};
 use landfall_model::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -180,7 +180,9 @@ impl Reader {
             let (merged, standing) = self.read(store, &key)?;
             match &kind.home {
                 Home::Scope(_) => {
-                    scopes.extend(audiences(&kind, &key, &merged.entity, &standing));
+                    let register = |f| merged.entity.register(f, &standing).map(|w| &w.value);
+                    let audiences = kind.audience_scopes(&key, register);
+                    scopes.extend(audiences.into_iter().map(|(scope, _)| scope));
                     break;
                 }
                 Home::Parent { .. } => match merged.entity.parent() {
@@ -195,23 +197,6 @@ impl Reader {
 
 pub(super) fn standing_births(entity: &Entity, standing: &impl Standing) -> BTreeSet<Dot> {
     entity.standing(standing).into_iter().collect()
-}
-
-fn audiences<'a>(
-    kind: &'a EntityType,
-    key: &EntityKey,
-    entity: &'a Entity,
-    standing: &'a UnderParent,
-) -> impl Iterator<Item = Scope> + 'a {
-    let (id, id_field) = (Value::text(&*key.id), kind.id_field());
-    kind.audiences.iter().filter_map(move |a| {
-        a.scope.render(|f| {
-            if Some(f) == id_field {
-                return Some(&id);
-            }
-            entity.register(f, standing).map(|w| &w.value)
-        })
-    })
 }
 
 /// True if a scope shows this field of an entity with that home, by what the schema says. An

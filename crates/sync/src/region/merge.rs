@@ -18,8 +18,11 @@
 //! Why: if a scope shows an entity to the device and not here, or the reverse, then a move came
 //! here that the cursor lacks. Either it came after some op had named the scope, and rule 2 put
 //! its position there, or before, and the naming op, a move itself, put it there with the rest of
-//! the touch vector. The home scope holds an entity for ever and needs rule 1 alone. (A cursor
-//! moves only where a region covers it; that part is the device's.)
+//! the touch vector. This needs each op to name its scope by itself: an audience reads one field
+//! that can change (the schema refuses two, whose values different ops would combine), and what
+//! cannot change is in the entity's key, there before its create. The home scope holds an entity
+//! for ever and needs rule 1 alone. (A cursor moves only where a region covers it; that part is
+//! the device's.)
 
 use super::Core;
 use super::store::{Record, Store};
@@ -28,7 +31,7 @@ use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent};
 use landfall_model::id::{DeviceId, EntityKey, FieldId, Scope};
 use landfall_model::op::{Action, Change, Op, Sealed};
-use landfall_model::schema::{Audience, EntityType, Home};
+use landfall_model::schema::{Audience, Home};
 use landfall_model::text::blob_id;
 use landfall_model::value::Value;
 use landfall_model::vector::{Position, Vector};
@@ -222,7 +225,9 @@ impl Core {
     ) -> Result<Vec<(Scope, &Audience)>, S::Error> {
         let Some(kind) = self.schema.entity(key.kind) else { return Ok(Vec::new()) };
         match (&kind.home, entity.parent()) {
-            (Home::Scope(_), _) => Ok(audiences_of(kind, key, entity, under)),
+            (Home::Scope(_), _) => {
+                Ok(kind.audience_scopes(key, |f| entity.register(f, under).map(|w| &w.value)))
+            }
             (Home::Parent { .. }, Some(parent)) => {
                 let mut key = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
                 for _ in 0..PARENTS_MAX {
@@ -235,7 +240,9 @@ impl Core {
                         Some(p) => key = EntityKey::new(key.home.clone(), p.kind, p.id.clone()),
                         None => {
                             let Some(kind) = self.schema.entity(key.kind) else { break };
-                            return Ok(audiences_of(kind, &key, &record.entity, &under));
+                            let entity = &record.entity;
+                            let value = |f| entity.register(f, &under).map(|w| &w.value);
+                            return Ok(kind.audience_scopes(&key, value));
                         }
                     }
                 }
@@ -274,32 +281,13 @@ impl Core {
                 _ => None,
             })
             .collect();
-        let id = Value::text(&*op.key.id);
         let under = UnderParent::default();
         let value = |f| {
             let merged = || entity.register(f, &under).map(|w| &w.value);
-            if Some(f) == kind.id_field() {
-                Some(&id)
-            } else {
-                written.get(&f).copied().or_else(merged)
-            }
+            written.get(&f).copied().or_else(merged)
         };
-        kind.audiences.iter().filter_map(|a| a.scope.render(value)).collect()
+        kind.audience_scopes(&op.key, value).into_iter().map(|(scope, _)| scope).collect()
     }
-}
-
-fn audiences_of<'a>(
-    kind: &'a EntityType,
-    key: &EntityKey,
-    entity: &Entity,
-    under: &UnderParent,
-) -> Vec<(Scope, &'a Audience)> {
-    let id = Value::text(&*key.id);
-    let value = |f| {
-        let register = || entity.register(f, under).map(|w| &w.value);
-        if Some(f) == kind.id_field() { Some(&id) } else { register() }
-    };
-    kind.audiences.iter().filter_map(|a| Some((a.scope.render(value)?, a))).collect()
 }
 
 /// The two rules of the index. `touched` tells an entity with an op of its own from one that

@@ -22,7 +22,8 @@ const NOW: i64 = 1_000_000;
 
 const SDL: &str = r#"
 type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
-  @audience(scope: "driver/{driver}", hide: [margin], write: [status]) {
+  @audience(scope: "driver/{driver}", hide: [margin], write: [status])
+  @audience(scope: "driver/{driver}/{w}") {
   id: ID!  w: ID!  driver: ID  status: String  margin: Int64  sold: Counter
 }
 type Line @entity(strategy: LAST_WRITE_WINS, parent: "order") {
@@ -344,6 +345,32 @@ fn a_write_that_lost_is_a_leave_for_who_saw_it_win() {
     exchange(&mut a, &mut b);
     // At the second region the order was never driver 7's.
     assert_eq!(rows(&b.subscribe(7, "driver/7", &seen)), [("o1".to_owned(), true)]);
+}
+
+#[test]
+fn a_write_that_comes_before_its_create_and_loses_is_a_leave_too() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    for r in [&mut a, &mut b] {
+        r.hello(1, 1, "u1 w/*");
+        r.hello(2, 2, "u2 w/*");
+        r.hello(7, 7, "u7 driver/7/*");
+    }
+    let order = a.create(1, 1, "o1", vec![a.put("driver", "8".into())]);
+    let give = |r: &Region, seq, to: &str| {
+        let give = Action::Update(vec![r.put("driver", to.into())]);
+        r.op(2, seq, "o1", vec![order.op.dot], give)
+    };
+    let (loser, winner) = (give(&a, 8, "7"), give(&a, 9, "9"));
+    assert_eq!(fates(&b.push(2, &[&loser])), ["8+1 at 1"]);
+    exchange(&mut a, &mut b);
+    // Only now the create, at one region, and the change that wins, at the other.
+    a.push(1, &[&order]);
+    assert_eq!(fates(&b.push(2, &[&winner])), ["9+1 at 2"]);
+    let sees = rows(&a.subscribe(7, "driver/7/lyon", &Vector::new()));
+    assert_eq!(sees, [("o1".to_owned(), false)]);
+    let seen = a.node.vector().clone();
+    exchange(&mut a, &mut b);
+    assert_eq!(rows(&b.subscribe(7, "driver/7/lyon", &seen)), [("o1".to_owned(), true)]);
 }
 
 #[test]
