@@ -130,6 +130,9 @@ impl<'a, S: Store> Call<'a, S> {
     /// The op is held by enough regions and its effect, if any shows here, is in the base row.
     pub fn retire(&mut self, op: &OwnOp) -> Result<(), S::Error> {
         let dot = op.sealed.op.dot;
+        if let Some(session) = &mut self.node.session {
+            session.vouched.remove(&dot);
+        }
         self.reader.forget(&op.sealed.op.key);
         self.store.remove_op(dot)?;
         self.store.add_unconfirmed(dot.device, dot.seq)

@@ -311,8 +311,13 @@ impl<S: Store> Call<'_, S> {
     /// An own op waits for the answer that tells whether a received number is its own.
     fn in_doubt(&mut self, key: &EntityKey) -> Result<bool, S::Error> {
         let ops = self.store.ops_on(key)?;
-        let sent = |own: &OwnOp| own.overlay && matches!(own.state, OpState::Sent { .. });
-        Ok(ops.iter().any(|own| sent(own) && self.has_received(own.sealed.op.dot)))
+        let waits = |own: &OwnOp| match own.state {
+            OpState::Sent { .. } => true,
+            OpState::Accepted { .. } => !self.vouched(own.sealed.op.dot),
+            _ => false,
+        };
+        let waits = |own: &OwnOp| own.overlay && waits(own);
+        Ok(ops.iter().any(|own| waits(own) && self.has_received(own.sealed.op.dot)))
     }
 
     /// Rows that waited for the answer to an own op can be had now.

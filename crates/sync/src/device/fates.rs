@@ -41,6 +41,7 @@ enum Told {
     Accepted { position: Position, durable: bool },
     Rejected(Reason),
     Unknown,
+    Other,
 }
 
 impl<S: Store> Call<'_, S> {
@@ -62,6 +63,7 @@ impl<S: Store> Call<'_, S> {
                 }
                 Told::Rejected(reason) => self.refused(dots.collect(), &reason)?,
                 Told::Unknown => dots.into_iter().try_for_each(|d| self.unknown(d))?,
+                Told::Other => dots.into_iter().try_for_each(|d| self.other(d))?,
             }
         }
         self.restamp()?;
@@ -78,6 +80,8 @@ impl<S: Store> Call<'_, S> {
             // Rows with it may have come before this answer, and be asked for again.
             session.settled |= received.contains(dot.seq);
             received.insert(dot.seq);
+            session.strangers.remove(&dot);
+            session.vouched.insert(dot);
         }
         self.node.ahead.remove(&dot);
         if let Some(mut void) = self.store.void(dot)? {
@@ -180,11 +184,25 @@ impl<S: Store> Call<'_, S> {
         if let Some(void) = self.store.void(dot)? {
             return if accepted(&void).is_some() { self.void_durable(dot) } else { Ok(()) };
         }
+        if let Some(session) = &mut self.node.session {
+            session.vouched.insert(dot);
+        }
         let Some(own) = self.store.op(dot)? else { return Ok(()) };
         match accepted(&own) {
             Some(position) if self.has_received(dot) => self.durable(own, position),
             _ => Ok(()),
         }
+    }
+
+    /// The region has the number for an op of a copy of this file, and not this one: it is pushed
+    /// here again if it still has to be, and no row from here is taken to have it in it.
+    fn other(&mut self, dot: Dot) -> Result<(), S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        session.strangers.insert(dot);
+        if let Some(own) = self.store.op(dot)? {
+            session.scanned = session.scanned.min(own.order.saturating_sub(1));
+        }
+        Ok(())
     }
 
     /// The region refuses these ops of one transaction.
@@ -380,6 +398,7 @@ fn told(fate: wire::Fate) -> Result<(u64, u32, Told), Malformed> {
             detail: r.detail,
         }),
         Some(FateKind::Unknown(_)) => Told::Unknown,
+        Some(FateKind::Other(_)) => Told::Other,
         None => return Err(Malformed("fate")),
     };
     Ok((fate.first, fate.count, told))

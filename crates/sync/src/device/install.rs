@@ -3,8 +3,9 @@
 //! A row that covers what this device has of the entity replaces the columns that it shows; one
 //! that does not is joined, except for counters, and is asked for again. An own op leaves the
 //! overlay only here: when the row of its entity comes with the op's number among the received,
-//! and a region has accepted the op itself. A number alone may be that of an op of a copy of this
-//! file; until the region has answered for the payload, the row is joined and asked for again.
+//! and that region has answered for the op itself. A number alone may be that of an op of a copy of
+//! this file; until the answer, or a position of the op in the row, the row is joined and asked for
+//! again.
 
 use super::call::Call;
 use super::node::Event;
@@ -74,7 +75,15 @@ impl<S: Store> Call<'_, S> {
         let open = self.open_texts(key, &before, &standing_births(&before.entity, &stood))?;
         let mut base = before.base.clone().unwrap_or_default();
         let doubtful = |own: &OwnOp| {
-            own.overlay && matches!(own.state, OpState::Sent { .. }) && from.has(own.sealed.op.dot)
+            own.overlay
+                && from.has(own.sealed.op.dot)
+                && match own.state {
+                    OpState::Unsent | OpState::Rejected { .. } => false,
+                    OpState::Sent { .. } => true,
+                    OpState::Accepted { position } | OpState::Durable { position } => {
+                        !self.vouched(own.sealed.op.dot) && !row.touch.contains(position)
+                    }
+                }
         };
         let covers = from.covers(&row.touch, &base.touch) && !before.ops.iter().any(doubtful);
         let all = covers && from.covers(&row.touch, &base.joined);

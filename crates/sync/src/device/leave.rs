@@ -36,7 +36,7 @@ impl<S: Store> Call<'_, S> {
         from: &Snapshot,
     ) -> Result<bool, S::Error> {
         let Some(base) = self.store.base(key)? else {
-            self.leave_unheld(key, from)?;
+            self.leave_unheld(key, touch, from)?;
             self.drop_fallen(key, 0)?;
             return Ok(true);
         };
@@ -58,7 +58,12 @@ impl<S: Store> Call<'_, S> {
 
     /// No row was here, but an own op may show: one that was accepted and did not bring the entity
     /// into any scope of this device.
-    fn leave_unheld(&mut self, key: &EntityKey, from: &Snapshot) -> Result<(), S::Error> {
+    fn leave_unheld(
+        &mut self,
+        key: &EntityKey,
+        touch: &Vector,
+        from: &Snapshot,
+    ) -> Result<(), S::Error> {
         let mut scopes = self.reader.scopes(self.store, key)?;
         scopes.remove(&from.scope);
         let subscribed = self.subscribed()?;
@@ -66,8 +71,13 @@ impl<S: Store> Call<'_, S> {
             return Ok(());
         }
         for own in self.store.ops_on(key)? {
-            let accepted = matches!(own.state, OpState::Accepted { .. } | OpState::Durable { .. });
-            if own.overlay && accepted && from.has(own.sealed.op.dot) {
+            let known = match own.state {
+                OpState::Accepted { position } | OpState::Durable { position } => {
+                    self.vouched(own.sealed.op.dot) || touch.contains(position)
+                }
+                _ => false,
+            };
+            if own.overlay && known && from.has(own.sealed.op.dot) {
                 self.leave_overlay(own)?;
                 self.touch_family(key)?;
             }

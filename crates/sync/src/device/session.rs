@@ -12,6 +12,7 @@ use crate::wire::device_frame::Kind;
 use crate::wire::region_frame::Kind as FromRegion;
 use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, EntityKey, RegionId, Scope};
+use landfall_model::op::Fingerprint;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,10 @@ pub(super) struct Session {
     pub received: BTreeMap<DeviceId, SeqSet>,
     /// Pushed in this session and not answered.
     pub in_flight: BTreeSet<Dot>,
+    /// Own ops that the region has, as it answered for their payloads in this session.
+    pub vouched: BTreeSet<Dot>,
+    /// Own ops that it lacks, though it has their numbers: from a copy of this file.
+    pub strangers: BTreeSet<Dot>,
     /// Refused in this session: not pushed again in it, unless written anew.
     pub refused: BTreeSet<Dot>,
     pub push_ops: usize,
@@ -192,37 +197,51 @@ impl<S: Store> Call<'_, S> {
             && !mutant::active(Mutant::DotReusedAfterRollback)
     }
 
-    /// Ask what became of ops that a region has accepted and that are not known to be durable.
+    /// Ask what became of ops that a region has accepted and that are not known to be durable here,
+    /// or whose rows are still to come.
     ///
     /// An op without any answer is not asked for but pushed again, even if its number was
     /// received: only its payload tells whether it is this file's op that the region has, or one
     /// of a copy of this file.
     fn ask_fates(&mut self) -> Result<(), S::Error> {
-        let mut asked: BTreeMap<DeviceId, Vec<u64>> = BTreeMap::new();
-        let ops = self.whole_outbox()?.into_iter().chain(self.store.voids()?);
+        let mut asked: BTreeMap<DeviceId, BTreeMap<u64, Fingerprint>> = BTreeMap::new();
+        let ops = self.all_ops()?.into_iter().chain(self.store.voids()?);
         for own in ops {
             let dot = own.sealed.op.dot;
-            if matches!(own.state, OpState::Accepted { .. }) && self.has_received(dot) {
-                asked.entry(dot.device).or_default().push(dot.seq);
+            let wanted = match own.state {
+                OpState::Accepted { .. } => true,
+                OpState::Durable { .. } => own.overlay,
+                _ => false,
+            };
+            if wanted && self.has_received(dot) {
+                asked.entry(dot.device).or_default().insert(dot.seq, own.sealed.fingerprint);
             }
         }
-        for (device, mut seqs) in asked {
-            seqs.sort_unstable();
-            for batch in seqs.chunks(limits::PUSH_OPS_MAX as usize) {
-                let set = SeqSet::from_parts(0, batch.iter().map(|s| (*s, *s)));
-                let device = device.0.to_vec().into();
+        for (device, ops) in asked {
+            let ops: Vec<(u64, Fingerprint)> = ops.into_iter().collect();
+            for batch in ops.chunks(limits::PUSH_OPS_MAX as usize) {
+                let set = SeqSet::from_parts(0, batch.iter().map(|(s, _)| (*s, *s)));
                 self.send(Kind::Status(wire::Status {
-                    device,
+                    device: device.0.to_vec().into(),
                     seqs: Some(convert::wire_seq_set(&set)),
+                    fingerprints: batch.iter().flat_map(|(_, f)| f.0).collect(),
                 }));
             }
         }
         Ok(())
     }
 
+    /// The region has the number, and is not known to have it for another op alone.
     pub fn has_received(&self, dot: Dot) -> bool {
-        let session = self.node.session.as_ref();
-        session.and_then(|s| s.received.get(&dot.device)).is_some_and(|r| r.contains(dot.seq))
+        self.node.session.as_ref().is_some_and(|s| {
+            let received = s.received.get(&dot.device).is_some_and(|r| r.contains(dot.seq));
+            received && !s.strangers.contains(&dot)
+        })
+    }
+
+    /// The region has answered for this very op in this session.
+    pub fn vouched(&self, dot: Dot) -> bool {
+        self.node.session.as_ref().is_some_and(|s| s.vouched.contains(&dot))
     }
 
     pub fn send_subscribe(&mut self, scope: Scope, sub: &Subscription) -> Result<(), S::Error> {

@@ -14,7 +14,7 @@ use landfall_model::op::{Action, Change, FieldChange, Op, Parent, Sealed, Tx};
 use landfall_model::schema::{self, Schema};
 use landfall_model::stamp::Hlc;
 use landfall_model::value::Value;
-use landfall_model::vector::Vector;
+use landfall_model::vector::{SeqSet, Vector};
 use prost::Message;
 use std::sync::Arc;
 
@@ -234,6 +234,29 @@ fn a_second_op_under_a_dot_is_merged_and_closes_the_device_id() {
     assert_eq!(fates(&r.push(1, &[&b])), ["1+1 at 2"]);
     assert_eq!(r.entity("o1").counter(r.field("sold"), &Living), 7);
     assert!(r.store.device(DeviceId::from_number(1)).unwrap().closed);
+}
+
+#[test]
+fn a_question_for_a_fate_is_answered_for_the_payload_and_not_for_the_number() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let op = r.create(1, 1, "o1", vec![]);
+    r.push(1, &[&op]);
+    let mut ask = |numbers: u64, fingerprints: Vec<u8>| {
+        let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(numbers)));
+        let device = DeviceId::from_number(1).0.to_vec().into();
+        let fingerprints = fingerprints.into();
+        r.up(1, Up::Status(wire::Status { device, seqs, fingerprints }))
+    };
+    let kind = |frames: &[Down]| match frames {
+        [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    use wire::fate::Kind;
+    assert!(matches!(kind(&ask(1, op.fingerprint.0.to_vec())), Kind::Accepted(_)));
+    assert_eq!(kind(&ask(1, vec![7; 16])), Kind::Other(true));
+    let short = ask(2, op.fingerprint.0.to_vec());
+    assert!(matches!(&short[..], [Down::Error(e)] if e.code == "malformed"), "{short:?}");
 }
 
 #[test]

@@ -226,6 +226,41 @@ fn retired_numbers_are_confirmed_until_the_region_answers() {
 }
 
 #[test]
+fn a_number_that_a_copy_used_at_another_region_makes_no_op_durable() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let made = d.write(&[task("1", [])]);
+    let base = ops_of(&mut d, &made);
+    d.connect(0, &[]);
+    d.accept(made.dots[0], at(0, 1), true);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &base)], &[only(1)], &vector(1, 0));
+    let voted = d.write(&[update("1", [vote(1)])]).dots[0];
+    let sealed = d.own(voted).unwrap().sealed;
+    assert_eq!(pushed_dots(&d.poll()), [2]);
+    d.accept(voted, at(0, 2), false);
+    // The next region has the number too, of an op of a copy of this file.
+    let both = SeqSet::up_to(2);
+    let out = d.connect(1, std::slice::from_ref(&both));
+    let asks = |f: &wire::DeviceFrame| matches!(&f.kind, Some(ToRegion::Status(s)) if s.fingerprints[..] == sealed.fingerprint.0);
+    assert!(out.frames.iter().any(asks));
+    // A row that came before the answer is not taken to have the vote in it.
+    let theirs = row(&key("1"), &vector(1, 1), &base);
+    d.live(1, vec![theirs.clone()], std::slice::from_ref(&both), &vector(1, 1));
+    assert_eq!(d.votes(&key("1")), 1);
+    let out = d.fate(voted, wire::fate::Kind::Other(true), false);
+    assert_eq!(pushed_dots(&out), [2]);
+    d.pass(1, vec![theirs], std::slice::from_ref(&both), &vector(1, 1));
+    let own = d.own(voted).unwrap();
+    assert!(own.overlay && matches!(own.state, OpState::Accepted { .. }));
+    assert_eq!(d.votes(&key("1")), 1);
+    // Taken here, too: now it is durable, and the next row has it.
+    d.accept(voted, at(1, 2), true);
+    let all = [base, vec![sealed]].concat();
+    d.live(1, vec![row(&key("1"), &vector(1, 2), &all)], &[both], &vector(1, 2));
+    assert_eq!((d.own(voted), d.votes(&key("1"))), (None, 1));
+}
+
+#[test]
 fn malformed_frames_end_the_session_and_change_nothing() {
     let mut d = Device::new(1);
     d.subscribe("team/a");

@@ -226,21 +226,29 @@ impl Node {
             Ok(both) => both,
             Err(stop) => return Ok(Err(stop)),
         };
+        let asked = numbers(&seqs).take(limits::PUSH_OPS_MAX as usize);
+        let (fingerprints, rest) = status.fingerprints.as_chunks::<16>();
+        if !rest.is_empty() || fingerprints.len() != asked.count() {
+            return Ok(Err(Malformed("fingerprints").into()));
+        }
         let received = store.device(device)?.received;
         let mut fates = Vec::new();
-        for seq in numbers(&seqs).take(limits::PUSH_OPS_MAX as usize) {
+        for (seq, fingerprint) in numbers(&seqs).zip(fingerprints) {
             let dot = Dot::new(device, seq);
-            let record = store.dots(dot)?.first().copied();
-            let verdict = match record {
-                Some(r) if received.contains(seq) => Verdict::Accepted(r.position),
-                _ => match store.refusal(dot)? {
-                    Some(r) => Verdict::Rejected(r),
-                    None => {
-                        let kind = Some(wire::fate::Kind::Unknown(true));
-                        fates.push(wire::Fate { first: seq, count: 1, kind, durable: false });
-                        continue;
-                    }
-                },
+            let mut records = store.dots(dot)?;
+            records.retain(|_| received.contains(seq));
+            let this = records.iter().find(|r| r.fingerprint.0 == *fingerprint);
+            let (verdict, otherwise) = match this {
+                Some(r) => (Some(Verdict::Accepted(r.position)), None),
+                None if !records.is_empty() => (None, Some(wire::fate::Kind::Other(true))),
+                None => {
+                    let refusal = store.refusal(dot)?.map(Verdict::Rejected);
+                    (refusal, Some(wire::fate::Kind::Unknown(true)))
+                }
+            };
+            let Some(verdict) = verdict else {
+                fates.push(wire::Fate { first: seq, count: 1, kind: otherwise, durable: false });
+                continue;
             };
             let durable = matches!(&verdict, Verdict::Accepted(p) if self.core.durable(*p));
             if let (Verdict::Accepted(p), false) = (&verdict, durable) {
