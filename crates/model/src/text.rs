@@ -426,3 +426,24 @@ mod tests {
         assert_eq!(doc.splice(0, usize::MAX, ""), Err(OutOfBounds));
     }
 }
+    /// A history of two authors with a valid checksum, in which one number was changed.
+    const CRAFTED: &str = concat!(
+        "6c6f726f00000000000000000000000019ef5db900045c0012001201100107000000000000000101",
+        "00000000000501006e01000601040102000005047465787400140104020600040500060004050509",
+        "0504050b04030b0103020100020106020108100b68656c6c6f20776f726c64036162634900021202",
+        "011b0209000000000000000700000000000000010101010101220000000501000001000601040102",
+        "0000050474657874000e01040201000201020201800201020003027a7a",
+    );
+
+    #[test]
+    fn a_blob_that_the_library_panics_on_is_an_error() {
+        let byte = |i: usize| u8::from_str_radix(&CRAFTED[i..i + 2], 16).unwrap();
+        let crafted: Vec<u8> = (0..CRAFTED.len()).step_by(2).map(byte).collect();
+        assert!(Document::default().import(&crafted).is_err());
+        let mut text = Text::default();
+        text.apply(&[dot(1, 1)], dot(1, 2), &crafted);
+        assert!(text.open(|_| true).is_err());
+        assert!(text.compact().is_err());
+        assert!(text.canonical().is_err());
+    }
+

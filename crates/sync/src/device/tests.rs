@@ -5,6 +5,7 @@ mod cursors;
 mod fates;
 mod real;
 mod rows;
+mod whole;
 mod writes;
 
 use super::memory::MemoryStore;
@@ -370,6 +371,7 @@ fn chunk(
         covering,
         rows_so_far: 1,
         rows_total: 1,
+        ..Default::default()
     })
 }
 

@@ -1,5 +1,7 @@
 //! A region by itself, and two of them, driven by hand-made frames.
 
+mod hostile;
+
 use super::Config;
 use super::access::{Authenticator, Author, Denial};
 use super::memory::MemoryStore;
@@ -53,6 +55,7 @@ struct Region {
     store: MemoryStore,
     node: Node,
     schema: Arc<Schema>,
+    now: i64,
 }
 
 fn config(region: u16) -> Config {
@@ -66,7 +69,7 @@ fn open(region: u16, mut store: MemoryStore, same_store: bool, now_ms: i64) -> R
     let node =
         Node::open(&mut store, config, schema.clone(), auth, "peer".into(), same_store, now_ms)
             .unwrap();
-    Region { store, node, schema }
+    Region { store, node, schema, now: NOW }
 }
 
 impl Region {
@@ -76,7 +79,7 @@ impl Region {
 
     fn work(&mut self) -> Output {
         self.store.begin();
-        let out = self.node.work(&mut self.store, NOW).unwrap();
+        let out = self.node.work(&mut self.store, self.now).unwrap();
         self.store.commit();
         out
     }

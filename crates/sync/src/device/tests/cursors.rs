@@ -283,3 +283,63 @@ fn rows_that_cannot_be_had_do_not_stand_in_the_way_of_others() {
     let out = d.live(1, vec![row(&key("a"), &vector(2, 0), &one)], &[], &vector(2, 0));
     assert_eq!(refetched(&out), [key("b")]);
 }
+
+/// What another process does that has the file open.
+fn elsewhere(d: &mut Device, work: impl FnOnce(&mut Node, &mut MemoryStore)) {
+    let mut random = || 77;
+    let mut node = Node::open(&mut d.store, schema(), "ann".into(), &mut random, 0).unwrap();
+    work(&mut node, &mut d.store);
+    d.store.commit();
+}
+
+fn asked_anew(out: &Output) -> bool {
+    let fresh = |k: &ToRegion| matches!(k, ToRegion::Subscribe(s) if s.fresh);
+    out.frames.iter().filter_map(|f| f.kind.as_ref()).any(fresh)
+}
+
+#[test]
+fn a_scope_that_another_process_let_go_and_took_back_is_asked_for_anew() {
+    let mut d = Device::new(1);
+    let mut other = Device::new(2);
+    let ops = [1, 2, 3].map(|n| {
+        let receipt = other.write(&[task(&n.to_string(), [put(TITLE, "theirs")])]);
+        ops_of(&mut other, &receipt)
+    });
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops[0])], &[], &vector(1, 0));
+    elsewhere(&mut d, |node, store| {
+        node.unsubscribe(store, "team/a").unwrap();
+        node.subscribe(store, "team/a").unwrap();
+    });
+    let out = d.live(1, vec![row(&key("2"), &vector(2, 0), &ops[1])], &[], &vector(2, 0));
+    assert!(asked_anew(&out));
+    let sub = d.subscription("team/a");
+    assert!(sub.loading && sub.cursor.is_empty(), "row 1 is not here: {sub:?}");
+    // What was under way for the old subscription changes nothing.
+    d.live(1, vec![row(&key("3"), &vector(3, 0), &ops[2])], &[], &vector(3, 0));
+    assert!(d.subscription("team/a").cursor.is_empty());
+    let rows =
+        [1, 2, 3].map(|n: usize| row(&key(&n.to_string()), &vector(n as u64, 0), &ops[n - 1]));
+    d.pass(2, rows.into(), &[], &vector(3, 0));
+    assert_eq!(d.subscription("team/a").cursor, vector(3, 0));
+}
+
+#[test]
+fn a_pass_that_another_process_began_anew_does_not_end_with_the_old_one() {
+    let mut d = Device::new(1);
+    let mut other = Device::new(2);
+    let receipt = other.write(&[task("1", [put(TITLE, "theirs")])]);
+    let ops = ops_of(&mut other, &receipt);
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    let first = vec![row(&key("1"), &vector(1, 0), &ops)];
+    d.delta(1, first, &[], chunk(&vector(1, 0), false, Some(&key("1")), true));
+    elsewhere(&mut d, |node, store| {
+        node.unsubscribe(store, "team/a").unwrap();
+        node.subscribe(store, "team/a").unwrap();
+    });
+    let out = d.delta(1, vec![], &[], chunk(&vector(1, 0), true, None, true));
+    assert!(asked_anew(&out));
+    assert!(d.subscription("team/a").cursor.is_empty(), "row 1 is not here");
+}

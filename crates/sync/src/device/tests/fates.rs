@@ -289,3 +289,28 @@ fn a_refused_create_takes_along_what_showed_through_it_alone() {
     assert_eq!(d.own(change.dots[0]).filter(|own| own.overlay), None);
     assert_eq!(d.view(&key("1")), None);
 }
+
+#[test]
+fn the_rest_of_a_transaction_is_not_refused_for_good_where_its_beginning_has_yet_to_come() {
+    let mut d = Device::new(1);
+    let other = Edit::Upsert { kind: TASK, id: "y".into(), fields: vec![put(TEAM, "b")] };
+    let dots = d.write(&[task("x", []), other]).dots;
+    d.connect(0, &[]);
+    // The first is in two regions and retires; the second is in the region that dies.
+    d.accept(dots[0], at(0, 1), true);
+    d.accept(dots[1], at(0, 2), false);
+    assert_eq!(d.own(dots[0]), None);
+    let out = d.connect_with(2, &[], |w| {
+        w.cuts = vec![wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 1 }];
+        w.lost = vec![0];
+    });
+    assert_eq!(pushed_dots(&out), [2]);
+    // This region has the first neither from the device nor from a peer.
+    d.reject(dots[1], "incomplete_transaction");
+    assert!(matches!(d.own(dots[1]).unwrap().state, OpState::Sent { .. }));
+    // It has caught up.
+    let out = d.connect_with(2, &[only(1)], |w| w.lost = vec![0]);
+    assert_eq!(pushed_dots(&out), [2]);
+    d.accept(dots[1], at(2, 1), true);
+    assert_eq!(d.outcomes(dots[1]), []);
+}
