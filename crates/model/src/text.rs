@@ -16,14 +16,19 @@ mod shown;
 use crate::hash::hash64;
 use crate::id::{DeviceId, Dot};
 use crate::op::Sealed;
-use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
+use loro::{ExportMode, IdSpan, LoroDoc, LoroError, VersionVector};
 use minicbor::{Decode, Encode};
 use shown::Shown;
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 /// The container that every document keeps its characters in.
 const CONTAINER: &str = "text";
+
+/// What is said of bytes that the library panics on.
+const NO_HISTORY: &str = "it makes no history";
 
 /// A document as it is stored and sent.
 #[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -195,14 +200,26 @@ impl Part {
         if blobs.is_empty() {
             return Ok(true);
         }
-        let status = doc.import_batch(&blobs).map_err(|e| Unreadable(e.to_string()))?;
+        let status = guarded(doc, || doc.import_batch(&blobs))?;
         Ok(status.pending.is_none_or(|p| p.is_empty()))
     }
 }
 
+/// Let the library read bytes that may come from anywhere. On some that are no history it panics,
+/// with its locks held, and then again when the document is dropped, which ends the process. So
+/// the panic goes no further than here, and its document is never dropped: a leak of its size. A
+/// document that this failed for is not to be used again.
+fn guarded<T>(doc: &LoroDoc, read: impl FnOnce() -> Result<T, LoroError>) -> Result<T, Unreadable> {
+    let kept = ManuallyDrop::new(doc.clone());
+    let done = catch_unwind(AssertUnwindSafe(read));
+    let done = done.map_err(|_| Unreadable(NO_HISTORY.to_owned()))?;
+    drop(ManuallyDrop::into_inner(kept));
+    done.map_err(|e| Unreadable(e.to_string()))
+}
+
 fn merge_snapshots(a: &[u8], b: &[u8]) -> Result<Vec<u8>, Unreadable> {
     let doc = LoroDoc::new();
-    doc.import_batch(&[a.to_vec(), b.to_vec()]).map_err(|e| Unreadable(e.to_string()))?;
+    guarded(&doc, || doc.import_batch(&[a.to_vec(), b.to_vec()]))?;
     export(&doc, ExportMode::Snapshot)
 }
 
@@ -229,7 +246,8 @@ impl Version {
 
     /// What a blob holds of each author that is in it: the versions before and behind its changes.
     pub fn span(blob: &[u8]) -> Result<(Self, Self), Unreadable> {
-        let meta = LoroDoc::decode_import_blob_meta(blob, false);
+        let meta = catch_unwind(|| LoroDoc::decode_import_blob_meta(blob, false));
+        let meta = meta.map_err(|_| Unreadable(NO_HISTORY.to_owned()))?;
         let meta = meta.map_err(|e| Unreadable(e.to_string()))?;
         Ok((Self(meta.partial_start_vv), Self(meta.partial_end_vv)))
     }
@@ -324,7 +342,7 @@ impl Document {
 
     /// Merge a blob; false if some of it waits for a blob that is missing.
     pub fn import(&self, blob: &[u8]) -> Result<bool, Unreadable> {
-        let status = self.0.import(blob).map_err(|e| Unreadable(e.to_string()))?;
+        let status = guarded(&self.0, || self.0.import(blob))?;
         Ok(status.pending.is_none_or(|p| p.is_empty()))
     }
 }
@@ -419,13 +437,6 @@ mod tests {
         assert!(Version::from_bytes(b"\xff\xff\xff").is_err());
     }
 
-    #[test]
-    fn an_edit_beyond_the_end_is_refused() {
-        let doc = Document::default();
-        assert_eq!(doc.splice(1, 0, "x"), Err(OutOfBounds));
-        assert_eq!(doc.splice(0, usize::MAX, ""), Err(OutOfBounds));
-    }
-}
     /// A history of two authors with a valid checksum, in which one number was changed.
     const CRAFTED: &str = concat!(
         "6c6f726f00000000000000000000000019ef5db900045c0012001201100107000000000000000101",
@@ -447,3 +458,10 @@ mod tests {
         assert!(text.canonical().is_err());
     }
 
+    #[test]
+    fn an_edit_beyond_the_end_is_refused() {
+        let doc = Document::default();
+        assert_eq!(doc.splice(1, 0, "x"), Err(OutOfBounds));
+        assert_eq!(doc.splice(0, usize::MAX, ""), Err(OutOfBounds));
+    }
+}
