@@ -18,8 +18,8 @@ use super::store::{DotRecord, Head, LogRow, Refusal, Store};
 use crate::log::{Entry, Opened};
 use crate::mutant::{self, Mutant};
 use landfall_model::id::{Dot, Scope};
-use landfall_model::op::{Fingerprint, Sealed};
-use landfall_model::vector::{Origin, Position};
+use landfall_model::op::{Fingerprint, Op, Sealed};
+use landfall_model::vector::{Origin, Position, SeqSet};
 use std::collections::BTreeMap;
 
 /// The answer to one op.
@@ -27,6 +27,16 @@ use std::collections::BTreeMap;
 pub(super) enum Verdict {
     Accepted(Position),
     Rejected(Refusal),
+}
+
+/// What was received of a transaction before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    None,
+    /// One of its numbers, and nobody knows any more of which transaction: it may lack the others,
+    /// but each is checked.
+    Forgotten,
+    Accepted,
 }
 
 /// How a pushed op relates to what was received before.
@@ -116,10 +126,12 @@ impl Core {
             let detail = "the device id belongs to another account".to_owned();
             return Ok(Some(Refusal { code, seq, field: None, detail }));
         }
-        let tx = ops[0].op.tx;
+        let part = self.part_of(store, &ops[0].op, &record.received)?;
         // Some of it was accepted, so all of it was: the rest is taken unchecked.
-        let accepted = tx.seqs().take(tx.count as usize).any(|s| record.received.contains(s));
-        if !accepted && let Err(refusal) = self.check_complete(ops) {
+        let accepted = part == Part::Accepted;
+        if part == Part::None
+            && let Err(refusal) = self.check_complete(ops)
+        {
             return Ok(Some(refusal));
         }
         for (o, known) in ops.iter().zip(known) {
@@ -139,6 +151,27 @@ impl Core {
             }
         }
         Ok(None)
+    }
+
+    /// What is here of the op's transaction. An op says itself what transaction it is of, so only
+    /// one that was accepted in that same transaction speaks for it.
+    fn part_of<S: Store>(
+        &self,
+        store: &mut S,
+        op: &Op,
+        received: &SeqSet,
+    ) -> Result<Part, S::Error> {
+        let mut part = Part::None;
+        for seq in op.tx.seqs().take(op.tx.count as usize).filter(|s| received.contains(*s)) {
+            let records = store.dots(Dot::new(op.dot.device, seq))?;
+            if records.iter().any(|r| r.tx == op.tx) {
+                return Ok(Part::Accepted);
+            }
+            if records.is_empty() {
+                part = Part::Forgotten;
+            }
+        }
+        Ok(part)
     }
 
     /// Log, merge and note what is new; answer all.
