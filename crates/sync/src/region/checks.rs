@@ -7,9 +7,9 @@ use super::Core;
 use super::access::Author;
 use super::store::{Refusal, Store};
 use crate::limits;
-use landfall_model::id::FieldId;
+use landfall_model::id::{FieldId, Scope};
 use landfall_model::op::{Action, Change, Op, Sealed, TextChange};
-use landfall_model::schema::{EntityType, Home, Merge};
+use landfall_model::schema::{Audience, EntityType, Home, Merge};
 use landfall_model::text::Document;
 
 /// Codes of refusals, as they go over the wire. docs/errors/README.md has a row for each.
@@ -111,13 +111,7 @@ impl Core {
         if author.may_write_home(&op.key.home) {
             return Ok(Ok(()));
         }
-        // A create is judged by the scopes that its own fields name: the entity is not there yet.
-        let held: Vec<_> = self
-            .audiences_after(store, op)?
-            .into_iter()
-            .filter(|(scope, _)| author.in_audience(scope))
-            .map(|(_, audience)| audience)
-            .collect();
+        let held = self.audiences_for(store, author, op)?;
         let allowed = |field: Option<FieldId>| match (&op.action, field) {
             (Action::Create { .. }, _) => held.iter().any(|a| a.create),
             (Action::Delete, _) => held.iter().any(|a| a.delete),
@@ -136,6 +130,32 @@ impl Core {
             None => Ok(()),
         })
     }
+
+    /// The audiences of the author that decide about an op. A create is judged by the scopes that
+    /// its own fields name; where the entity is there already, by those that hold it now, too: to
+    /// create what is there is to change it, and its fields must not let anybody in who was not.
+    fn audiences_for<S: Store>(
+        &self,
+        store: &mut S,
+        author: &Author,
+        op: &Op,
+    ) -> Result<Vec<&Audience>, S::Error> {
+        let Some(there) = store.entity(&op.key)?.filter(|_| op.is_create()) else {
+            return Ok(held_by(author, self.audiences_after(store, op)?));
+        };
+        let under = self.under_parent(store, &op.key, &there.entity, 0)?;
+        if there.entity.exists(&under)
+            && held_by(author, self.audiences(store, &op.key, &there.entity, &under)?).is_empty()
+        {
+            return Ok(Vec::new());
+        }
+        Ok(held_by(author, self.audiences_after(store, op)?))
+    }
+}
+
+fn held_by<'a>(author: &Author, all: Vec<(Scope, &'a Audience)>) -> Vec<&'a Audience> {
+    let held = all.into_iter().filter(|(scope, _)| author.in_audience(scope));
+    held.map(|(_, audience)| audience).collect()
 }
 
 fn check_limits(op: &Op, now_ms: i64) -> Result<(), Refusal> {
