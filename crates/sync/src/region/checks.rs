@@ -214,6 +214,9 @@ fn check_schema(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
 fn check_home(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
     let wrong = || refuse(op, code::WRONG_HOME, None, "the home scope is not what the fields say");
     match (&kind.home, &op.action) {
+        // Whoever moves an entity moves what hangs on it: types make a tree of that, forged parents
+        // a web that no region comes to the end of.
+        (Home::Scope(_), Action::Create { parent: Some(_), .. }) => Err(wrong()),
         (Home::Scope(template), Action::Create { changes, .. }) => {
             let id = landfall_model::value::Value::text(&*op.key.id);
             let value = |f: FieldId| {
