@@ -135,6 +135,8 @@ impl Node {
             let (code, message) = if too_many {
                 ("too_many_subscriptions", "the session has as many subscriptions as are allowed")
             } else {
+        // A number that is given again ends what it stood for.
+        self.unsubscribe(id, s.sub);
                 ("not_allowed", "the account may not read this scope")
             };
             let denied = wire::Denied { sub: s.sub, error: Some(wire_error(code, message)) };
