@@ -92,6 +92,8 @@ pub struct Node {
     links: BTreeMap<LinkId, Link>,
     /// Scope -> subscriptions, for fan-out.
     readers: BTreeMap<Scope, BTreeSet<(SessionId, u32)>>,
+    /// The latest session of each device id.
+    pushers: BTreeMap<DeviceId, SessionId>,
     /// A peer's vector moved: ops may have become durable.
     peers_moved: bool,
     token: String,
@@ -180,6 +182,7 @@ impl Node {
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
             readers: BTreeMap::new(),
+            pushers: BTreeMap::new(),
             peers_moved: true,
             token,
         })

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub credit: i64,
     /// Accepted ops that not enough regions hold yet.
     pub watch: BTreeMap<Dot, Position>,
+    /// A device id of this session greeted again in another one.
+    pub superseded: bool,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,8 @@ pub(super) struct Pass {
 impl Session {
     pub fn new(author: Author, devices: Vec<DeviceId>, credit: u64) -> Self {
         let credit = credit.min(limits::CREDIT_BYTES) as i64;
-        Self { author, devices, subs: BTreeMap::new(), credit, watch: BTreeMap::new() }
+        let (subs, watch) = (BTreeMap::new(), BTreeMap::new());
+        Self { author, devices, subs, credit, watch, superseded: false }
     }
 
     pub fn add_credit(&mut self, bytes: u64) {

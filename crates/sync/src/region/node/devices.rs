@@ -90,6 +90,12 @@ impl Node {
         }
         let welcome = self.welcome(&hello, version, known, turn.now_ms);
         send(&mut turn.out, id, ToDevice::Welcome(welcome));
+        for device in &devices {
+            let before = self.pushers.insert(*device, id).filter(|before| *before != id);
+            if let Some(before) = before.and_then(|b| self.sessions.get_mut(&b)) {
+                before.superseded = true;
+            }
+        }
         self.sessions.insert(id, Session::new(author, devices, hello.credit));
         Ok(Ok(()))
     }
@@ -181,6 +187,12 @@ impl Node {
         push: wire::Push,
         turn: &mut Turn,
     ) -> Handled<S::Error> {
+        // What was sent before the device came back may be a form of ops that it has given up since:
+        // a refused stamp is mended under the same dot, and that is known only where it was refused.
+        if self.sessions[&id].superseded {
+            let message = "the device id pushes in a later session";
+            return Ok(Err(Stop::new("superseded", message)));
+        }
         let mut fates: BTreeMap<DeviceId, Vec<wire::Fate>> = BTreeMap::new();
         for tx in &push.transactions {
             let ops: Result<Vec<Sealed>, _> = tx.ops.iter().map(|p| Sealed::decode(p)).collect();
@@ -361,7 +373,12 @@ impl Node {
         let subs: Vec<u32> =
             self.sessions.get(&id).map(|s| s.subs.keys().copied().collect()).unwrap_or_default();
         subs.into_iter().for_each(|sub| self.unsubscribe(id, sub));
-        self.sessions.remove(&id);
+        let devices = self.sessions.remove(&id).map(|s| s.devices).unwrap_or_default();
+        for device in devices {
+            if self.pushers.get(&device) == Some(&id) {
+                self.pushers.remove(&device);
+            }
+        }
     }
 
     pub(super) fn stop_session(&mut self, id: SessionId, stop: Stop, out: &mut Output) {
