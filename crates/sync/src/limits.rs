@@ -29,6 +29,9 @@ pub const CHUNK_BYTES: usize = 512 << 10;
 /// Bytes of entries in one answer to a peer.
 pub const ENTRIES_BYTES: usize = 4 << 20;
 
+/// Bytes of rows in one live change. What is larger is told in chunks.
+pub const LIVE_BYTES: usize = 4 << 20;
+
 /// Subscriptions of one session.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
 

@@ -196,11 +196,22 @@ impl<S: Store> Call<'_, S> {
             Where::Refetched { absent, at } => {
                 self.note_held(&at);
                 self.store.put_subscription(&from.scope, &sub)?;
-                self.sub_state(number, |s| s.refetching = false);
+                self.note_refetched(number, rows, &absent);
                 self.take_refetched(number, rows, &absent, &at, from)?;
             }
         }
         Ok(())
+    }
+
+    /// An answer may stop short, so that it fits a frame: the walk goes on behind what it has.
+    fn note_refetched(&mut self, number: u32, rows: &[Row], absent: &[EntityKey]) {
+        let last = rows.iter().map(|r| &r.key).chain(absent).max();
+        self.sub_state(number, |s| {
+            let asked = s.refetching.take().unwrap_or(0);
+            if rows.len() + absent.len() < asked {
+                s.walked = last.cloned();
+            }
+        });
     }
 
     fn take_refetched(
@@ -277,7 +288,7 @@ impl<S: Store> Call<'_, S> {
     pub fn refetch(&mut self, number: u32, anyway: bool) -> Result<(), S::Error> {
         let Some(session) = &self.node.session else { return Ok(()) };
         let Some(sub) = session.subs.get(&number) else { return Ok(()) };
-        if sub.refetching || !sub.covering {
+        if sub.refetching.is_some() || !sub.covering {
             return Ok(());
         }
         let (scope, mut walked) = (sub.scope.clone(), sub.walked.clone());
@@ -301,7 +312,7 @@ impl<S: Store> Call<'_, S> {
         }
         self.sub_state(number, |s| s.walked = walked);
         if !keys.is_empty() {
-            self.sub_state(number, |s| s.refetching = true);
+            self.sub_state(number, |s| s.refetching = Some(keys.len()));
             let beyond = (!beyond.is_empty()).then(|| convert::wire_vector(&beyond));
             self.send(Kind::Refetch(wire::Refetch { sub: number, keys, beyond }));
         }

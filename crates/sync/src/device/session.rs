@@ -61,8 +61,8 @@ pub(super) struct Sub {
     pub scope: Scope,
     /// The region's vector covers the cursor. Unknown until the first chunk, which counts as no.
     pub covering: bool,
-    /// A Refetch is on its way.
-    pub refetching: bool,
+    /// A Refetch is on its way, for so many rows.
+    pub refetching: Option<usize>,
     /// The last row that was looked at for a Refetch, while the walk over them goes on.
     pub walked: Option<EntityKey>,
 }

@@ -33,6 +33,15 @@ impl Rows {
         self.body.rows.len()
     }
 
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// No more should go into one frame.
+    pub fn full(&self) -> bool {
+        self.bytes >= limits::CHUNK_BYTES
+    }
+
     pub fn encode(self) -> Vec<u8> {
         let masks =
             self.masks.iter().map(|m| wire::Mask { shown: m.iter().map(|f| f.0).collect() });
@@ -66,7 +75,7 @@ impl Core {
         for (i, key) in keys.into_iter().enumerate() {
             self.add_row(store, scope, &key, from, fresh, &mut stretch.rows)?;
             stretch.last = Some(key);
-            if stretch.rows.bytes >= limits::CHUNK_BYTES && i + 1 < count {
+            if stretch.rows.full() && i + 1 < count {
                 stretch.done = false;
                 break;
             }

@@ -135,14 +135,14 @@ impl Node {
         s: wire::Subscribe,
         turn: &mut Turn,
     ) -> Handled<S::Error> {
+        // A number that is given again ends what it stood for.
+        self.unsubscribe(id, s.sub);
         let session = self.sessions.get_mut(&id).expect("checked by the caller");
         let too_many = session.subs.len() >= limits::SUBSCRIPTIONS_MAX;
         if !session.author.may_read(&s.scope) || too_many {
             let (code, message) = if too_many {
                 ("too_many_subscriptions", "the session has as many subscriptions as are allowed")
             } else {
-        // A number that is given again ends what it stood for.
-        self.unsubscribe(id, s.sub);
                 ("not_allowed", "the account may not read this scope")
             };
             let denied = wire::Denied { sub: s.sub, error: Some(wire_error(code, message)) };
@@ -332,6 +332,10 @@ impl Node {
             let all = Vector::new();
             if !self.core.add_row(store, &sub.scope, &parsed, &all, false, &mut rows)? {
                 absent.push(key.clone());
+            }
+            // What is left out is asked for again.
+            if rows.full() {
+                break;
             }
         }
         let at = Some(convert::wire_vector(&self.core.vector));

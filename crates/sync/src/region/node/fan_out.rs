@@ -6,7 +6,7 @@ use crate::region::feed::Rows;
 use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
 use crate::region::session::{Pass, State};
 use crate::region::store::Store;
-use crate::{convert, wire};
+use crate::{convert, limits, wire};
 use landfall_model::id::DeviceId;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::BTreeMap;
@@ -30,15 +30,19 @@ impl Node {
                 continue;
             }
             let mut rows = Rows::default();
+            let mut fits = true;
             for key in keys {
-                self.core.add_row(store, scope, key, before, false, &mut rows)?;
+                fits &= rows.bytes() < limits::LIVE_BYTES;
+                if fits {
+                    self.core.add_row(store, scope, key, before, false, &mut rows)?;
+                }
             }
             let body: prost::bytes::Bytes = rows.encode().into();
             for (id, number) in live {
                 let session = self.sessions.get_mut(&id).expect("readers are sessions");
                 let sub = session.subs.get_mut(&number).expect("readers are subscribed");
                 let State::Live { covering } = sub.state else { continue };
-                if session.credit <= 0 {
+                if session.credit <= 0 || !fits {
                     let pass = Pass::new(before.clone(), self.core.vector.clone(), covering, 0);
                     sub.state = State::Pass(pass);
                     continue;
