@@ -26,6 +26,9 @@ const FORKED_DEVICE: &str = "forked_device";
 /// The row left this device before the write was sent.
 pub(super) const LEFT_SCOPE: &str = "left_scope";
 
+/// Some of the transaction is missing there.
+const INCOMPLETE: &str = "incomplete_transaction";
+
 /// Why an op is refused.
 #[derive(Clone, Debug)]
 pub(super) struct Reason {
@@ -217,6 +220,10 @@ impl<S: Store> Call<'_, S> {
         if reason.code == CLOCK_AHEAD {
             return self.refused_for_stamp(&dots, region);
         }
+        if reason.code == INCOMPLETE && self.is_rest(&dots)? {
+            // The region will have the missing part from its peers, and then takes the rest.
+            return Ok(());
+        }
         let mut ends = Vec::new();
         for dot in dots {
             if self.store.void(dot)?.is_some() {
@@ -232,6 +239,16 @@ impl<S: Store> Call<'_, S> {
             }
         }
         self.reject(ends, reason)
+    }
+
+    /// True if these ops are what is left of a transaction of which enough regions hold a part.
+    fn is_rest(&mut self, dots: &[Dot]) -> Result<bool, S::Error> {
+        let Some(own) = dots.first().map(|d| self.store.op(*d)).transpose()?.flatten() else {
+            return Ok(false);
+        };
+        let (device, tx) = (own.sealed.op.device(), own.sealed.op.tx);
+        let kept = self.transaction(device, tx.first, tx.last())?;
+        Ok(kept.iter().filter(|own| own.in_outbox()).count() < tx.count as usize)
     }
 
     /// Back to unsent if every region that the ops went to found their stamps too far ahead. The
