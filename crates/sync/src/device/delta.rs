@@ -55,9 +55,22 @@ impl Parsed {
 }
 
 enum Where {
-    Chunk { start: Vector, done: bool, last: Option<EntityKey>, covering: bool, rows: (u64, u64) },
-    Live { advance: Vector },
-    Refetched { absent: Vec<EntityKey>, at: Vector },
+    Chunk {
+        start: Vector,
+        done: bool,
+        /// Another pass follows before the rows are all of one time.
+        more: bool,
+        last: Option<EntityKey>,
+        covering: bool,
+        rows: (u64, u64),
+    },
+    Live {
+        advance: Vector,
+    },
+    Refetched {
+        absent: Vec<EntityKey>,
+        at: Vector,
+    },
 }
 
 impl<S: Store> Call<'_, S> {
@@ -156,20 +169,31 @@ impl<S: Store> Call<'_, S> {
         }
         let rows = &parsed.rows;
         match parsed.place {
-            Where::Chunk { start, done, last, covering, rows: count } => {
+            Where::Chunk { start, done, more, last, covering, rows: count } => {
                 let covering = covering || mutant::active(Mutant::CursorFromNonCovering);
                 self.note_held(&start);
                 self.sub_state(number, |s| s.covering = covering);
                 self.install_all(rows, from, !covering)?;
                 if covering {
                     self.move_pass(&mut sub, start, done, last);
+                    sub.loading |= more;
                     (sub.rows_taken, sub.rows_total) = count;
-                } else if done {
-                    let region = self.node.session.as_ref().and_then(|s| s.region);
-                    sub.provisional = region.map(|r| (r, start));
+                } else {
+                    // Between its chunks a scope that was whole is not.
+                    sub.loading |= !done || more;
+                    if done {
+                        let region = self.node.session.as_ref().and_then(|s| s.region);
+                        sub.provisional = region.map(|r| (r, start));
+                        sub.loading = more || sub.cursor.is_empty() || sub.pass.is_some();
+                    }
                 }
                 self.store.put_subscription(&from.scope, &sub)?;
-                self.progress(&from.scope, count.0, count.1.max(count.0), covering && done);
+                self.progress(
+                    &from.scope,
+                    count.0,
+                    count.1.max(count.0),
+                    covering && done && !more,
+                );
                 if covering && done {
                     self.miss_own(from)?;
                     self.prune_removed()?;
@@ -390,6 +414,7 @@ fn parse(delta: &wire::Delta) -> Result<Parsed, Malformed> {
         Place::Chunk(c) => Where::Chunk {
             start: convert::vector(c.start.as_ref())?,
             done: c.done,
+            more: c.more,
             last: c.last.as_ref().map(|k| convert::key(Some(k))).transpose()?,
             covering: c.covering,
             rows: (c.rows_so_far, c.rows_total),

@@ -121,6 +121,8 @@ impl Node {
         let stretch = self.core.stretch(store, &sub.scope, from, after, pass.fresh)?;
         pass.rows += stretch.rows.len() as u64;
         pass.after = stretch.last.or(pass.after.take());
+        // What was committed since the pass began is fetched by another, shorter one.
+        let more = stretch.done && !pass.start.covers(&self.core.vector);
         let chunk = wire::Chunk {
             start: Some(convert::wire_vector(&pass.start)),
             done: stretch.done,
@@ -128,17 +130,17 @@ impl Node {
             covering: pass.covering,
             rows_so_far: pass.rows,
             rows_total: pass.total,
+            more,
         };
         if stretch.done {
             let (start, covering) = (pass.start.clone(), pass.covering);
             if covering {
                 sub.cursor.join(&start);
             }
-            // What was committed since the pass began is fetched by another, shorter one.
-            sub.state = if start.covers(&self.core.vector) {
-                State::Live { covering }
-            } else {
+            sub.state = if more {
                 State::Pass(Pass::new(start, self.core.vector.clone(), covering, 0))
+            } else {
+                State::Live { covering }
             };
         }
         let body: prost::bytes::Bytes = stretch.rows.encode().into();
