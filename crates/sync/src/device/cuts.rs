@@ -66,6 +66,8 @@ impl<S: Store> Call<'_, S> {
                 self.store.put_subscription(&scope, &sub)?;
             }
         }
+        let open = self.node.session.iter_mut().flat_map(|s| s.subs.values_mut());
+        open.for_each(|s| _ = clip_subscription(&mut s.known, cuts));
         self.clip_rows(cuts)?;
         self.bring_back_removed(cuts)?;
         self.offer_again(cuts)?;

@@ -6,7 +6,7 @@
 use super::call::Call;
 use super::cuts::clip_all;
 use super::install::{Row, Snapshot};
-use super::session::Handled;
+use super::session::{Handled, consumed};
 use super::store::{OpState, OwnOp, Pass, Store, Subscription};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
@@ -100,7 +100,12 @@ impl<S: Store> Call<'_, S> {
         let Some(open) = session.subs.get(&sub) else { return Ok(Ok(())) };
         let scope = open.scope.clone();
         let above = parsed.clip(&session.cuts);
+        let known = open.known.clone();
         let Some(subscription) = self.store.subscription(&scope)? else { return Ok(Ok(())) };
+        if known != consumed(&subscription) {
+            self.ask_anew(sub, &subscription)?;
+            return Ok(Ok(()));
+        }
         let snapshot = Snapshot {
             scope,
             received,
@@ -187,7 +192,7 @@ impl<S: Store> Call<'_, S> {
                         sub.loading = more || sub.cursor.is_empty() || sub.pass.is_some();
                     }
                 }
-                self.store.put_subscription(&from.scope, &sub)?;
+                self.keep_subscription(number, &from.scope, &sub)?;
                 self.progress(
                     &from.scope,
                     count.0,
@@ -214,12 +219,12 @@ impl<S: Store> Call<'_, S> {
                 {
                     seen.join(&advance);
                 }
-                self.store.put_subscription(&from.scope, &sub)?;
+                self.keep_subscription(number, &from.scope, &sub)?;
                 self.refetch(number, false)?;
             }
             Where::Refetched { absent, at } => {
                 self.note_held(&at);
-                self.store.put_subscription(&from.scope, &sub)?;
+                self.keep_subscription(number, &from.scope, &sub)?;
                 self.note_refetched(number, rows, &absent);
                 self.take_refetched(number, rows, &absent, &at, from)?;
             }
@@ -263,6 +268,16 @@ impl<S: Store> Call<'_, S> {
         // An answer that settled nothing would only be given again.
         let more = self.sub_state(number, |s| s.walked.is_some());
         if settled.is_empty() && !more { Ok(()) } else { self.refetch(number, false) }
+    }
+
+    fn keep_subscription(
+        &mut self,
+        number: u32,
+        scope: &str,
+        sub: &Subscription,
+    ) -> Result<(), S::Error> {
+        self.sub_state(number, |s| s.known = consumed(sub));
+        self.store.put_subscription(scope, sub)
     }
 
     fn sub_state<T: Default>(

@@ -59,6 +59,9 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 pub(super) struct Sub {
     pub scope: Scope,
+    /// Cursor and pass as this session left them. Another process may let the scope go and take it
+    /// back: what comes then for the old subscription says nothing about the new one.
+    pub known: Subscription,
     /// The region's vector covers the cursor. Unknown until the first chunk, which counts as no.
     pub covering: bool,
     /// A Refetch is on its way, for so many rows.
@@ -254,7 +257,7 @@ impl<S: Store> Call<'_, S> {
         let Some(region) = session.region else { return Ok(()) };
         session.last_sub += 1;
         let number = session.last_sub;
-        let open = Sub { scope: scope.clone(), ..Sub::default() };
+        let open = Sub { scope: scope.clone(), known: consumed(sub), ..Sub::default() };
         session.subs.insert(number, open);
         let here = sub.provisional.as_ref().filter(|(r, _)| *r == region);
         let after = sub.pass.as_ref().and_then(|p| p.after.as_ref());
@@ -269,6 +272,14 @@ impl<S: Store> Call<'_, S> {
             ..wire::Subscribe::default()
         }));
         Ok(())
+    }
+
+    /// The subscription is not the one that this number was given for: give it another.
+    pub fn ask_anew(&mut self, number: u32, sub: &Subscription) -> Result<(), S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        let Some(gone) = session.subs.remove(&number) else { return Ok(()) };
+        self.send(Kind::Unsubscribe(wire::Unsubscribe { sub: number }));
+        self.send_subscribe(gone.scope, sub)
     }
 
     pub fn subscribe(&mut self, scope: Scope) -> Result<(), S::Error> {
@@ -366,6 +377,12 @@ impl<S: Store> Call<'_, S> {
         self.confirm()?;
         self.push()
     }
+}
+
+/// How far a subscription has been consumed.
+pub(super) fn consumed(sub: &Subscription) -> Subscription {
+    let (cursor, pass) = (sub.cursor.clone(), sub.pass.clone());
+    Subscription { cursor, pass, ..Subscription::default() }
 }
 
 /// A malformed frame is the region's fault, an error the store's.
