@@ -189,8 +189,8 @@ fn to_create_what_is_there_lets_nobody_in() {
     assert_eq!(fates(&r.push(3, &[&offer(3, 1, "ann", 90)])), ["1+1 at 2"]);
 }
 
-#[test]
-fn a_part_of_a_transaction_that_came_from_a_peer_vouches_for_the_rest() {
+/// A region that has one half of a transaction of two home scopes from its peer, and the other half.
+fn half_from_a_peer() -> (Region, Sealed) {
     let (mut a, mut b) = (Region::new(1), Region::new(2));
     a.hello(1, 1, "u1 w/*");
     b.hello(1, 1, "u1 w/*");
@@ -219,10 +219,39 @@ fn a_part_of_a_transaction_that_came_from_a_peer_vouches_for_the_rest() {
     }
     b.work();
     let received = b.store.device(DeviceId::from_number(1)).unwrap().received;
-    let rest = if received.contains(1) { &second } else { &first };
-    assert!(fates(&b.push(1, &[rest]))[0].contains(" at "));
+    let rest = if received.contains(1) { second } else { first };
+    (b, rest)
+}
+
+#[test]
+fn a_part_of_a_transaction_that_came_from_a_peer_vouches_for_the_rest() {
+    let (mut b, rest) = half_from_a_peer();
+    assert!(fates(&b.push(1, &[&rest]))[0].contains(" at "));
     let received = b.store.device(DeviceId::from_number(1)).unwrap().received;
     assert_eq!(received.contiguous(), 2);
+}
+
+#[test]
+#[ignore = "what an accepted transaction lacks is taken unchecked, and its ops do not name each other"]
+fn another_op_in_the_place_of_what_is_on_its_way_is_checked() {
+    let (mut b, rest) = half_from_a_peer();
+    let mut other = rest.op.clone();
+    other.hlc = Hlc::from_millis(NOW * 1_000_000);
+    let answer = fates(&b.push(1, &[&other.seal()]));
+    assert!(!answer[0].contains(" at "), "{answer:?}");
+}
+
+#[test]
+#[ignore = "a row that is asked for by name is told to be gone, and when it changed, whoever asks"]
+fn a_row_that_was_never_in_a_scope_is_unknown_to_its_readers() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let op = r.create(1, 1, "o1", vec![r.put("driver", "8".into())]);
+    r.push(1, &[&op]);
+    r.hello(2, 2, "u2 driver/7");
+    r.subscribe(2, "driver/7", &Vector::new());
+    let keys = vec![convert::wire_key(&op.op.key)];
+    assert_eq!(rows(&r.up(2, Up::Refetch(wire::Refetch { sub: 1, keys, beyond: None }))), []);
 }
 
 #[test]
