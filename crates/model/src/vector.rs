@@ -170,7 +170,8 @@ impl SeqSet {
     }
 
     pub fn contains(&self, seq: u64) -> bool {
-        seq != 0 && (seq <= self.upto || self.ranges.iter().any(|&(a, b)| a <= seq && seq <= b))
+        let at = self.ranges.partition_point(|&(_, b)| b < seq);
+        seq != 0 && (seq <= self.upto || self.ranges.get(at).is_some_and(|&(a, _)| a <= seq))
     }
 
     pub fn contains_range(&self, first: u64, last: u64) -> bool {
@@ -190,6 +191,9 @@ impl SeqSet {
         }
         if first <= self.upto + 1 {
             self.upto = last;
+        } else if self.highest() < first - 1 {
+            // Behind all that is there: so a set that is read in order costs its length.
+            self.ranges.push((first, last));
         } else {
             self.ranges.retain(|&(a, b)| {
                 let touches = a <= last.saturating_add(1) && first <= b.saturating_add(1);
@@ -216,6 +220,27 @@ impl SeqSet {
         for &(a, b) in &other.ranges {
             self.insert_range(a, b);
         }
+    }
+
+    /// The numbers that are in both.
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (mut ours, mut theirs) = (self.spans().peekable(), other.spans().peekable());
+        let mut both = Self::default();
+        while let (Some(&(a, b)), Some(&(c, d))) = (ours.peek(), theirs.peek()) {
+            both.insert_range(a.max(c), b.min(d));
+            if b <= d {
+                ours.next()
+            } else {
+                theirs.next()
+            };
+        }
+        both
+    }
+
+    /// First and last of each run of numbers, ascending.
+    pub fn spans(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let below = (self.upto > 0).then_some((1, self.upto));
+        below.into_iter().chain(self.ranges.iter().copied())
     }
 
     /// The highest number received.
@@ -287,6 +312,24 @@ mod tests {
                 prop_assert_eq!(set.contains_range(i.max(1), i + 3), all);
             }
             prop_assert_eq!(set.highest(), model.last().copied().unwrap_or(0));
+            let spanned: BTreeSet<u64> = set.spans().flat_map(|(a, b)| a..=b).collect();
+            prop_assert_eq!(spanned, model);
+        }
+
+        #[test]
+        fn an_intersection_has_what_both_have(
+            ours in prop::collection::vec((1u64..60, 0u64..6), 0..12),
+            theirs in prop::collection::vec((1u64..60, 0u64..6), 0..12),
+        ) {
+            let set = |ranges: Vec<(u64, u64)>| {
+                SeqSet::from_parts(0, ranges.into_iter().map(|(a, n)| (a, a + n)))
+            };
+            let (ours, theirs) = (set(ours), set(theirs));
+            let both = ours.intersection(&theirs);
+            for i in 0..70 {
+                prop_assert_eq!(both.contains(i), ours.contains(i) && theirs.contains(i), "{}", i);
+            }
+            prop_assert_eq!(&theirs.intersection(&ours), &both);
         }
     }
 }

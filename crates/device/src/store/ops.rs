@@ -167,8 +167,7 @@ pub(super) fn clear_unconfirmed(
     seqs: &SeqSet,
 ) -> Result<(), Error> {
     let sql = "DELETE FROM _lf_unconfirmed WHERE device = ? AND seq BETWEEN ? AND ?";
-    let below = (1, seqs.contiguous());
-    for (first, last) in std::iter::once(below).chain(seqs.ranges().iter().copied()) {
+    for (first, last) in seqs.spans() {
         rows::execute(conn, sql, params![device.0, rows::rank(first), rows::rank(last)])?;
     }
     Ok(())

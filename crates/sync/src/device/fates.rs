@@ -161,8 +161,7 @@ impl<S: Store> Call<'_, S> {
 
     /// Own ops of these numbers.
     fn among(&mut self, device: DeviceId, seqs: &SeqSet) -> Result<Vec<OwnOp>, S::Error> {
-        let spans = || std::iter::once((1, seqs.contiguous())).chain(seqs.ranges().iter().copied());
-        let count = spans().fold(0, |n: u64, (a, b)| n.saturating_add(b.saturating_sub(a)));
+        let count = seqs.spans().fold(0, |n: u64, (a, b)| n.saturating_add(b - a));
         if count > u64::from(limits::PUSH_OPS_MAX) {
             let mut ops = self.whole_outbox()?;
             ops.retain(|own| {
@@ -171,7 +170,7 @@ impl<S: Store> Call<'_, S> {
             return Ok(ops);
         }
         let mut ops = Vec::new();
-        for seq in spans().flat_map(|(a, b)| a..=b) {
+        for seq in seqs.spans().flat_map(|(a, b)| a..=b) {
             ops.extend(self.store.op(Dot::new(device, seq))?);
         }
         Ok(ops)

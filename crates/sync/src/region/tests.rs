@@ -517,6 +517,34 @@ fn a_damaged_block_is_reported_and_changes_nothing() {
 }
 
 #[test]
+fn a_scope_that_is_too_long_is_denied() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let scope = format!("w/{}", "x".repeat(crate::limits::NAME_BYTES_MAX));
+    let frames = r.subscribe(1, &scope, &Vector::new());
+    assert!(matches!(&frames[..], [Down::Denied(_)]), "{frames:?}");
+}
+
+#[test]
+fn all_numbers_of_a_confirmation_are_taken_however_many() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let count = u64::from(crate::limits::PUSH_OPS_MAX) + 100;
+    let op = |n: u64| {
+        let mut op = r.create(1, n, &format!("o{n}"), vec![]).op;
+        (op.hlc, op.tx) = (Hlc::from_millis(NOW), Tx { first: 1, count: count as u32 });
+        op.seal()
+    };
+    let ops: Vec<Sealed> = (1..=count).map(op).collect();
+    r.push(1, &ops.iter().collect::<Vec<_>>());
+    let device = DeviceId::from_number(1);
+    // And nothing that was not received.
+    let seqs = Some(wire::SeqSet { upto: count + 7, ranges: vec![] });
+    r.up(1, Up::Confirm(wire::Confirm { device: device.0.to_vec().into(), seqs }));
+    assert_eq!(r.store.device(device).unwrap().confirmed, SeqSet::up_to(count));
+}
+
+#[test]
 fn a_reader_that_knows_more_than_the_region_is_served_and_told_again_later() {
     let (mut a, mut b) = (Region::new(1), Region::new(2));
     a.hello(1, 1, "u1 w/*");

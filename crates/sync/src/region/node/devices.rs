@@ -139,7 +139,8 @@ impl Node {
         self.unsubscribe(id, s.sub);
         let session = self.sessions.get_mut(&id).expect("checked by the caller");
         let too_many = session.subs.len() >= limits::SUBSCRIPTIONS_MAX;
-        if !session.author.may_read(&s.scope) || too_many {
+        let too_long = s.scope.len() > limits::NAME_BYTES_MAX;
+        if !session.author.may_read(&s.scope) || too_many || too_long {
             let (code, message) = if too_many {
                 ("too_many_subscriptions", "the session has as many subscriptions as are allowed")
             } else {
@@ -290,11 +291,7 @@ impl Node {
         };
         let mut record = store.device(device)?;
         // What was not received here cannot be confirmed here; a forged set stays small.
-        for seq in numbers(&seqs).take(limits::PUSH_OPS_MAX as usize) {
-            if record.received.contains(seq) {
-                record.confirmed.insert(seq);
-            }
-        }
+        record.confirmed.union(&record.received.intersection(&seqs));
         store.put_device(device, &record)?;
         turn.out.wrote = true;
         // Both files of a closed id may still send under it: their fingerprints are kept.
@@ -428,5 +425,5 @@ fn add_fate(fates: &mut Vec<wire::Fate>, dot: Dot, verdict: &Verdict, durable: b
 }
 
 fn numbers(set: &SeqSet) -> impl Iterator<Item = u64> + '_ {
-    (1..=set.contiguous()).chain(set.ranges().iter().flat_map(|&(a, b)| a..=b))
+    set.spans().flat_map(|(a, b)| a..=b)
 }
