@@ -1,6 +1,6 @@
 //! Between the wire's messages and the model's types. Whatever a peer may send is checked here.
 
-use crate::wire;
+use crate::{limits, wire};
 use landfall_model::id::{DeviceId, EntityKey, RegionId, StreamId, TypeId};
 use landfall_model::vector::{Origin, Position, SeqSet, Vector};
 
@@ -8,12 +8,6 @@ use landfall_model::vector::{Origin, Position, SeqSet, Vector};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {0}")]
 pub struct Malformed(pub &'static str);
-
-/// Regions, incarnations and streams that one vector may name.
-const VECTOR_ENTRIES_MAX: usize = 65_536;
-
-/// Ranges in one set of numbers.
-const RANGES_MAX: usize = 65_536;
 
 pub fn device_id(bytes: &[u8]) -> Result<DeviceId, Malformed> {
     bytes.try_into().map(DeviceId).map_err(|_| Malformed("device id"))
@@ -50,7 +44,7 @@ pub fn vector(v: Option<&wire::Vector>) -> Result<Vector, Malformed> {
     for life in v.map(|v| v.lives.as_slice()).unwrap_or_default() {
         let region = RegionId(life.region.try_into().map_err(|_| Malformed("region"))?);
         let (pairs, rest) = life.heads.as_chunks::<2>();
-        if !rest.is_empty() || out.len() + pairs.len() > VECTOR_ENTRIES_MAX {
+        if !rest.is_empty() || out.len() + pairs.len() > limits::VECTOR_ENTRIES_MAX {
             return Err(Malformed("vector"));
         }
         for &[stream, seq] in pairs {
@@ -75,11 +69,16 @@ pub fn wire_vector(v: &Vector) -> wire::Vector {
     wire::Vector { lives }
 }
 
-/// An absent set is the empty one.
+/// An absent set is the empty one. Ranges ascend: in any other order, many of them would cost the
+/// square of their number.
 pub fn seq_set(s: Option<&wire::SeqSet>) -> Result<SeqSet, Malformed> {
     let Some(s) = s else { return Ok(SeqSet::default()) };
     let (pairs, rest) = s.ranges.as_chunks::<2>();
-    if !rest.is_empty() || pairs.len() > RANGES_MAX {
+    let firsts = pairs.iter().map(|[first, _]| *first);
+    let before = std::iter::once(s.upto).chain(pairs.iter().map(|[_, last]| *last));
+    let ascend = before.zip(firsts).all(|(before, first)| before < first)
+        && pairs.iter().all(|[first, last]| first <= last);
+    if !rest.is_empty() || pairs.len() > limits::RANGES_MAX || !ascend {
         return Err(Malformed("set of numbers"));
     }
     Ok(SeqSet::from_parts(s.upto, pairs.iter().map(|&[a, b]| (a, b))))
@@ -92,7 +91,7 @@ pub fn wire_seq_set(s: &SeqSet) -> wire::SeqSet {
 
 pub fn key(k: Option<&wire::Key>) -> Result<EntityKey, Malformed> {
     let k = k.ok_or(Malformed("key"))?;
-    let fits = |s: &str| s.len() <= crate::limits::NAME_BYTES_MAX;
+    let fits = |s: &str| s.len() <= limits::NAME_BYTES_MAX;
     if !fits(&k.home) || !fits(&k.id) {
         return Err(Malformed("key"));
     }
@@ -117,6 +116,20 @@ mod tests {
         assert_eq!(vector(Some(&wire_vector(&v))), Ok(v));
         let s = SeqSet::from_parts(4, [(6, 9), (20, 20)]);
         assert_eq!(seq_set(Some(&wire_seq_set(&s))), Ok(s));
+    }
+
+    #[test]
+    fn ranges_that_do_not_ascend_are_malformed() {
+        let check = |upto, ranges: &[u64], ok| {
+            let set = wire::SeqSet { upto, ranges: ranges.to_vec() };
+            assert_eq!(seq_set(Some(&set)).is_ok(), ok, "{set:?}");
+        };
+        check(4, &[6, 9, 20, 20], true);
+        check(0, &[1, 1, 2, u64::MAX], true);
+        check(4, &[20, 20, 6, 9], false);
+        check(4, &[6, 9, 9, 12], false);
+        check(4, &[9, 6], false);
+        check(9, &[6, 12], false);
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub const ENTRIES_BYTES: usize = 4 << 20;
 /// Bytes of rows in one live change. What is larger is told in chunks.
 pub const LIVE_BYTES: usize = 4 << 20;
 
+/// Logs that one vector may name.
+pub const VECTOR_ENTRIES_MAX: usize = 65_536;
+
+/// Ranges in one set of numbers.
+pub const RANGES_MAX: usize = 65_536;
+
 /// Subscriptions of one session.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
 
