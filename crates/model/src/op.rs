@@ -213,6 +213,20 @@ impl Op {
         self.action == Action::Void
     }
 
+    /// How many dots it names besides its own: births, needs, births of the parent, and additions
+    /// that it takes out of sets.
+    pub fn named_dots(&self) -> usize {
+        let above = match &self.action {
+            Action::Create { parent: Some(parent), .. } => parent.births.len(),
+            _ => 0,
+        };
+        let removed = self.changes().iter().map(|c| match &c.change {
+            Change::Set { remove, .. } => remove.iter().map(|r| r.dots.len()).sum(),
+            _ => 0,
+        });
+        self.births.len() + self.needs.len() + above + removed.sum::<usize>()
+    }
+
     /// The void of a dot: same device, number, home scope and author, no effect.
     pub fn void(dot: Dot, key: EntityKey, principal: Arc<str>) -> Self {
         Self {

@@ -32,6 +32,10 @@ pub const ENTRIES_BYTES: usize = 4 << 20;
 /// Bytes of rows in one live change. What is larger is told in chunks.
 pub const LIVE_BYTES: usize = 4 << 20;
 
+/// Device ids that one Hello may name: the present one of a file, and former ones that still have
+/// something to settle. Each Delta carries a set of numbers per id.
+pub const HELLO_DEVICES_MAX: usize = 256;
+
 /// Logs that one vector may name.
 pub const VECTOR_ENTRIES_MAX: usize = 65_536;
 
@@ -44,7 +48,7 @@ pub const SUBSCRIPTIONS_MAX: usize = 1_000;
 /// Longest scope, entity id and principal, in bytes.
 pub const NAME_BYTES_MAX: usize = 512;
 
-/// Births, needs and removed dots that one op may name.
+/// Dots that one op may name: births, needs, births of its parent, additions taken out of sets.
 pub const DOTS_PER_OP_MAX: usize = 10_000;
 
 /// How far regions' clocks may be apart, in milliseconds.

@@ -224,6 +224,10 @@ async fn peers_that_are_none_are_refused() {
     assert_eq!(refused(good(device, 2)).await, "unauthenticated");
     let peer = || keys().peer_token(second.region(), now_ms()).unwrap();
     assert_eq!(refused(good(peer(), 9)).await, "unknown_region");
+    // The second region's number, but for the bits that a region's number does not have.
+    assert_eq!(refused(good(peer(), (1 << 16) + 2)).await, "malformed");
+    let later = wire::PeerHello { versions: vec![77], ..good(peer(), 2) };
+    assert_eq!(refused(later).await, "version");
     first.stop().await;
     second.stop().await;
 }

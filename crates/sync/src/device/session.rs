@@ -74,7 +74,8 @@ impl<S: Store> Call<'_, S> {
     pub fn hello(&mut self, token: &str) -> Result<(), S::Error> {
         self.prune_former()?;
         let mut ids = vec![self.meta.device];
-        ids.extend(&self.meta.former);
+        // The oldest first: once they are settled, the next greeting names others.
+        ids.extend(self.meta.former.iter().take(limits::HELLO_DEVICES_MAX - 1));
         let hello = wire::Hello {
             versions: limits::WIRE_VERSIONS.to_vec(),
             token: token.to_owned(),

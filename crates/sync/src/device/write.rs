@@ -338,7 +338,7 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             needs,
             ..Op::void(dot, key.clone(), self.call.node.principal.clone())
         };
-        if named_dots(&op) > limits::DOTS_PER_OP_MAX {
+        if op.named_dots() > limits::DOTS_PER_OP_MAX {
             return self.refuse((None, Problem::TooLarge));
         }
         let merged = self.call.reader.merged(self.call.store, &key)?;
@@ -458,14 +458,6 @@ pub(super) fn only_text(op: &Op) -> Option<FieldId> {
         },
         _ => None,
     }
-}
-
-fn named_dots(op: &Op) -> usize {
-    let removed = op.changes().iter().map(|c| match &c.change {
-        Change::Set { remove, .. } => remove.iter().map(|r| r.dots.len()).sum(),
-        _ => 0,
-    });
-    op.births.len() + op.needs.len() + removed.sum::<usize>()
 }
 
 /// An op of the draft, not yet encoded. Its fingerprint only has to differ from all others.

@@ -163,7 +163,7 @@ fn check_limits(op: &Op, now_ms: i64) -> Result<(), Refusal> {
     if long(&op.key.home) || long(&op.key.id) || op.key.home.is_empty() || op.key.id.is_empty() {
         return Err(refuse(op, code::MALFORMED, None, "an id or a scope is empty or too long"));
     }
-    if op.births.len() + op.needs.len() > limits::DOTS_PER_OP_MAX {
+    if op.named_dots() > limits::DOTS_PER_OP_MAX {
         return Err(refuse(op, code::TOO_LARGE, None, "the op names too many dots"));
     }
     if op.hlc.millis() > now_ms + limits::STAMP_AHEAD_MS_MAX {

@@ -12,7 +12,7 @@ use crate::wire::region_frame::Kind as Down;
 use crate::{convert, wire};
 use landfall_model::entity::{Entity, Living};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, TypeId};
-use landfall_model::op::{Action, Change, FieldChange, Op, Parent, Sealed, Tx};
+use landfall_model::op::{Action, Change, FieldChange, Op, Parent, Removal, Sealed, Tx};
 use landfall_model::schema::{self, Schema};
 use landfall_model::stamp::Hlc;
 use landfall_model::value::Value;
@@ -542,6 +542,44 @@ fn all_numbers_of_a_confirmation_are_taken_however_many() {
     let seqs = Some(wire::SeqSet { upto: count + 7, ranges: vec![] });
     r.up(1, Up::Confirm(wire::Confirm { device: device.0.to_vec().into(), seqs }));
     assert_eq!(r.store.device(device).unwrap().confirmed, SeqSet::up_to(count));
+}
+
+#[test]
+fn the_highest_number_is_answered_like_any_other() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let op = r.create(1, u64::MAX, "o1", vec![]);
+    let push = |r: &mut Region| r.push(1, &[&op]);
+    assert_eq!(fates(&push(&mut r)), [format!("{}+1 at 1", u64::MAX)]);
+    let payload: prost::bytes::Bytes = op.payload.to_vec().into();
+    let twice = wire::push::Transaction { ops: vec![payload] };
+    let twice = wire::Push { transactions: vec![twice.clone(), twice] };
+    assert_eq!(fates(&r.up(1, Up::Push(twice))).len(), 2);
+}
+
+#[test]
+fn a_greeting_names_no_more_ids_than_a_file_has() {
+    let mut r = Region::new(1);
+    let ids = 1..=crate::limits::HELLO_DEVICES_MAX as u64 + 1;
+    let devices = ids.map(|n| DeviceId::from_number(n).0.to_vec().into()).collect();
+    let token = "u1 w/*".to_owned();
+    let hello = wire::Hello { versions: vec![1], token, devices, ..Default::default() };
+    let frames = r.up(1, Up::Hello(hello));
+    assert!(matches!(&frames[..], [Down::Error(e)] if e.code == "malformed"), "{frames:?}");
+}
+
+#[test]
+fn additions_that_an_op_takes_out_count_among_what_it_names() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let dots = (1..=crate::limits::DOTS_PER_OP_MAX as u64)
+        .map(|n| Dot::new(DeviceId::from_number(9), n))
+        .collect();
+    let remove = vec![Removal { value: Value::Int(1), dots }];
+    let change = Change::Set { add: vec![], remove };
+    // A field that this region does not know, so that nothing else is wrong with it.
+    let many = r.create(1, 1, "o1", vec![FieldChange { field: FieldId(1), change }]);
+    assert_eq!(fates(&r.push(1, &[&many])), ["1+1 too_large"]);
 }
 
 #[test]

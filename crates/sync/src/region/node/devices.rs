@@ -72,6 +72,9 @@ impl Node {
             Ok(author) => author,
             Err(denial) => return Ok(Err(denial.into())),
         };
+        if hello.devices.len() > limits::HELLO_DEVICES_MAX {
+            return Ok(Err(Malformed("greeting: too many device ids").into()));
+        }
         let mut devices = Vec::new();
         let mut known = Vec::new();
         for bytes in &hello.devices {
@@ -414,7 +417,7 @@ fn add_fate(fates: &mut Vec<wire::Fate>, dot: Dot, verdict: &Verdict, durable: b
     });
     match fates.last_mut() {
         Some(f)
-            if f.first + u64::from(f.count) == dot.seq
+            if f.first.checked_add(u64::from(f.count)) == Some(dot.seq)
                 && f.kind == kind
                 && f.durable == durable =>
         {

@@ -27,7 +27,14 @@ impl Node {
                 if let Err(denial) = self.auth.peer(&hello.token, turn.now_ms) {
                     return Ok(Err(denial.into()));
                 }
-                let region = RegionId(hello.region as u16);
+                if !hello.versions.iter().any(|v| limits::WIRE_VERSIONS.contains(v)) {
+                    let spoken = limits::WIRE_VERSIONS;
+                    let message = format!("no common wire version; this region speaks {spoken:?}");
+                    return Ok(Err(Stop::new("version", message)));
+                }
+                let Ok(region) = u16::try_from(hello.region).map(RegionId) else {
+                    return Ok(Err(Malformed("region").into()));
+                };
                 if !self.core.config.regions.contains(&region) || region == self.core.config.region
                 {
                     return Ok(Err(Stop::new("unknown_region", "not a peer of this placement")));
