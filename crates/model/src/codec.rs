@@ -24,9 +24,13 @@ pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeErr
     }
 }
 
-/// How deep arrays and maps may nest in anything that we decode. An op needs at most 9 around a
-/// value; each value object needs 4, a list 3, any other value 2.
+/// How deep arrays and maps may nest in anything that we decode. Each value object needs 4, a list
+/// 3, any other value 2.
 pub const NESTING_MAX: usize = 64;
+
+/// What an op leaves of that for a value: it needs at most 9 around one. The compiler refuses a
+/// schema whose values need more, so that no device makes an op that nobody can read.
+pub const VALUE_NESTING_MAX: usize = NESTING_MAX - 9;
 
 /// Refuse indefinite lengths, tags and deep nesting before anything recursive looks at the bytes.
 fn check_shape(bytes: &[u8]) -> Result<(), DecodeError> {

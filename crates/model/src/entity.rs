@@ -361,11 +361,6 @@ impl Entity {
             .fold(0, |total, (_, n)| total.wrapping_add(*n))
     }
 
-    /// True if a counter of the entity ever counted.
-    pub fn has_counters(&self) -> bool {
-        !self.counters.is_empty()
-    }
-
     /// The highest clock reading of any write that is kept.
     pub fn highest_hlc(&self) -> Hlc {
         self.registers.values().flatten().map(|w| w.stamp.hlc).max().unwrap_or_default()

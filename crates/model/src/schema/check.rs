@@ -10,6 +10,7 @@ use super::names::{self, Kind, Named, Names, TypeInfo};
 use super::{
     EntityType, EnumType, Field, FieldKind, Schema, Strategy, ValueType, audiences, fields,
 };
+use crate::codec::VALUE_NESTING_MAX;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
     let mut names = names::collect(document, sink)?;
     check_not_empty(document, &names, sink);
     fields::resolve(&mut names, sink);
-    check_value_cycles(&names, sink);
+    check_values(&names, sink);
     let lives = homes::resolve(&names, sink);
     let mut schema =
         Schema { types: BTreeMap::new(), values: values(&names), enums: enums(&names) };
@@ -96,12 +97,24 @@ fn enums(names: &Names) -> BTreeMap<String, Arc<EnumType>> {
         .collect()
 }
 
-/// A value that contained itself would have no end.
-fn check_value_cycles(names: &Names, sink: &mut Sink) {
+/// A value that contained itself would have no end; one that is nested too deep cannot be sent.
+fn check_values(names: &Names, sink: &mut Sink) {
     let mut state = vec![Visit::New; names.types.len()];
     for start in 0..names.types.len() {
         if names.types[start].kind == Kind::Value && state[start] == Visit::New {
             walk_value(names, start, &mut state, sink);
+        }
+    }
+    let entities = names.types.iter().filter(|t| t.kind == Kind::Entity);
+    for member in entities.flat_map(|t| &t.members) {
+        let kind = member.field.as_ref().map(|f| &f.kind);
+        if kind.is_some_and(|k| nesting(names, &state, k) > VALUE_NESTING_MAX) {
+            sink.report(
+                code::LIMIT,
+                &member.decl.ty.span,
+                format!("the values in `{}` are nested too deep", member.decl.name.text),
+                "Make one of the inner values an @entity with a `@ref`, or use JSON.",
+            );
         }
     }
 }
@@ -111,7 +124,21 @@ enum Visit {
     New,
     /// On the path from the walk's start to here.
     Open,
-    Done,
+    /// What a value of this type has inside is nested so deep, in arrays.
+    Done(usize),
+}
+
+/// How deep a value of this kind is nested, in arrays of its encoding.
+fn nesting(names: &Names, state: &[Visit], kind: &FieldKind) -> usize {
+    match kind {
+        FieldKind::List(element) => 3 + nesting(names, state, element),
+        FieldKind::Object(_) => match value_in(names, kind).map(|i| state[i]) {
+            Some(Visit::Done(inside)) => 4 + inside,
+            // In a cycle, which is told by itself.
+            _ => 4,
+        },
+        _ => 2,
+    }
 }
 
 /// Walks the values inside a value depth first, with its own stack: a chain may be long.
@@ -121,7 +148,9 @@ fn walk_value(names: &Names, start: usize, state: &mut [Visit], sink: &mut Sink)
     while let Some((at, next)) = path.pop() {
         let t = &names.types[at];
         let Some(member) = t.members.get(next) else {
-            state[at] = Visit::Done;
+            let fields = t.members.iter().filter_map(|m| m.field.as_ref());
+            let inside = fields.map(|f| nesting(names, state, &f.kind)).max();
+            state[at] = Visit::Done(inside.unwrap_or(0));
             continue;
         };
         path.push((at, next + 1));
@@ -129,7 +158,7 @@ fn walk_value(names: &Names, start: usize, state: &mut [Visit], sink: &mut Sink)
             continue;
         };
         match state[inner] {
-            Visit::Done => {}
+            Visit::Done(_) => {}
             Visit::New => {
                 state[inner] = Visit::Open;
                 path.push((inner, 0));

@@ -5,6 +5,8 @@
 
 use super::*;
 use crate::hash::name_id;
+use crate::id::{DeviceId, Dot};
+use crate::op::{Action, Change, FieldChange, Op, Sealed};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -163,6 +165,59 @@ fn the_design_example_becomes_what_it_says() {
     let labels = note.field_named("labels").expect("declared");
     assert_eq!((&labels.kind, labels.merge), (&FieldKind::String, Merge::Set));
     assert!(!schema.enums["OrderStatus"].closed);
+}
+
+#[test]
+fn a_scope_belongs_to_a_template_only_if_values_could_make_it() {
+    let part = |t: &str| ScopePart::Text(t.to_owned());
+    let field = |n| ScopePart::Field(FieldId(n));
+    let parts = vec![part("order/"), field(1), part("-x/"), field(2)];
+    let template = ScopeTemplate { source: String::new(), parts };
+    let check =
+        |scope: &str, expected| assert_eq!(template.could_render(scope), expected, "{scope}");
+    check("order/a-x/b", true);
+    check("order/a-x-x/b%2Fc", true);
+    check("order/é-x/1", true);
+    for other in ["order/-x/b", "order/a-x/", "order/a/b-x/c", "order/a-x/b/c", "order/a-x/*", ""] {
+        check(other, false);
+    }
+    let long = (0..40).flat_map(|n| [part("/"), field(n)]).collect();
+    let long = ScopeTemplate { source: String::new(), parts: long };
+    assert!(!long.could_render(&"/".repeat(512)), "and this does not take for ever");
+}
+
+#[test]
+fn values_as_deep_as_a_schema_allows_can_be_sent() {
+    let source = |boxes: u32, list: bool| {
+        let (open, close) = if list { ("[", "!]") } else { ("", "") };
+        let mut sdl = format!(
+            "type Box @entity(strategy: LAST_WRITE_WINS, scope: \"boxes\") {{ id: ID! in: {open}V1{close} }}"
+        );
+        for n in 1..boxes {
+            sdl += &format!("type V{n} @value {{ in: {open}V{}{close} }}", n + 1);
+        }
+        sdl + &format!("type V{boxes} @value {{ in: Int }}")
+    };
+    let sent = |boxes: u32, list: bool| {
+        let inside = |value, _| {
+            let object = Value::object([(FieldId(1), value)]);
+            if list { Value::List(vec![object]) } else { object }
+        };
+        let value = (0..boxes).fold(Value::Int(1), inside);
+        let change = Change::Register { value, replaced: None };
+        let changes = vec![FieldChange { field: FieldId(1), change }];
+        let dot = Dot::new(DeviceId::from_number(1), 1);
+        let mut op = Op::void(dot, EntityKey::new("boxes", TypeId(1), "b"), "me".into());
+        op.births = vec![dot];
+        op.action = Action::Create { parent: None, changes };
+        Sealed::decode(&op.seal().payload).is_ok()
+    };
+    for (most, list) in [(13, false), (7, true)] {
+        assert_eq!(faults(&source(most, list)), []);
+        assert!(sent(most, list), "{most}");
+        assert_eq!(faults(&source(most + 1, list))[0].code, "LF1003");
+        assert!(!sent(most + 1, list), "one more is not a limit for its own sake");
+    }
 }
 
 #[test]
