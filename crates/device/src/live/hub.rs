@@ -6,6 +6,7 @@ use crate::error::{Error, code};
 use crate::event::Coverage;
 use crate::inner::Inner;
 use crate::read::Row;
+use crate::store;
 use landfall_model::id::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,15 +31,20 @@ impl Watched {
     }
 
     /// Run and tell. False if the query is at its end.
-    fn turn(&self, inner: &Inner) -> bool {
+    fn turn(&self, id: u64, inner: &Inner) -> bool {
         match self.update(inner) {
             Ok(Some(update)) => {
                 self.listener.updated(update);
                 true
             }
             Ok(None) => true,
-            // The file was busy; the next commit, or the end of this one, calls again.
             Err(error) if error.code() == code::CLOSED => false,
+            // Another process holds the file, which is no fault of the query: it waited for as long
+            // as anybody does, and its turn comes again.
+            Err(error) if error.code() == store::Error::Busy.code() => {
+                inner.live.again(id);
+                true
+            }
             Err(error) => {
                 self.listener.failed(error);
                 false
@@ -110,6 +116,11 @@ impl Hub {
         self.shared.wake.notify_all();
     }
 
+    /// This query could not be run.
+    fn again(&self, id: u64) {
+        self.shared.lock().fresh.insert(id);
+    }
+
     pub fn forget(&self, id: u64) {
         let gone = self.shared.lock().watches.remove(&id);
         // A listener may do anything when it is dropped: not under the lock.
@@ -154,7 +165,7 @@ fn serve(inner: &Weak<Inner>, shared: &Shared) {
     while let Some(due) = shared.due() {
         let Some(inner) = inner.upgrade() else { return };
         for (id, watched) in due {
-            if !watched.turn(&inner) {
+            if !watched.turn(id, &inner) {
                 inner.live.forget(id);
             }
         }

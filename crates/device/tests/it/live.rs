@@ -107,6 +107,21 @@ fn any_sql_is_run_anew_and_says_so_and_ends_with_its_handle() {
 }
 
 #[test]
+fn a_query_outlives_another_process_that_holds_the_file() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    let client = offline(&world, &path);
+    put(&client, "a", "1");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut watch = client.observe(Query::table("Order")).unwrap();
+    // Longer than anybody waits for the file.
+    assert!(watch.next_within(Duration::from_millis(3_500)).is_none());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(told(&next(&mut watch)), ["+0 a"]);
+}
+
+#[test]
 fn faulty_queries_are_told_to_the_caller() {
     let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
     let client = offline(&world, &dir.path().join("a.db"));
