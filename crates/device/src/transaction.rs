@@ -22,6 +22,8 @@ use landfall_sync::device::node::{Problem, RefusedEdit};
 pub struct Transaction {
     client: Client,
     edits: Vec<NamedEdit>,
+    /// The edit that the last call made or added to.
+    last: usize,
     fault: Option<Error>,
 }
 
@@ -48,7 +50,7 @@ pub(crate) struct NamedEdit {
 
 impl Transaction {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, edits: Vec::new(), fault: None }
+        Self { client, edits: Vec::new(), last: 0, fault: None }
     }
 
     /// Create the entity, or change the given fields where the device knows one of this id.
@@ -111,10 +113,11 @@ impl Transaction {
         self.one(kind, id, field, |_, _| Ok(FieldEdit::Splice { at, delete, insert }))
     }
 
-    /// The edits that follow on this entity mean the one in this home scope. Only needed where the
-    /// device knows several of one type and id.
+    /// The edit before this, and those of its entity that follow, mean the one in this home scope.
+    /// Only needed for an update or a deletion where the device knows several of one type and id:
+    /// an upsert says it by the fields of the scope.
     pub fn in_home(mut self, home: &str) -> Self {
-        if let Some(edit) = self.edits.last_mut() {
+        if let Some(edit) = self.edits.get_mut(self.last) {
             edit.home = Some(home.to_owned());
         }
         self
@@ -199,6 +202,7 @@ impl Transaction {
             self.edits.push(NamedEdit { intent, kind, id: id.to_owned(), home, fields });
             self.edits.len() - 1
         });
+        self.last = at;
         let edit = &mut self.edits[at];
         if intent == Intent::Upsert {
             edit.intent = Intent::Upsert;

@@ -56,6 +56,26 @@ fn writes_show_at_once_in_plain_sql() {
 }
 
 #[test]
+fn a_home_is_named_for_the_edit_before_it() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    for (id, market) in [("o1", "fr"), ("o1", "de"), ("o2", "fr")] {
+        client.transaction().upsert("Order", id, [("market", market.into())]).commit().unwrap();
+    }
+    let status = |status: &str| [("status", Value::text(status))];
+    let unclear = client.transaction().update("Order", "o1", status("SENT")).commit();
+    assert_eq!(unclear.unwrap_err().code(), "LF2013");
+    // The last call goes on with the first edit, and that is the one that is meant.
+    let tx = client.transaction().update("Order", "o1", status("SENT"));
+    let tx = tx.update("Order", "o2", status("PLACED"));
+    tx.add_to_set("Order", "o1", "tags", "gift".into()).in_home("market/de").commit().unwrap();
+    let sql = "SELECT id, _home, status FROM \"Order\" WHERE status IS NOT NULL ORDER BY id";
+    let rows = client.query(sql, []).unwrap();
+    let rows: Vec<_> = rows.iter().map(|r| (r.text("id").unwrap(), r.text("_home"))).collect();
+    assert_eq!(rows, [("o1", Some("market/de")), ("o2", Some("market/fr"))]);
+}
+
+#[test]
 fn what_cannot_be_written_is_refused_whole_and_says_why() {
     let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
     let client = offline(&world, &dir.path().join("a.db"));
