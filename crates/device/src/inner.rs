@@ -207,7 +207,6 @@ impl Inner {
 
     // ---- reading ----
 
-    /// Run `work` on a connection that cannot write.
     /// The digest of what regions have confirmed.
     pub fn digest(&self) -> Result<String, Error> {
         let schema = &self.options.schema;
@@ -268,6 +267,7 @@ impl Inner {
         }
     }
 
+    /// Run `work` on a connection that cannot write.
     pub fn with_reader<T>(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,

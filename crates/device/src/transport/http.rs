@@ -147,8 +147,16 @@ async fn read(
 
 async fn refusal(response: Response<Incoming>) -> TransportError {
     let status = response.status();
-    let text = response.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text[..text.len().min(REFUSAL_BYTES_MAX)]).into_owned();
+    let mut body = response.into_body();
+    let mut text = Vec::new();
+    // Whoever answers here need not be a region: what it sends may have no end.
+    while text.len() < REFUSAL_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        text.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    }
+    text.truncate(REFUSAL_BYTES_MAX);
+    let text = String::from_utf8_lossy(&text);
     TransportError::new(format!("the region answered {status}: {text}"))
 }
 
