@@ -134,7 +134,8 @@ impl ScopeTemplate {
                         _ => "",
                     };
                     let word = rest.split('/').next().unwrap_or_default();
-                    let value = word.strip_suffix(after).filter(|v| !v.is_empty() && !v.contains('*'))?;
+                    let value =
+                        word.strip_suffix(after).filter(|v| !v.is_empty() && !v.contains('*'))?;
                     values.push((*f, unescaped(value)));
                     rest = &rest[value.len()..];
                 }
