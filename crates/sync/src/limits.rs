@@ -32,6 +32,9 @@ pub const ENTRIES_BYTES: usize = 4 << 20;
 /// Bytes of rows in one live change. What is larger is told in chunks.
 pub const LIVE_BYTES: usize = 4 << 20;
 
+/// The largest row. One that has grown beyond is not sent, and stops no other.
+pub const ROW_BYTES_MAX: usize = 8 << 20;
+
 /// Device ids that one Hello may name: the present one of a file, and former ones that still have
 /// something to settle. Each Delta carries a set of numbers per id.
 pub const HELLO_DEVICES_MAX: usize = 256;
@@ -63,5 +66,6 @@ pub const TEXT_BLOBS_FOLD: usize = 64;
 
 const _: () = assert!(OP_BYTES_MAX <= TRANSACTION_BYTES_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(LIVE_BYTES + ROW_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES as u64 <= CREDIT_BYTES);
 const _: () = assert!(ENTRIES_BYTES + TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);

@@ -18,6 +18,7 @@ pub struct Gauge {
 pub fn name(report: &Report) -> &str {
     match report {
         Report::LogMismatch { .. } => "log_mismatch",
+        Report::RowTooLarge { .. } => "row_too_large",
         Report::LifeBegan { .. } => "life_began",
         Report::LifeEnded { .. } => "life_ended",
         Report::Refused { code } => code,

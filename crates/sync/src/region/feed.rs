@@ -4,6 +4,7 @@
 //! differs per device (its received numbers) travels beside it, read in the same snapshot.
 
 use super::Core;
+use super::node::Report;
 use super::store::{Record, Store};
 use crate::{convert, limits, mutant, wire};
 use landfall_model::codec;
@@ -18,6 +19,7 @@ pub(super) struct Rows {
     body: wire::Body,
     masks: Vec<BTreeSet<FieldId>>,
     bytes: usize,
+    too_large: Vec<EntityKey>,
 }
 
 /// One stretch of a pass.
@@ -40,6 +42,11 @@ impl Rows {
     /// No more should go into one frame.
     pub fn full(&self) -> bool {
         self.bytes >= limits::CHUNK_BYTES
+    }
+
+    /// Rows that fit no frame and were left out.
+    pub fn take_too_large(&mut self) -> impl Iterator<Item = Report> {
+        std::mem::take(&mut self.too_large).into_iter().map(|key| Report::RowTooLarge { key })
     }
 
     pub fn encode(self) -> Vec<u8> {
@@ -109,7 +116,12 @@ impl Core {
             }
             self.fill(store, scope, key, record, since, rows, &mut row)?;
         }
-        rows.bytes += row.encoded_len();
+        let bytes = row.encoded_len();
+        if bytes > limits::ROW_BYTES_MAX {
+            rows.too_large.push(key.clone());
+            return Ok(true);
+        }
+        rows.bytes += bytes;
         rows.body.rows.push(row);
         Ok(true)
     }

@@ -21,7 +21,7 @@ use super::{Config, Core};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::wire;
-use landfall_model::id::{DeviceId, RegionId, Scope};
+use landfall_model::id::{DeviceId, EntityKey, RegionId, Scope};
 use landfall_model::schema::Schema;
 use landfall_model::vector::{Origin, Vector};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -59,6 +59,8 @@ pub enum Report {
     LifeBegan { region: RegionId, incarnation: u64 },
     /// The logs of an ended life were cut.
     LifeEnded { region: RegionId, incarnation: u64 },
+    /// An entity has grown beyond what fits a frame: devices that lack its latest state stay so.
+    RowTooLarge { key: EntityKey },
     /// A session or link was refused.
     Refused { code: String },
 }

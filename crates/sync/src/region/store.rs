@@ -38,6 +38,13 @@ pub struct Record {
     pub past: BTreeSet<Scope>,
 }
 
+impl Record {
+    /// The scope holds the entity, or may have at a region that received the same.
+    pub fn was_in(&self, scope: &Scope) -> bool {
+        self.scopes.contains(scope) || self.past.contains(scope)
+    }
+}
+
 /// What is kept of a received op until its device has confirmed it and all regions hold it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DotRecord {

@@ -330,7 +330,10 @@ impl Node {
                 Err(m) => return Ok(Err(m.into())),
             };
             let all = Vector::new();
-            if !self.core.add_row(store, &sub.scope, &parsed, &all, false, &mut rows)? {
+            // Who may not see an entity and never could hears nothing of it, not even that it is.
+            let record = store.entity(&parsed)?;
+            let ever = record.is_some_and(|r| r.was_in(&sub.scope));
+            if !ever || !self.core.add_row(store, &sub.scope, &parsed, &all, false, &mut rows)? {
                 absent.push(key.clone());
             }
             // What is left out is asked for again.
@@ -338,6 +341,7 @@ impl Node {
                 break;
             }
         }
+        turn.out.reports.extend(rows.take_too_large());
         let at = Some(convert::wire_vector(&self.core.vector));
         let place = wire::delta::Place::Refetched(wire::Refetched { absent, at });
         let body = rows.encode().into();

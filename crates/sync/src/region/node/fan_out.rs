@@ -37,6 +37,7 @@ impl Node {
                     self.core.add_row(store, scope, key, before, false, &mut rows)?;
                 }
             }
+            turn.out.reports.extend(rows.take_too_large());
             let body: prost::bytes::Bytes = rows.encode().into();
             for (id, number) in live {
                 let session = self.sessions.get_mut(&id).expect("readers are sessions");
@@ -118,7 +119,7 @@ impl Node {
         let sub = session.subs.get_mut(&number).expect("listed by the caller");
         let State::Pass(pass) = &mut sub.state else { return Ok(()) };
         let (from, after) = (&pass.from, pass.after.as_ref());
-        let stretch = self.core.stretch(store, &sub.scope, from, after, pass.fresh)?;
+        let mut stretch = self.core.stretch(store, &sub.scope, from, after, pass.fresh)?;
         pass.rows += stretch.rows.len() as u64;
         pass.after = stretch.last.or(pass.after.take());
         // What was committed since the pass began is fetched by another, shorter one.
@@ -143,6 +144,7 @@ impl Node {
                 State::Live { covering }
             };
         }
+        out.reports.extend(stretch.rows.take_too_large());
         let body: prost::bytes::Bytes = stretch.rows.encode().into();
         session.credit -= body.len().max(1) as i64;
         let delta = wire::Delta {
