@@ -206,6 +206,7 @@ impl World {
             Report::LogMismatch { .. } => "log mismatch",
             Report::LifeBegan { .. } => "life began",
             Report::LifeEnded { .. } => "life ended",
+            Report::RowTooLarge { .. } => "row too large",
             Report::Refused { .. } => "session refused",
         };
         self.mark(mark);
