@@ -75,6 +75,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("unsupported", "LF4012"),
     ("forked_device", "LF4013"),
     ("voided", "LF4014"),
+    ("depends_on_refused", "LF4015"),
 ];
 
 /// The `LF40xx` code of a region's refusal; `LF4000` for one that this build does not know.

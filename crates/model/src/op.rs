@@ -213,6 +213,16 @@ impl Op {
         self.action == Action::Void
     }
 
+    /// True if the op has nothing left to stand on when these dots are gone.
+    pub fn hangs_on(&self, gone: impl Fn(Dot) -> bool) -> bool {
+        let births = match &self.action {
+            Action::Create { parent: Some(parent), .. } => &parent.births,
+            Action::Create { parent: None, .. } | Action::Void => return false,
+            Action::Update(_) | Action::Delete => &self.births,
+        };
+        !births.is_empty() && births.iter().all(|birth| gone(*birth))
+    }
+
     /// How many dots it names besides its own: births, needs, births of the parent, and additions
     /// that it takes out of sets.
     pub fn named_dots(&self) -> usize {

@@ -17,6 +17,7 @@ mod feed;
 pub mod memory;
 mod merge;
 pub mod node;
+mod parts;
 mod replicate;
 mod session;
 pub mod store;

@@ -8,19 +8,19 @@ use landfall_model::value::Value;
 use landfall_sync::device::store::Outcome;
 use rusqlite::{Connection, Row, params};
 
+/// True if it is new.
 pub(super) fn add(
     conn: &Connection,
     dot: Dot,
     key: &EntityKey,
     outcome: &Outcome,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let (what, field, about) = columns(outcome);
     let sql = "INSERT OR IGNORE INTO _lf_outcome
         (device, seq, what, field, home, kind, id, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let (device, seq) = (dot.device.0, rows::bits(dot.seq));
     let params = params![device, seq, what, field, key.home, key.kind.0, key.id, about];
-    rows::execute(conn, sql, params)?;
-    Ok(())
+    Ok(rows::execute(conn, sql, params)? > 0)
 }
 
 /// In the order in which they came.

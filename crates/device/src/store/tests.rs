@@ -156,7 +156,8 @@ fn outcomes_come_in_order_and_go_when_dismissed() {
         t.add_outcome(dot(2), &order, &refused)?;
         t.add_outcome(dot(1), &order, &Outcome::Deleted)?;
         t.add_outcome(dot(2), &order, &Outcome::Left)?;
-        t.add_outcome(dot(2), &order, &refused)
+        t.add_outcome(dot(2), &order, &refused)?;
+        Ok(())
     });
     let listed = [
         (dot(2), order.clone(), refused),

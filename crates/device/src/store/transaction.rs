@@ -248,7 +248,7 @@ impl Store for Transaction<'_> {
         show::show(self.conn, self.tables, key, view)
     }
 
-    fn add_outcome(&mut self, dot: Dot, key: &EntityKey, outcome: &Outcome) -> Result<(), Error> {
+    fn add_outcome(&mut self, dot: Dot, key: &EntityKey, outcome: &Outcome) -> Result<bool, Error> {
         outcomes::add(self.conn, dot, key, outcome)
     }
 

@@ -139,8 +139,9 @@ impl<'a, S: Store> Call<'a, S> {
     }
 
     pub fn outcome(&mut self, dot: Dot, key: &EntityKey, outcome: Outcome) -> Result<(), S::Error> {
-        self.store.add_outcome(dot, key, &outcome)?;
-        self.out.events.push(Event::Outcome { dot, key: key.clone(), outcome });
+        if self.store.add_outcome(dot, key, &outcome)? {
+            self.out.events.push(Event::Outcome { dot, key: key.clone(), outcome });
+        }
         Ok(())
     }
 

@@ -26,6 +26,9 @@ const FORKED_DEVICE: &str = "forked_device";
 /// The row left this device before the write was sent.
 pub(super) const LEFT_SCOPE: &str = "left_scope";
 
+/// What the op stands on was refused there.
+const DEPENDS: &str = "depends_on_refused";
+
 /// Some of the transaction is missing there.
 const INCOMPLETE: &str = "incomplete_transaction";
 
@@ -224,6 +227,7 @@ impl<S: Store> Call<'_, S> {
             return Ok(());
         }
         let mut ends = Vec::new();
+        let waits = reason.code == DEPENDS && self.need_is_open(&dots)?;
         for dot in dots {
             if self.store.void(dot)?.is_some() {
                 continue;
@@ -233,11 +237,24 @@ impl<S: Store> Call<'_, S> {
             refused_by.insert(region);
             let all = regions.iter().all(|r| refused_by.contains(r) || lost.contains(r));
             self.put_op(&own)?;
-            if all || reason.code == FORKED_DEVICE {
+            if (all && !waits) || reason.code == FORKED_DEVICE {
                 ends.push(own);
             }
         }
         self.reject(ends, reason)
+    }
+
+    /// True if something that these ops need may still be accepted elsewhere.
+    fn need_is_open(&mut self, dots: &[Dot]) -> Result<bool, S::Error> {
+        for dot in dots {
+            let needs = self.store.op(*dot)?.map(|own| own.sealed.op.needs);
+            for need in needs.into_iter().flatten() {
+                if self.store.op(need)?.is_some_and(|own| own.in_outbox()) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// True if these ops are what is left of a transaction of which enough regions hold a part.
@@ -270,7 +287,7 @@ impl<S: Store> Call<'_, S> {
         Ok(())
     }
 
-    /// Reject these ops for good, and the unsent ones that hang on them.
+    /// Reject these ops for good, and what hangs on them.
     pub fn reject(&mut self, ops: Vec<OwnOp>, reason: &Reason) -> Result<(), S::Error> {
         if ops.is_empty() {
             return Ok(());
@@ -292,15 +309,16 @@ impl<S: Store> Call<'_, S> {
         let detail = format!("it hangs on {root}, which was refused");
         let after = Reason { field: None, detail, ..reason.clone() };
         for tx in transactions(self.whole_outbox()?) {
-            if tx.iter().any(|own| own.state != OpState::Unsent) {
-                continue;
-            }
-            if tx.iter().any(|own| hangs_on(&own.sealed.op, &gone)) {
+            let hangs = |own: &OwnOp| own.sealed.op.hangs_on(|dot| gone.contains(&dot));
+            if tx.iter().any(hangs) {
+                if !tx.iter().all(|own| self.is_open(own)) {
+                    continue;
+                }
                 for own in tx {
                     gone.insert(own.sealed.op.dot);
                     self.reject_one(own, after.clone())?;
                 }
-            } else {
+            } else if tx.iter().all(|own| own.state == OpState::Unsent) {
                 for own in tx.into_iter().filter(|own| names(&own.sealed.op, &gone)) {
                     self.drop_names(own, &gone)?;
                 }
@@ -312,6 +330,18 @@ impl<S: Store> Call<'_, S> {
             self.drop_unshown(ops)?;
         }
         Ok(())
+    }
+
+    /// True if no region has accepted the op, nor may have.
+    fn is_open(&self, own: &OwnOp) -> bool {
+        let lost = |r: &RegionId| self.node.session.as_ref().is_some_and(|s| s.lost.contains(r));
+        match &own.state {
+            OpState::Unsent => true,
+            OpState::Sent { regions, refused_by } => {
+                regions.iter().all(|r| refused_by.contains(r) || lost(r))
+            }
+            OpState::Accepted { .. } | OpState::Durable { .. } | OpState::Rejected { .. } => false,
+        }
     }
 
     fn reject_one(&mut self, mut own: OwnOp, reason: Reason) -> Result<(), S::Error> {
@@ -431,16 +461,6 @@ fn transactions(ops: Vec<OwnOp>) -> Vec<Vec<OwnOp>> {
         }
     }
     out
-}
-
-/// True if the op has nothing left to stand on.
-fn hangs_on(op: &Op, gone: &BTreeSet<Dot>) -> bool {
-    let all = |births: &[Dot]| !births.is_empty() && births.iter().all(|b| gone.contains(b));
-    match &op.action {
-        Action::Create { parent: Some(p), .. } => all(&p.births),
-        Action::Create { parent: None, .. } | Action::Void => false,
-        Action::Update(_) | Action::Delete => all(&op.births),
-    }
 }
 
 fn names(op: &Op, gone: &BTreeSet<Dot>) -> bool {

@@ -14,11 +14,13 @@ use super::texts::Growth;
 use super::view::{Merged, PARENTS_MAX, knows_scope, shows, standing_births};
 use crate::limits;
 use crate::mutant::{self, Mutant};
-use landfall_model::entity::{Entity, UnderParent};
+use landfall_model::entity::{Entity, UnderParent, Write};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope};
 use landfall_model::op::{Action, Change, FieldChange, Op};
 use landfall_model::schema::Merge;
+use landfall_model::stamp::Stamp;
 use landfall_model::text::{Text, blob_id};
+use landfall_model::value::Value;
 use landfall_model::vector::{SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -286,7 +288,7 @@ impl<S: Store> Call<'_, S> {
         }
         let (after, stands) = self.reader.read(self.store, key)?;
         let after = after.clone();
-        self.overwritten(key, (before, stood), (&after, &stands))?;
+        self.overwritten(key, landed, (before, stood), (&after, &stands))?;
         let family = self.schema.children(key.kind).next().is_some()
             && before.entity.fallen(stood) != after.entity.fallen(&stands);
         if family {
@@ -321,29 +323,47 @@ impl<S: Store> Call<'_, S> {
         }
     }
 
-    /// Own values that showed and were replaced by a write whose author had not seen them.
+    /// Own values that were replaced by a write whose author had not seen them: those that showed,
+    /// and those that a later own write or delete hides, which may be refused yet.
     fn overwritten(
         &mut self,
         key: &EntityKey,
+        landed: &[OwnOp],
         (before, stood): (&Merged, &UnderParent),
         (after, stands): (&Merged, &UnderParent),
     ) -> Result<(), S::Error> {
-        for field in before.entity.register_fields() {
-            let Some(old) = before.entity.register(field, stood) else { continue };
-            let Some(new) = after.entity.register(field, stands) else { continue };
-            let unseen = new.replaced.is_none_or(|seen| seen < old.stamp);
-            if self.is_own(old.stamp.device)
-                && !self.is_own(new.stamp.device)
-                && new.stamp > old.stamp
-                && unseen
-                && new.value != old.value
-            {
-                let dot = Dot::new(old.stamp.device, old.seq);
-                let (lost, by) = (old.value.clone(), new.stamp);
-                self.outcome(dot, key, Outcome::Overwritten { field, lost, by })?;
+        let own = |device| self.is_own(device);
+        let mut lost: Vec<(Dot, Outcome)> = Vec::new();
+        let mut compare = |field, old: (Stamp, u64, &Value), new: Option<&Write>| {
+            let ((stamp, seq, value), Some(new)) = (old, new) else { return };
+            let unseen = new.stamp > stamp && new.replaced.is_none_or(|seen| seen < stamp);
+            if unseen && new.value != *value && own(stamp.device) && !own(new.stamp.device) {
+                let (lost_value, by) = (value.clone(), new.stamp);
+                let outcome = Outcome::Overwritten { field, lost: lost_value, by };
+                lost.push((Dot::new(stamp.device, seq), outcome));
+            }
+        };
+        let bases = before.base.as_ref().zip(after.base.as_ref());
+        let bases = bases.map(|(old, new)| (&old.entity, &new.entity));
+        for (old, new) in bases.into_iter().chain([(&before.entity, &after.entity)]) {
+            for field in old.register_fields() {
+                let Some(write) = old.register(field, stood) else { continue };
+                let was = (write.stamp, write.seq, &write.value);
+                compare(field, was, new.register(field, stands));
             }
         }
-        Ok(())
+        let base = after.base.as_ref().map(|b| &b.entity);
+        for op in landed.iter().map(|own| &own.sealed.op) {
+            let Some(base) = base.filter(|e| !op.births.iter().all(|b| e.is_dead(*b))) else {
+                continue;
+            };
+            for change in op.changes() {
+                let Change::Register { value, .. } = &change.change else { continue };
+                let was = (op.stamp(), op.dot.seq, value);
+                compare(change.field, was, base.register(change.field, stands));
+            }
+        }
+        lost.into_iter().try_for_each(|(dot, outcome)| self.outcome(dot, key, outcome))
     }
 
     /// True if a subscribed scope shows, or will show, something that the op writes.

@@ -453,12 +453,13 @@ impl Store for MemoryStore {
         dot: Dot,
         key: &EntityKey,
         outcome: &Outcome,
-    ) -> Result<(), Infallible> {
+    ) -> Result<bool, Infallible> {
         let at = (dot, OutcomeKind::from(outcome));
-        if self.outcomes.get(&at).is_none() {
+        let new = self.outcomes.get(&at).is_none();
+        if new {
             self.outcomes.put(at, (key.clone(), outcome.clone()));
         }
-        Ok(())
+        Ok(new)
     }
 
     fn remove_outcomes(&mut self, dot: Dot) -> Result<(), Infallible> {

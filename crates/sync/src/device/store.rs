@@ -274,13 +274,14 @@ pub trait Store {
 
     /// Write the typed row, or remove it.
     fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Self::Error>;
-    /// Keep an outcome of an own op until the app dismisses it. Same op and kind: once.
+    /// Keep an outcome of an own op until the app dismisses it. Same op and kind: once. Returns
+    /// true if it is new.
     fn add_outcome(
         &mut self,
         dot: Dot,
         key: &EntityKey,
         outcome: &Outcome,
-    ) -> Result<(), Self::Error>;
+    ) -> Result<bool, Self::Error>;
     /// Forget all outcomes of an op.
     fn remove_outcomes(&mut self, dot: Dot) -> Result<(), Self::Error>;
 }

@@ -8,7 +8,7 @@ use super::access::Author;
 use super::store::{Refusal, Store};
 use crate::limits;
 use landfall_model::id::{FieldId, Scope};
-use landfall_model::op::{Action, Change, Op, Sealed, TextChange};
+use landfall_model::op::{Action, Change, Fingerprint, Op, Sealed, TextChange};
 use landfall_model::schema::{Audience, EntityType, Home, Merge};
 use landfall_model::text::Document;
 
@@ -28,6 +28,7 @@ pub mod code {
     pub const UNSUPPORTED: &str = "unsupported";
     pub const FORKED: &str = "forked_device";
     pub const VOIDED: &str = "voided";
+    pub const DEPENDS: &str = "depends_on_refused";
 }
 
 fn refuse(op: &Op, code: &str, field: Option<FieldId>, detail: impl Into<String>) -> Refusal {
@@ -99,6 +100,34 @@ impl Core {
             return Ok(Err(refusal));
         }
         self.check_access(store, author, op, kind)
+    }
+
+    /// An op that stands on nothing but what was refused here would be accepted to no effect.
+    pub(super) fn check_needs<S: Store>(
+        &self,
+        store: &mut S,
+        op: &Op,
+    ) -> Result<Option<Refusal>, S::Error> {
+        let mut gone = Vec::new();
+        for need in &op.needs {
+            let refused = match store.device(need.device)?.received.contains(need.seq) {
+                false => store.refusal(*need)?.is_some(),
+                true => {
+                    let records = store.dots(*need)?;
+                    // What is forgotten was confirmed: an op, or a void that ended what hangs on it.
+                    !records.is_empty()
+                        && records.iter().all(|r| r.fingerprint == Fingerprint::VOID)
+                }
+            };
+            if refused {
+                gone.push(*need);
+            }
+        }
+        if !op.hangs_on(|dot| gone.contains(&dot)) {
+            return Ok(None);
+        }
+        let detail = format!("it hangs on {}, which was refused", gone[0]);
+        Ok(Some(refuse(op, code::DEPENDS, None, detail)))
     }
 
     fn check_access<S: Store>(

@@ -8,18 +8,20 @@
 //! A dot that was received before is looked up by fingerprint. The same fingerprint is the same op
 //! and gets the same answer. Another one is a second op under the dot (a cloned or rolled-back
 //! file): it is accepted as an op of its own, and the device id is closed. If the fingerprint is
-//! no longer known, nobody can tell, and the op is refused as `forked_device`.
+//! no longer known, nobody can tell, and the op is refused as `forked_device`. What is missing of a
+//! transaction of which a part is here: `parts`.
 
 use super::Core;
 use super::access::Author;
 use super::checks::code;
 use super::merge::Batch;
+use super::parts::Part;
 use super::store::{DotRecord, Head, LogRow, Refusal, Store};
-use crate::log::{Entry, Opened};
+use crate::log::{Opened, Whole};
 use crate::mutant::{self, Mutant};
 use landfall_model::id::{Dot, Scope};
-use landfall_model::op::{Fingerprint, Op, Sealed};
-use landfall_model::vector::{Origin, Position, SeqSet};
+use landfall_model::op::{Fingerprint, Sealed};
+use landfall_model::vector::{Origin, Position};
 use std::collections::BTreeMap;
 
 /// The answer to one op.
@@ -27,16 +29,6 @@ use std::collections::BTreeMap;
 pub(super) enum Verdict {
     Accepted(Position),
     Rejected(Refusal),
-}
-
-/// What was received of a transaction before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    None,
-    /// One of its numbers, and nobody knows any more of which transaction: it may lack the others,
-    /// but each is checked.
-    Forgotten,
-    Accepted,
 }
 
 /// How a pushed op relates to what was received before.
@@ -64,10 +56,15 @@ impl Core {
             return Ok(all(refusal));
         }
         let known = ops.iter().map(|o| self.known(store, o)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(refusal) = self.refusal(store, author, ops, &known, now_ms)? {
-            // A stamp is mended and sent again under the same dot; anything else stays refused, so
-            // that a copy of this push that is still on its way finds the same answer.
-            if refusal.code != code::CLOCK_AHEAD {
+        let part = match known.iter().any(|k| matches!(k, Known::New | Known::Fork)) {
+            true => self.part_of(store, ops)?,
+            false => Part::None,
+        };
+        if let Some(refusal) = self.refusal(store, author, ops, &known, &part, now_ms)? {
+            // A stamp is mended and sent again under the same dot, and what an op hangs on may come
+            // from a peer; anything else stays refused, so that a copy of this push that is still
+            // on its way finds the same answer.
+            if !matches!(&*refusal.code, code::CLOCK_AHEAD | code::DEPENDS) {
                 for (op, known) in ops.iter().zip(&known) {
                     if matches!(known, Known::New) {
                         store.put_refusal(op.op.dot, &refusal)?;
@@ -81,7 +78,7 @@ impl Core {
             }
             return Ok(all(refusal));
         }
-        self.accept(store, author, ops, &known, batch)
+        self.accept(store, author, ops, &known, part.whole(ops), batch)
     }
 
     fn known<S: Store>(&self, store: &mut S, sealed: &Sealed) -> Result<Known, S::Error> {
@@ -111,6 +108,7 @@ impl Core {
         author: &Author,
         ops: &[Sealed],
         known: &[Known],
+        part: &Part,
         now_ms: i64,
     ) -> Result<Option<Refusal>, S::Error> {
         for (o, known) in ops.iter().zip(known) {
@@ -126,10 +124,9 @@ impl Core {
             let detail = "the device id belongs to another account".to_owned();
             return Ok(Some(Refusal { code, seq, field: None, detail }));
         }
-        let part = self.part_of(store, &ops[0].op, &record.received)?;
-        // Some of it was accepted, so all of it was: the rest is taken unchecked.
-        let accepted = part == Part::Accepted;
-        if part == Part::None
+        let fresh = known.iter().any(|k| matches!(k, Known::New | Known::Fork));
+        if fresh
+            && matches!(part, Part::None | Part::Lacking)
             && let Err(refusal) = self.check_complete(ops)
         {
             return Ok(Some(refusal));
@@ -137,7 +134,7 @@ impl Core {
         for (o, known) in ops.iter().zip(known) {
             let check = match known {
                 Known::Fork => true,
-                Known::New => !accepted,
+                Known::New => !matches!(part, Part::Completed(_)),
                 Known::Duplicate(_) | Known::Refused(_) => false,
             };
             if !check {
@@ -149,29 +146,11 @@ impl Core {
             if let Err(refusal) = self.check_op(store, author, &o.op, now_ms)? {
                 return Ok(Some(refusal));
             }
+            if let Some(refusal) = self.check_needs(store, &o.op)? {
+                return Ok(Some(refusal));
+            }
         }
         Ok(None)
-    }
-
-    /// What is here of the op's transaction. An op says itself what transaction it is of, so only
-    /// one that was accepted in that same transaction speaks for it.
-    fn part_of<S: Store>(
-        &self,
-        store: &mut S,
-        op: &Op,
-        received: &SeqSet,
-    ) -> Result<Part, S::Error> {
-        let mut part = Part::None;
-        for seq in op.tx.seqs().take(op.tx.count as usize).filter(|s| received.contains(*s)) {
-            let records = store.dots(Dot::new(op.dot.device, seq))?;
-            if records.iter().any(|r| r.tx == op.tx) {
-                return Ok(Part::Accepted);
-            }
-            if records.is_empty() {
-                part = Part::Forgotten;
-            }
-        }
-        Ok(part)
     }
 
     /// Log, merge and note what is new; answer all.
@@ -181,6 +160,7 @@ impl Core {
         author: &Author,
         ops: &[Sealed],
         known: &[Known],
+        whole: Option<Whole>,
         batch: &mut Batch,
     ) -> Result<Vec<(Dot, Verdict)>, S::Error> {
         let mut entries: BTreeMap<Scope, (Vec<&Sealed>, bool)> = BTreeMap::new();
@@ -194,11 +174,11 @@ impl Core {
         let device = ops[0].op.dot.device;
         let mut record = store.device(device)?;
         let mut positions: BTreeMap<(u64, Fingerprint), Position> = BTreeMap::new();
-        for (home, entry, fork) in torn(entries) {
-            let origin = self.own_origin(&home);
-            let position = self.log_own(store, origin, &entry, fork, batch)?;
+        for (ops, fork) in torn(entries) {
+            let entry = Opened::Ops { ops, fork, whole };
+            let position = self.log_own(store, &entry, batch)?;
             record.closed |= fork;
-            for sealed in entry {
+            for sealed in entry.ops() {
                 let (dot, fingerprint) = (sealed.op.dot, sealed.fingerprint);
                 record.received.insert(dot.seq);
                 store.add_dot(dot, DotRecord { fingerprint, position, tx: sealed.op.tx })?;
@@ -225,14 +205,11 @@ impl Core {
     pub(super) fn log_own<S: Store>(
         &mut self,
         store: &mut S,
-        origin: Origin,
-        ops: &[&Sealed],
-        fork: bool,
+        entry: &Opened,
         batch: &mut Batch,
     ) -> Result<Position, S::Error> {
-        let ops: Vec<Sealed> = ops.iter().map(|o| (*o).clone()).collect();
-        let entry = Entry::of_ops(&ops, fork).to_bytes();
-        self.append(store, origin, entry, &Opened::Ops { ops, fork }, batch)
+        let origin = self.own_origin(&entry.ops()[0].op.key.home);
+        self.append(store, origin, entry, batch)
     }
 
     /// Append an entry behind the head. The head is read and moved here, last before the commit
@@ -241,13 +218,13 @@ impl Core {
         &mut self,
         store: &mut S,
         origin: Origin,
-        entry: Vec<u8>,
         opened: &Opened,
         batch: &mut Batch,
     ) -> Result<Position, S::Error> {
         let Head { seq, hash } = store.head(origin)?;
         let seq = seq + 1;
-        store.append(origin, &LogRow { seq, entry, hash: opened.roll(hash, seq) })?;
+        let (entry, hash) = (opened.to_bytes(), opened.roll(hash, seq));
+        store.append(origin, &LogRow { seq, entry, hash })?;
         self.vector.advance(origin, seq);
         self.lives.insert((origin.region, origin.incarnation));
         batch.advanced.advance(origin, seq);
@@ -255,14 +232,15 @@ impl Core {
     }
 }
 
-/// One entry per home scope, unless a mutant tears them.
-fn torn(entries: BTreeMap<Scope, (Vec<&Sealed>, bool)>) -> Vec<(Scope, Vec<&Sealed>, bool)> {
+/// The ops of one entry per home scope, unless a mutant tears them.
+fn torn(entries: BTreeMap<Scope, (Vec<&Sealed>, bool)>) -> Vec<(Vec<Sealed>, bool)> {
     let mut out = Vec::new();
-    for (home, (ops, fork)) in entries {
+    for (ops, fork) in entries.into_values() {
+        let ops: Vec<Sealed> = ops.into_iter().cloned().collect();
         if mutant::active(Mutant::HalfTransaction) {
-            out.extend(ops.into_iter().map(|op| (home.clone(), vec![op], fork)));
+            out.extend(ops.into_iter().map(|op| (vec![op], fork)));
         } else {
-            out.push((home, ops, fork));
+            out.push((ops, fork));
         }
     }
     out

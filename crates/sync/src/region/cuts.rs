@@ -13,9 +13,8 @@ use super::Core;
 use super::merge::Batch;
 use super::node::Report;
 use super::store::Store;
-use crate::log::{Entry, Opened};
+use crate::log::Opened;
 use landfall_model::id::{Dot, RegionId, STREAMS_PER_PLACEMENT, StreamId};
-use landfall_model::op::Sealed;
 use landfall_model::vector::{Origin, Position, Vector};
 
 /// Rows scanned at a time when touch vectors are clipped.
@@ -54,9 +53,8 @@ impl Core {
         last: u64,
         batch: &mut Batch,
     ) -> Result<(), S::Error> {
-        let entry = Entry::Cut { origin, last }.to_bytes();
         let own = self.own_stream(origin.stream);
-        self.append(store, own, entry, &Opened::Cut { origin, last }, batch)?;
+        self.append(store, own, &Opened::Cut { origin, last }, batch)?;
         self.apply_cut(store, origin, last, batch)
     }
 
@@ -151,8 +149,8 @@ impl Core {
         batch.advanced.clip(origin, last);
         self.clip_touches(store, origin, last)?;
         for row in above {
-            if let Ok(Opened::Ops { ops, fork }) = Opened::decode(&row.entry) {
-                self.log_again(store, &ops, fork, (origin, last), batch)?;
+            if let Ok(opened @ Opened::Ops { .. }) = Opened::decode(&row.entry) {
+                self.log_again(store, opened, (origin, last), batch)?;
             }
         }
         Ok(())
@@ -162,15 +160,12 @@ impl Core {
     fn log_again<S: Store>(
         &mut self,
         store: &mut S,
-        ops: &[Sealed],
-        fork: bool,
+        opened: Opened,
         cut: (Origin, u64),
         batch: &mut Batch,
     ) -> Result<(), S::Error> {
-        let own = self.own_origin(&ops[0].op.key.home);
-        let refs: Vec<&Sealed> = ops.iter().collect();
-        let position = self.log_own(store, own, &refs, fork, batch)?;
-        for sealed in ops {
+        let position = self.log_own(store, &opened, batch)?;
+        for sealed in opened.ops() {
             self.move_dot(store, sealed.op.dot, cut, position)?;
             self.merge(store, sealed, position, false, batch)?;
         }

@@ -86,7 +86,7 @@ impl Core {
         let position = Position { origin, seq: row.seq };
         match opened {
             Opened::Cut { origin, last } => self.apply_cut(store, origin, last, batch),
-            Opened::Ops { ops, fork } => {
+            Opened::Ops { ops, fork, .. } => {
                 let mut devices = BTreeMap::new();
                 for sealed in &ops {
                     self.apply_op(store, sealed, position, fork, &mut devices, batch)?;

@@ -276,6 +276,25 @@ fn a_refused_transaction_stays_refused_and_is_not_received() {
 }
 
 #[test]
+fn what_stands_on_a_refused_create_alone_is_refused_until_the_create_comes() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 driver/7");
+    let create = a.create(1, 1, "o1", vec![]);
+    let change = Action::Update(vec![a.put("status", "sent".into())]);
+    let mut change = a.op(1, 2, "o1", vec![create.op.dot], change).op;
+    change.needs = vec![create.op.dot];
+    let change = change.seal();
+    assert_eq!(fates(&a.push(1, &[&create])), ["1+1 not_allowed"]);
+    a.hello(2, 1, "u1 w/*");
+    assert_eq!(fates(&a.push(2, &[&change])), ["2+1 depends_on_refused"]);
+    // Another region accepted the create.
+    b.hello(1, 1, "u1 w/*");
+    assert_eq!(fates(&b.push(1, &[&create])), ["1+1 at 1"]);
+    exchange(&mut a, &mut b);
+    assert_eq!(fates(&a.push(2, &[&change])), ["2+1 at 1"]);
+}
+
+#[test]
 fn a_stamp_too_far_ahead_may_be_mended_under_the_same_dot() {
     let mut r = Region::new(1);
     r.hello(1, 1, "u1 w/*");

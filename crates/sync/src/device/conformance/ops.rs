@@ -206,10 +206,12 @@ pub(super) fn outcomes_are_taken_once<S: Store>(s: &mut S) {
         Outcome::Left,
         Outcome::RolledBack,
     ];
-    for outcome in outcomes.iter().chain(&outcomes) {
-        ok(s.add_outcome(dot(1, 1), &key("s/1", 1, "a"), outcome));
+    for new in [true, false] {
+        for outcome in &outcomes {
+            assert_eq!(ok(s.add_outcome(dot(1, 1), &key("s/1", 1, "a"), outcome)), new);
+        }
     }
     ok(s.remove_outcomes(dot(1, 1)));
     ok(s.remove_outcomes(dot(1, 1)));
-    ok(s.add_outcome(dot(1, 1), &key("s/1", 1, "a"), &outcomes[0]));
+    assert!(ok(s.add_outcome(dot(1, 1), &key("s/1", 1, "a"), &outcomes[0])));
 }

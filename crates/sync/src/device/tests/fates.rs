@@ -40,6 +40,27 @@ fn a_refused_create_takes_what_hangs_on_it_along() {
 }
 
 #[test]
+fn what_was_sent_beside_a_refused_create_ends_with_it_and_not_before() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    // The create may be with region 0; region 1 refuses it, and what stands on it.
+    let b = d.write(&[update("1", [put(TITLE, "x")])]);
+    assert_eq!(pushed_dots(&d.connect(1, &[])), [1, 2]);
+    d.reject(a.dots[0], "not_allowed");
+    d.reject(b.dots[0], "depends_on_refused");
+    assert_eq!(d.outcomes(b.dots[0]), []);
+    assert_eq!(d.title(&key("1")).as_deref(), Some("x"));
+    // Region 0 refuses the create, too, before the change was sent there.
+    d.connect_with(0, &[], |w| w.push_ops = 1);
+    d.reject(a.dots[0], "not_allowed");
+    for dot in [a.dots[0], b.dots[0]] {
+        assert!(matches!(d.outcomes(dot)[..], [Outcome::Rejected { .. }]), "{dot}");
+    }
+    assert_eq!(d.view(&key("1")), None);
+}
+
+#[test]
 fn a_refusal_is_final_only_when_all_have_refused() {
     let mut d = Device::new(1);
     let a = d.write(&[task("1", [])]);

@@ -206,9 +206,10 @@ fn unsent_writes_on_a_row_that_left_end_with_an_outcome() {
     assert_eq!(d.store.voids().unwrap().len(), 2);
 }
 
-#[test]
-fn a_write_that_was_overwritten_unseen_has_an_outcome() {
+/// A device's own title, and a pass with another device's, written later and without seeing it.
+fn overwritten(between: impl FnOnce(&mut Device)) -> (Device, Vec<Outcome>) {
     let (mut d, dot, ops) = online();
+    between(&mut d);
     let mut other = Device::new(2);
     other.now += 50;
     let theirs = other.write(&[task("1", [put(TITLE, "theirs")])]);
@@ -219,9 +220,31 @@ fn a_write_that_was_overwritten_unseen_has_an_outcome() {
         &[only(1)],
         &vector(2, 0),
     );
-    assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));
     let outcomes = d.outcomes(dot);
-    let lost = |o: &Outcome| matches!(o, Outcome::Overwritten { field: TITLE, lost, .. } if *lost == "mine".into());
+    (d, outcomes)
+}
+
+fn lost(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Overwritten { field: TITLE, lost, .. } if *lost == "mine".into())
+}
+
+#[test]
+fn a_write_that_was_overwritten_under_an_undecided_one_has_an_outcome() {
+    let (mut d, outcomes) = overwritten(|d| drop(d.write(&[Edit::Delete { key: key("1") }])));
+    assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));
+    assert!(outcomes.iter().any(lost), "{outcomes:?}");
+    let (mut d, outcomes) = overwritten(|d| {
+        d.now += 100;
+        d.write(&[update("1", [put(TITLE, "later")])]);
+    });
+    assert_eq!(d.title(&key("1")).as_deref(), Some("later"));
+    assert!(outcomes.iter().any(lost), "{outcomes:?}");
+}
+
+#[test]
+fn a_write_that_was_overwritten_unseen_has_an_outcome() {
+    let (mut d, outcomes) = overwritten(|_| ());
+    assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));
     assert!(outcomes.iter().any(lost), "{outcomes:?}");
     // What is written next wins over what was read.
     let mine = d.write(&[update("1", [put(TITLE, "again")])]);

@@ -232,7 +232,6 @@ fn a_part_of_a_transaction_that_came_from_a_peer_vouches_for_the_rest() {
 }
 
 #[test]
-#[ignore = "what an accepted transaction lacks is taken unchecked, and its ops do not name each other"]
 fn another_op_in_the_place_of_what_is_on_its_way_is_checked() {
     let (mut b, rest) = half_from_a_peer();
     let mut other = rest.op;
