@@ -234,11 +234,20 @@ impl World {
         let id = self.net.id();
         let life = self.regions[region].life;
         let (to_region, to_device) = (Pipe::default(), Pipe::default());
-        let conn =
-            Conn { device, region, life, to_region, to_device, device_up: true, region_up: true };
+        let conn = Conn {
+            since: self.now,
+            device,
+            region,
+            life,
+            to_region,
+            to_device,
+            device_up: true,
+            region_up: true,
+        };
         self.net.conns.insert(id, conn);
         self.devices[device].conn = Some(id);
         self.devices[device].caught_up.clear();
+        self.oracle.answered.retain(|(d, _)| *d != device);
         self.say(format!("{} dials region {region}", self.devices[device].name));
         let token = self.token(device);
         self.device_call(device, |node, store, now| {
@@ -330,14 +339,19 @@ impl World {
         self.devices[device].wants.insert(scope.clone());
         self.say(format!("{} subscribes {scope}", self.devices[device].name));
         self.device_call(device, |node, store, _| {
-            node.subscribe(store, scope).expect("a store in memory does not fail")
+            node.subscribe(store, scope.clone()).expect("a store in memory does not fail")
         });
+        let known = self.devices[device].store.subscription(&scope);
+        if known.expect("a store in memory does not fail").is_none() {
+            self.oracle.let_go.insert((device, scope));
+        }
     }
 
     pub fn unsubscribe(&mut self, device: usize, scope: &str) {
         self.devices[device].wants.remove(scope);
         self.say(format!("{} unsubscribes {scope}", self.devices[device].name));
         let scope = Scope::from(scope);
+        self.oracle.let_go.insert((device, scope.clone()));
         self.device_call(device, |node, store, _| {
             node.unsubscribe(store, &scope).expect("a store in memory does not fail")
         });

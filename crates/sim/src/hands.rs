@@ -131,7 +131,16 @@ impl World {
         let life = self.regions[region].life;
         let (to_region, to_device) = (Pipe::default(), Pipe::default());
         let (device_up, region_up) = (true, true);
-        let c = Conn { device: HAND, region, life, to_region, to_device, device_up, region_up };
+        let c = Conn {
+            since: self.now,
+            device: HAND,
+            region,
+            life,
+            to_region,
+            to_device,
+            device_up,
+            region_up,
+        };
         self.net.conns.insert(conn, c);
         let devices = (1..=DEVICES as u64).map(|n| DeviceId::from_number(n).0.to_vec().into());
         let hello = wire::Hello {

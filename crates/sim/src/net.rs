@@ -23,6 +23,8 @@ impl Pipe {
 /// A device's connection to a region.
 #[derive(Debug, Clone)]
 pub struct Conn {
+    /// When it was dialled.
+    pub since: i64,
     pub device: usize,
     pub region: usize,
     /// The region's process that it was made with.

@@ -4,12 +4,12 @@
 //! and every answer that reaches one. The checkers compare the end of the run with this.
 
 use crate::world::World;
-use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope};
 use landfall_model::op::{Change, Fingerprint, Sealed};
 use landfall_sync::convert;
 use landfall_sync::device::memory::MemoryStore;
-use landfall_sync::device::store::{OpState, Store};
-use landfall_sync::wire;
+use landfall_sync::device::store::Store;
+use landfall_sync::{limits, wire};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::region_frame::Kind as FromRegion;
 
@@ -43,6 +43,12 @@ pub struct Oracle {
     pub pushed: BTreeMap<(Dot, Fingerprint), Sealed>,
     /// Per file and dot, what left last.
     pub last_pushed: BTreeMap<(usize, Dot), Fingerprint>,
+    /// Which regions a payload was sent to.
+    pub sent_to: BTreeMap<(usize, Dot, Fingerprint), BTreeSet<usize>>,
+    /// Ops that a device's region has answered for since the device connected to it.
+    pub answered: BTreeSet<(usize, Dot)>,
+    /// Scopes that a device let go, or died before it had them: it did not follow all that became of its writes.
+    pub let_go: BTreeSet<(usize, Scope)>,
     /// Local transactions whose commit is under way.
     pub pending: Vec<(usize, Dot)>,
     /// Rows in deltas since each device's last connection.
@@ -92,6 +98,7 @@ impl Oracle {
     pub fn put_back(&mut self, device: usize, last_order: u64) {
         self.written.retain(|(d, order), _| *d != device || *order <= last_order);
         self.last_pushed.retain(|(d, _), _| *d != device);
+        self.sent_to.retain(|(d, ..), _| *d != device);
     }
 
     /// A file was copied.
@@ -130,8 +137,14 @@ impl World {
             format!("{name} sends {dot:?} {fingerprint:?} {}", told(&sealed))
         });
         let before = self.oracle.last_pushed.insert((device, dot), fingerprint);
-        if before.is_some_and(|b| b != fingerprint) && fingerprint != Fingerprint::VOID {
-            self.check_resealed(device, dot, own.as_ref().map(|o| &o.state));
+        if let Some(before) = before.filter(|b| *b != fingerprint)
+            && fingerprint != Fingerprint::VOID
+        {
+            self.check_resealed(device, dot, before);
+        }
+        let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
+        if let Some(region) = conn.map(|c| c.region) {
+            self.oracle.sent_to.entry((device, dot, fingerprint)).or_default().insert(region);
         }
         if let Some(own) = own.filter(|o| o.sealed.fingerprint == fingerprint) {
             let written = Written { sealed: sealed.clone(), at: self.now, sent: true };
@@ -158,10 +171,13 @@ impl World {
 
     /// I7: a payload that was sent changes only after every region that it went to refused it for
     /// its stamp.
-    fn check_resealed(&mut self, device: usize, dot: Dot, _state: Option<&OpState>) {
-        let refusals = self.oracle.refused.get(&(device, dot));
-        let ahead = refusals.is_some_and(|r| r.iter().any(|(_, code)| code == "clock_ahead"));
-        if ahead {
+    fn check_resealed(&mut self, device: usize, dot: Dot, before: Fingerprint) {
+        let none = BTreeSet::new();
+        let refusals = self.oracle.refused.get(&(device, dot)).unwrap_or(&none);
+        let sent_to = self.oracle.sent_to.get(&(device, dot, before)).into_iter().flatten();
+        let live = self.live_regions();
+        let mut asked = sent_to.filter(|r| live.contains(r));
+        if asked.all(|r| refusals.contains(&(*r, "clock_ahead".to_owned()))) {
             self.mark("restamp");
             return;
         }
@@ -211,17 +227,30 @@ impl World {
                 let Some(fp) = self.oracle.last_pushed.get(&(device, dot)) else { return };
                 let Some(sealed) = self.oracle.pushed.get(&(dot, *fp)).cloned() else { return };
                 let (at, durable) = (self.now, fate.durable);
+                let sealed_ms = sealed.op.hlc.millis();
                 let ack = Ack { region, at, device, durable, sealed };
+                self.oracle.answered.insert((device, dot));
                 let known = self.oracle.acks.entry((dot, *fp)).or_insert(ack);
                 known.durable |= durable;
+                self.check_stamp(dot, sealed_ms);
             }
             Some(wire::fate::Kind::Rejected(r)) => {
                 self.say(format!("region {region} refuses {dot:?}: {}", r.code));
                 self.mark("refused");
+                self.oracle.answered.insert((device, dot));
                 let refusal = (region, r.code.clone());
                 self.oracle.refused.entry((device, dot)).or_default().insert(refusal);
             }
             _ => {}
+        }
+    }
+
+    /// I7: no region takes a stamp further ahead than the limit, whatever a device's clock says.
+    fn check_stamp(&mut self, dot: Dot, stamp_ms: i64) {
+        let most = self.now + limits::STAMP_AHEAD_MS_MAX + limits::REGION_OFFSET_MS_MAX;
+        if stamp_ms > most {
+            let by = stamp_ms - self.now;
+            self.fail("stamps", "I7", format!("{dot:?} was accepted {by} ms ahead of time"));
         }
     }
 

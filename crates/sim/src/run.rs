@@ -4,7 +4,8 @@ use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::world::{Event, World};
 use crate::{Options, Outcome, checkers};
-use landfall_sync::device::store::Store;
+use landfall_model::id::Dot;
+use landfall_sync::device::store::{OpState, OwnOp, Store};
 use landfall_sync::mutant;
 
 /// How long everything may take to settle once faults are over, in virtual time.
@@ -13,6 +14,10 @@ const SETTLE_MS: i64 = 180_000;
 /// Checked this often, and settled if so this many times in a row.
 const SETTLE_STEP_MS: i64 = 700;
 const SETTLED_TIMES: usize = 4;
+
+/// Who has been connected for so long over a quick network has heard of everything.
+const HEARD_MS: i64 = 10_000;
+const QUICK_MS: i64 = 80;
 
 /// How long a device waits for an answer at one region.
 const SWITCH_MS: i64 = 12_000;
@@ -100,11 +105,15 @@ impl World {
         let mut times = 0;
         let mut rows = 0;
         let mut next_switch = self.now + SWITCH_MS;
+        let mut first = true;
         while self.failure.is_none() && times < SETTLED_TIMES {
             self.run_until(self.now + SETTLE_STEP_MS);
             let before = std::mem::replace(&mut rows, self.oracle.rows.values().sum());
             if next_switch < self.now {
                 next_switch = self.now + SWITCH_MS;
+                if std::mem::take(&mut first) {
+                    self.check_nothing_is_held_up();
+                }
                 self.switch_regions(false);
             }
             match self.unsettled() {
@@ -115,6 +124,56 @@ impl World {
             }
         }
         self.say("settled".to_owned());
+    }
+
+    /// I10: whoever has been connected for a while to a region that is well has heard of all its
+    /// scopes and of every op, but for those that hang on one that was refused. Refusals that are
+    /// not final yet, waiting for other regions, hold nothing else up.
+    fn check_nothing_is_held_up(&mut self) {
+        let quick = self.plan.latency_ms.1 <= QUICK_MS && self.plan.credit == 0;
+        for device in 0..self.devices.len() {
+            let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
+            if !quick || conn.is_none_or(|c| self.now - c.since < HEARD_MS) {
+                continue;
+            }
+            self.mark("connected for long");
+            if let Some(held_up) = self.held_up(device) {
+                let message = format!("{} waits: {held_up}", self.devices[device].name);
+                return self.fail("waiting", "I10", message);
+            }
+        }
+    }
+
+    fn held_up(&mut self, device: usize) -> Option<String> {
+        let sim = &mut self.devices[device];
+        let subs = sim.store.subscriptions().expect("a store in memory does not fail");
+        let open = subs.iter().filter(|(_, s)| s.denied.is_none()).count();
+        if open > sim.caught_up.len() {
+            return Some(format!("{} of {open} scopes were heard", sim.caught_up.len()));
+        }
+        let waiting: Vec<_> = sim.store.own_ops().filter(|o| o.in_outbox()).cloned().collect();
+        let refused = |op: &OwnOp| match &op.state {
+            OpState::Sent { refused_by, .. } => !refused_by.is_empty(),
+            _ => false,
+        };
+        if waiting.iter().any(refused) {
+            self.mark("refused and undecided");
+        }
+        let answered = |dot: Dot| self.oracle.answered.contains(&(device, dot));
+        let open = |need: &Dot| waiting.iter().any(|o| o.sealed.op.dot == *need);
+        let excused = |op: &OwnOp| {
+            let tx = op.sealed.op.tx;
+            let mate =
+                |o: &&OwnOp| o.sealed.op.tx == tx && o.sealed.op.device() == op.sealed.op.device();
+            let mut numbers = tx.seqs().take(tx.count as usize);
+            matches!(op.state, OpState::Accepted { .. })
+                || numbers.any(|seq| answered(Dot::new(op.sealed.op.dot.device, seq)))
+                || waiting.iter().filter(mate).any(|o| o.sealed.op.needs.iter().any(open))
+        };
+        waiting
+            .iter()
+            .find(|op| !excused(op))
+            .map(|op| format!("{:?} was not answered, {:?}", op.sealed.op.dot, op.state))
     }
 
     /// Devices that still wait for an answer ask elsewhere: a refusal is final only when every

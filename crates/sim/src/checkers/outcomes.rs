@@ -1,8 +1,15 @@
-//! I11: every refused write has an outcome on its device, and no refused op counts anywhere.
+//! I11: every refused write has an outcome on its device, and no refused op counts anywhere. A
+//! write that lost to one whose author had not seen it has an outcome, too.
 
 use super::Accepted;
+use crate::device_sim::DeviceSim;
 use crate::world::World;
-use landfall_model::id::Dot;
+use landfall_model::entity::Living;
+use landfall_model::id::{DeviceId, Dot, FieldId};
+use landfall_model::op::{Change, Sealed};
+use landfall_model::stamp::Stamp;
+use landfall_model::value::Value;
+use landfall_sync::device::store::Outcome;
 use std::collections::BTreeSet;
 
 pub fn check(world: &mut World, accepted: &Accepted) {
@@ -17,9 +24,67 @@ pub fn check(world: &mut World, accepted: &Accepted) {
             silent = Some(format!("{}: {dot:?} was refused ({refusals:?}), silently", sim.name));
         }
     }
+    let silent = silent.or_else(|| overwritten_silently(world, accepted));
     if let Some(message) = silent {
         world.fail("outcomes", "I11", message);
     }
+}
+
+/// Own register writes that came second, to a write that did not replace them. What was between
+/// the two may have seen the one and been seen by the other, and is left to it. Only of entities
+/// whose home the device followed all the time.
+fn overwritten_silently(world: &World, accepted: &Accepted) -> Option<String> {
+    for ((device, _), written) in &world.oracle.written {
+        let (sim, sealed) = (&world.devices[*device], &written.sealed);
+        let own: BTreeSet<DeviceId> = world
+            .oracle
+            .written
+            .range((*device, 0)..=(*device, u64::MAX))
+            .map(|(_, w)| w.sealed.op.device())
+            .collect();
+        let shared = own.iter().any(|id| world.oracle.shared_ids.contains(id));
+        let taken = accepted.ops.contains_key(&(sealed.op.dot, sealed.fingerprint));
+        let home = &sealed.op.key.home;
+        let follows =
+            sim.wants.contains(home) && !world.oracle.let_go.contains(&(*device, home.clone()));
+        if shared || sim.epoch > 0 || sim.put_back.is_some() || !taken || !follows {
+            continue;
+        }
+        for change in sealed.op.changes() {
+            let Change::Register { value, .. } = &change.change else { continue };
+            let Some(winner) = unseen_winner(sim, accepted, sealed, change.field) else { continue };
+            let (by, wins) = winner;
+            // Told once, by whatever write showed first in its place.
+            let told = sim.store.outcomes().iter().any(|((dot, _), kept)| {
+                *dot == sealed.op.dot
+                    && matches!(kept.1, Outcome::Overwritten { field, .. } if field == change.field)
+            });
+            if !told && wins != *value && !own.contains(&by.device) {
+                let (dot, field) = (sealed.op.dot, change.field);
+                return Some(format!("{}: {dot:?} {field:?} lost to {by:?}, silently", sim.name));
+            }
+        }
+    }
+    None
+}
+
+/// The write that shows in place of this one on its device, if it came right behind it and its
+/// author had not seen it.
+fn unseen_winner(
+    sim: &DeviceSim,
+    accepted: &Accepted,
+    lost: &Sealed,
+    field: FieldId,
+) -> Option<(Stamp, Value)> {
+    let (_, base) = sim.store.base_rows().find(|(key, _)| **key == lost.op.key)?;
+    let shows = base.entity.register(field, &Living)?;
+    let stamp = lost.op.stamp();
+    let unseen = shows.stamp > stamp && shows.replaced.is_none_or(|seen| seen < stamp);
+    let writes = |o: &&Sealed| o.op.changes().iter().any(|c| c.field == field);
+    let ops = accepted.by_key.get(&lost.op.key).into_iter().flatten().filter(writes);
+    let between = ops.filter(|o| o.op.stamp() > stamp && o.op.stamp() < shows.stamp).count();
+    let births = lost.op.births.iter().all(|b| !base.entity.is_dead(*b));
+    (unseen && between == 0 && births).then(|| (shows.stamp, shows.value.clone()))
 }
 
 /// Only ever pushed as a void.
