@@ -316,6 +316,11 @@ impl Entity {
         self.dead.iter().copied().chain(under_fallen.map(|(d, _)| *d)).collect()
     }
 
+    /// True if the birth has arrived, whatever became of it.
+    pub fn knows(&self, birth: Dot) -> bool {
+        self.births.contains_key(&birth) || self.dead.contains(&birth)
+    }
+
     pub fn is_dead(&self, birth: Dot) -> bool {
         self.dead.contains(&birth)
     }

@@ -213,14 +213,23 @@ impl Op {
         self.action == Action::Void
     }
 
-    /// True if the op has nothing left to stand on when these dots are gone.
-    pub fn hangs_on(&self, gone: impl Fn(Dot) -> bool) -> bool {
-        let births = match &self.action {
-            Action::Create { parent: Some(parent), .. } => &parent.births,
-            Action::Create { parent: None, .. } | Action::Void => return false,
-            Action::Update(_) | Action::Delete => &self.births,
+    /// The births that the op stands on, and the entity that they are of: its own, or a created
+    /// child's parent. It has no effect where none of them stands. `None` if it stands by itself.
+    pub fn stands_on(&self) -> Option<(EntityKey, &[Dot])> {
+        let (key, births) = match &self.action {
+            Action::Create { parent: Some(p), .. } => {
+                let key = EntityKey::new(self.key.home.clone(), p.kind, p.id.clone());
+                (key, &p.births)
+            }
+            Action::Create { parent: None, .. } | Action::Void => return None,
+            Action::Update(_) | Action::Delete => (self.key.clone(), &self.births),
         };
-        !births.is_empty() && births.iter().all(|birth| gone(*birth))
+        (!births.is_empty()).then_some((key, births))
+    }
+
+    /// True if the op has nothing left to stand on when these births are gone.
+    pub fn hangs_on(&self, gone: impl Fn(Dot) -> bool) -> bool {
+        self.stands_on().is_some_and(|(_, births)| births.iter().all(|birth| gone(*birth)))
     }
 
     /// How many dots it names besides its own: births, needs, births of the parent, and additions

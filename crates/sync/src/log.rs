@@ -65,6 +65,16 @@ pub enum Opened {
     Cut { origin: Origin, last: u64 },
 }
 
+impl Entry {
+    /// What an entry's bytes say of its transaction as a whole.
+    pub fn whole(bytes: &[u8]) -> Option<Whole> {
+        match codec::from_bytes(bytes) {
+            Ok(Self::Ops { whole, .. }) => whole,
+            _ => None,
+        }
+    }
+}
+
 impl Opened {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match codec::from_bytes(bytes)? {

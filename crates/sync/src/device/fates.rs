@@ -2,7 +2,7 @@
 //!
 //! A refusal is final only when every region that the op went to has refused it, or is lost. Then
 //! the op leaves the overlay and stays for the app, with its outcome; a void takes its number; and
-//! what hangs on it and never left falls with it.
+//! what hangs on it falls with it, where no region may have accepted that.
 
 use super::call::Call;
 use super::session::Handled;
@@ -104,6 +104,10 @@ impl<S: Store> Call<'_, S> {
         if own.sealed.op.action == Action::Delete {
             self.forget_own_birth(&own.sealed.op)?;
         }
+        if self.stands_on_rejected(&own.sealed.op)? {
+            // A region took it that did not know yet: it has no effect anywhere.
+            self.outcome(dot, &own.sealed.op.key, Outcome::Deleted)?;
+        }
         if mutant::active(Mutant::OverlayRetiredByAck) {
             own.overlay = false;
             self.touch(&own.sealed.op.key.clone());
@@ -112,6 +116,19 @@ impl<S: Store> Call<'_, S> {
             return self.durable(own, position);
         }
         self.set_state(&mut own, OpState::Accepted { position })
+    }
+
+    fn stands_on_rejected(&mut self, op: &Op) -> Result<bool, S::Error> {
+        let Some((_, births)) = op.stands_on().filter(|_| !op.needs.is_empty()) else {
+            return Ok(false);
+        };
+        for birth in births {
+            let rejected = |own: OwnOp| matches!(own.state, OpState::Rejected { .. });
+            if !self.store.op(*birth)?.is_some_and(rejected) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn forget_own_birth(&mut self, delete: &Op) -> Result<(), S::Error> {
@@ -227,7 +244,9 @@ impl<S: Store> Call<'_, S> {
             return Ok(());
         }
         let mut ends = Vec::new();
-        let waits = reason.code == DEPENDS && self.need_is_open(&dots)?;
+        let culprit = dots.first().map(|d| Dot::new(d.device, reason.seq));
+        let waits = reason.code == DEPENDS
+            && culprit.map(|dot| self.may_stand(dot)).transpose()?.unwrap_or(false);
         for dot in dots {
             if self.store.void(dot)?.is_some() {
                 continue;
@@ -244,14 +263,17 @@ impl<S: Store> Call<'_, S> {
         self.reject(ends, reason)
     }
 
-    /// True if something that these ops need may still be accepted elsewhere.
-    fn need_is_open(&mut self, dots: &[Dot]) -> Result<bool, S::Error> {
-        for dot in dots {
-            let needs = self.store.op(*dot)?.map(|own| own.sealed.op.needs);
-            for need in needs.into_iter().flatten() {
-                if self.store.op(need)?.is_some_and(|own| own.in_outbox()) {
-                    return Ok(true);
-                }
+    /// True if a birth that the op stands on may be accepted yet, or was elsewhere.
+    fn may_stand(&mut self, dot: Dot) -> Result<bool, S::Error> {
+        let Some(own) = self.store.op(dot)? else { return Ok(false) };
+        let Some((key, births)) = own.sealed.op.stands_on() else { return Ok(true) };
+        let made = self.store.own_birth(&key)?;
+        let base = self.store.base(&key)?;
+        for birth in births {
+            let waits = self.store.op(*birth)?.is_some_and(|own| own.in_outbox());
+            let there = base.as_ref().is_some_and(|b| b.entity.knows(*birth));
+            if waits || there || made == Some(*birth) {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -308,10 +330,12 @@ impl<S: Store> Call<'_, S> {
         }
         let detail = format!("it hangs on {root}, which was refused");
         let after = Reason { field: None, detail, ..reason.clone() };
-        for tx in transactions(self.whole_outbox()?) {
+        // Ops stand on creates alone.
+        let outbox = if created.is_empty() { Vec::new() } else { self.whole_outbox()? };
+        for tx in transactions(outbox) {
             let hangs = |own: &OwnOp| own.sealed.op.hangs_on(|dot| gone.contains(&dot));
             if tx.iter().any(hangs) {
-                if !tx.iter().all(|own| self.is_open(own)) {
+                if !tx.iter().all(|own| self.nobody_has(own)) {
                     continue;
                 }
                 for own in tx {
@@ -333,7 +357,7 @@ impl<S: Store> Call<'_, S> {
     }
 
     /// True if no region has accepted the op, nor may have.
-    fn is_open(&self, own: &OwnOp) -> bool {
+    fn nobody_has(&self, own: &OwnOp) -> bool {
         let lost = |r: &RegionId| self.node.session.as_ref().is_some_and(|s| s.lost.contains(r));
         match &own.state {
             OpState::Unsent => true,

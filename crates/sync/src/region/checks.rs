@@ -7,10 +7,12 @@ use super::Core;
 use super::access::Author;
 use super::store::{Refusal, Store};
 use crate::limits;
-use landfall_model::id::{FieldId, Scope};
-use landfall_model::op::{Action, Change, Fingerprint, Op, Sealed, TextChange};
+use landfall_model::id::{Dot, FieldId, Scope};
+use landfall_model::op::{Action, Change, Op, Sealed, TextChange};
 use landfall_model::schema::{Audience, EntityType, Home, Merge};
 use landfall_model::text::Document;
+use landfall_model::vector::SeqSet;
+use std::collections::BTreeSet;
 
 /// Codes of refusals, as they go over the wire. docs/errors/README.md has a row for each.
 pub mod code {
@@ -102,31 +104,31 @@ impl Core {
         self.check_access(store, author, op, kind)
     }
 
-    /// An op that stands on nothing but what was refused here would be accepted to no effect.
+    /// An op that stands on nothing but own creates that were decided here, and never arrived, would
+    /// be accepted to no effect.
     pub(super) fn check_needs<S: Store>(
         &self,
         store: &mut S,
         op: &Op,
+        received: &SeqSet,
     ) -> Result<Option<Refusal>, S::Error> {
-        let mut gone = Vec::new();
-        for need in &op.needs {
-            let refused = match store.device(need.device)?.received.contains(need.seq) {
-                false => store.refusal(*need)?.is_some(),
-                true => {
-                    let records = store.dots(*need)?;
-                    // What is forgotten was confirmed: an op, or a void that ended what hangs on it.
-                    !records.is_empty()
-                        && records.iter().all(|r| r.fingerprint == Fingerprint::VOID)
-                }
-            };
-            if refused {
-                gone.push(*need);
-            }
-        }
-        if !op.hangs_on(|dot| gone.contains(&dot)) {
+        let Some((key, births)) = op.stands_on() else { return Ok(None) };
+        let needs: BTreeSet<&Dot> = op.needs.iter().collect();
+        let own = |b: &Dot| b.device == op.dot.device && needs.contains(b);
+        if !births.iter().all(own) {
             return Ok(None);
         }
-        let detail = format!("it hangs on {}, which was refused", gone[0]);
+        let there = store.entity(&key)?.map(|record| record.entity).unwrap_or_default();
+        for birth in births {
+            if there.knows(*birth) {
+                return Ok(None);
+            }
+            // A void came in its place, or it was refused; otherwise it is on its way.
+            if !received.contains(birth.seq) && store.refusal(*birth)?.is_none() {
+                return Ok(None);
+            }
+        }
+        let detail = format!("it hangs on {}, which was refused", births[0]);
         Ok(Some(refuse(op, code::DEPENDS, None, detail)))
     }
 

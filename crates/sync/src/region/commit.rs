@@ -2,8 +2,8 @@
 //!
 //! One call decides one transaction: wholly accepted, or wholly refused. Accepted means that its
 //! ops are in this region's log, in the received set and in the merged state, all in the store
-//! transaction under way. Refused means that a durable refusal says why; nothing is replicated and
-//! nothing counts as received.
+//! transaction under way. Refused means that nothing is replicated and nothing counts as received;
+//! a durable refusal says why, except where the same op may be accepted when it comes again.
 //!
 //! A dot that was received before is looked up by fingerprint. The same fingerprint is the same op
 //! and gets the same answer. Another one is a second op under the dot (a cloned or rolled-back
@@ -56,15 +56,15 @@ impl Core {
             return Ok(all(refusal));
         }
         let known = ops.iter().map(|o| self.known(store, o)).collect::<Result<Vec<_>, _>>()?;
-        let part = match known.iter().any(|k| matches!(k, Known::New | Known::Fork)) {
-            true => self.part_of(store, ops)?,
-            false => Part::None,
-        };
+        let mut part = Part::None;
+        if known.iter().any(|k| matches!(k, Known::New | Known::Fork)) {
+            part = self.part_of(store, ops, batch)?;
+        }
         if let Some(refusal) = self.refusal(store, author, ops, &known, &part, now_ms)? {
-            // A stamp is mended and sent again under the same dot, and what an op hangs on may come
-            // from a peer; anything else stays refused, so that a copy of this push that is still
-            // on its way finds the same answer.
-            if !matches!(&*refusal.code, code::CLOCK_AHEAD | code::DEPENDS) {
+            // A stamp is mended and sent again under the same dot, and a part again when the others
+            // have come; anything else stays refused, so that a copy of this push that is still on
+            // its way finds the same answer.
+            if !matches!(&*refusal.code, code::CLOCK_AHEAD | code::INCOMPLETE) {
                 for (op, known) in ops.iter().zip(&known) {
                     if matches!(known, Known::New) {
                         store.put_refusal(op.op.dot, &refusal)?;
@@ -119,7 +119,7 @@ impl Core {
             }
         }
         let record = store.device(ops[0].op.dot.device)?;
-        if record.principal.is_some_and(|p| p != author.subject) {
+        if record.principal.as_ref().is_some_and(|p| *p != author.subject) {
             let (code, seq) = (code::WRONG_PRINCIPAL.to_owned(), ops[0].op.dot.seq);
             let detail = "the device id belongs to another account".to_owned();
             return Ok(Some(Refusal { code, seq, field: None, detail }));
@@ -131,22 +131,22 @@ impl Core {
         {
             return Ok(Some(refusal));
         }
+        if matches!(part, Part::Completed(_)) {
+            return Ok(None);
+        }
         for (o, known) in ops.iter().zip(known) {
-            let check = match known {
-                Known::Fork => true,
-                Known::New => !matches!(part, Part::Completed(_)),
-                Known::Duplicate(_) | Known::Refused(_) => false,
-            };
-            if !check {
+            if !matches!(known, Known::New | Known::Fork) {
                 continue;
             }
-            if let Some(refusal) = store.refusal(o.op.dot)?.filter(|_| !o.op.is_void()) {
+            // What an op hangs on may have come from a peer since.
+            let stands = |r: &Refusal| !o.op.is_void() && r.code != code::DEPENDS;
+            if let Some(refusal) = store.refusal(o.op.dot)?.filter(stands) {
                 return Ok(Some(refusal));
             }
             if let Err(refusal) = self.check_op(store, author, &o.op, now_ms)? {
                 return Ok(Some(refusal));
             }
-            if let Some(refusal) = self.check_needs(store, &o.op)? {
+            if let Some(refusal) = self.check_needs(store, &o.op, &record.received)? {
                 return Ok(Some(refusal));
             }
         }
@@ -171,7 +171,8 @@ impl Core {
                 entry.1 |= matches!(known, Known::Fork);
             }
         }
-        let device = ops[0].op.dot.device;
+        let (device, tx) = (ops[0].op.dot.device, ops[0].op.tx);
+        batch.parts.remove(&(device, tx.first));
         let mut record = store.device(device)?;
         let mut positions: BTreeMap<(u64, Fingerprint), Position> = BTreeMap::new();
         for (ops, fork) in torn(entries) {

@@ -150,7 +150,8 @@ impl Core {
         self.clip_touches(store, origin, last)?;
         for row in above {
             if let Ok(opened @ Opened::Ops { .. }) = Opened::decode(&row.entry) {
-                self.log_again(store, opened, (origin, last), batch)?;
+                let was = Position { origin, seq: row.seq };
+                self.log_again(store, opened, was, batch)?;
             }
         }
         Ok(())
@@ -161,12 +162,12 @@ impl Core {
         &mut self,
         store: &mut S,
         opened: Opened,
-        cut: (Origin, u64),
+        was: Position,
         batch: &mut Batch,
     ) -> Result<(), S::Error> {
         let position = self.log_own(store, &opened, batch)?;
         for sealed in opened.ops() {
-            self.move_dot(store, sealed.op.dot, cut, position)?;
+            self.move_dot(store, sealed.op.dot, was, position)?;
             self.merge(store, sealed, position, false, batch)?;
         }
         Ok(())
@@ -176,13 +177,13 @@ impl Core {
         &self,
         store: &mut S,
         dot: Dot,
-        (origin, last): (Origin, u64),
+        was: Position,
         position: Position,
     ) -> Result<(), S::Error> {
         let records = store.dots(dot)?;
         store.remove_dots(dot)?;
         for mut record in records {
-            if record.position.origin == origin && record.position.seq > last {
+            if record.position == was {
                 record.position = position;
             }
             store.add_dot(dot, record)?;

@@ -25,6 +25,7 @@
 //! the device's.)
 
 use super::Core;
+use super::parts::Here;
 use super::store::{Record, Store};
 use crate::limits;
 use crate::mutant::{self, Mutant};
@@ -46,6 +47,9 @@ pub(super) struct Batch {
     pub advanced: Vector,
     /// Devices whose received numbers grew.
     pub devices: BTreeSet<DeviceId>,
+    /// What is here of transactions whose rest was pushed, by device and first number: many pushes
+    /// of one turn may ask for the same.
+    pub parts: BTreeMap<(DeviceId, u64), Here>,
 }
 
 /// Parents of parents are followed this far; the schema allows no cycle, a forged op might.

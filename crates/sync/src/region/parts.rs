@@ -10,10 +10,11 @@
 //! What completes a part to that hash is what was accepted, and nothing else is.
 
 use super::Core;
+use super::merge::Batch;
 use super::store::Store;
-use crate::log::{Opened, Whole};
-use landfall_model::id::Dot;
-use landfall_model::op::{Fingerprint, Sealed};
+use crate::log::{Entry, Whole};
+use landfall_model::id::{DeviceId, Dot};
+use landfall_model::op::{Fingerprint, Sealed, Tx};
 use landfall_model::vector::Position;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +29,7 @@ pub(super) enum Part {
     Completed(Whole),
     /// A part, and others that are neither here nor pushed.
     Lacking,
-    /// A part, and the pushed ops are others than those accepted with it.
+    /// A part, and the pushed ops are not known to be those accepted with it.
     Another,
 }
 
@@ -44,29 +45,52 @@ impl Part {
     }
 }
 
+/// What is here of one transaction.
+#[derive(Debug)]
+pub(super) struct Here {
+    tx: Tx,
+    /// Its numbers that were received.
+    numbers: BTreeSet<u64>,
+    /// One of them is known to be of it.
+    known: bool,
+    /// One of them is not known to be of anything any more.
+    forgotten: bool,
+    /// Fingerprints by number, by the whole that they are of.
+    parts: BTreeMap<Whole, BTreeMap<u64, Fingerprint>>,
+}
+
 impl Core {
     pub(super) fn part_of<S: Store>(
         &self,
         store: &mut S,
         ops: &[Sealed],
+        batch: &mut Batch,
     ) -> Result<Part, S::Error> {
         let (device, tx) = (ops[0].op.dot.device, ops[0].op.tx);
+        let here = match batch.parts.remove(&(device, tx.first)).filter(|here| here.tx == tx) {
+            Some(here) => here,
+            None => self.here(store, device, tx)?,
+        };
+        let part = here.with(ops);
+        batch.parts.insert((device, tx.first), here);
+        Ok(part)
+    }
+
+    fn here<S: Store>(&self, store: &mut S, device: DeviceId, tx: Tx) -> Result<Here, S::Error> {
         let received = store.device(device)?.received;
-        let here: Vec<u64> =
+        let numbers: BTreeSet<u64> =
             tx.seqs().take(tx.count as usize).filter(|seq| received.contains(*seq)).collect();
-        let pushed: BTreeMap<u64, Fingerprint> =
-            ops.iter().map(|o| (o.op.dot.seq, o.fingerprint)).collect();
         let mut wholes = BTreeMap::new();
         let mut parts: BTreeMap<Whole, BTreeMap<u64, Fingerprint>> = BTreeMap::new();
         let (mut known, mut forgotten) = (false, false);
-        for seq in &here {
+        for seq in &numbers {
             let records = store.dots(Dot::new(device, *seq))?;
             forgotten |= records.is_empty();
             for record in records.iter().filter(|r| r.tx == tx) {
                 known = true;
                 let whole = match wholes.get(&record.position) {
                     Some(whole) => *whole,
-                    None => self.whole_at(store, record.position)?,
+                    None => whole_at(store, record.position)?,
                 };
                 wholes.insert(record.position, whole);
                 if let Some(whole) = whole {
@@ -74,31 +98,42 @@ impl Core {
                 }
             }
         }
-        for (whole, mut part) in parts {
-            pushed.iter().for_each(|(seq, f)| _ = part.entry(*seq).or_insert(*f));
-            if part.len() == tx.count as usize && Whole::of(part.into_values()) == whole {
-                return Ok(Part::Completed(whole));
+        Ok(Here { tx, numbers, known, forgotten, parts })
+    }
+}
+
+impl Here {
+    /// What the pushed ops make of it.
+    fn with(&self, ops: &[Sealed]) -> Part {
+        let count = self.tx.count as usize;
+        let same = |part: &BTreeMap<u64, Fingerprint>, o: &Sealed| {
+            part.get(&o.op.dot.seq).is_none_or(|f| *f == o.fingerprint)
+        };
+        for (whole, part) in &self.parts {
+            if !ops.iter().all(|o| same(part, o)) || part.len() + ops.len() < count {
+                continue;
+            }
+            let mut all = part.clone();
+            all.extend(ops.iter().map(|o| (o.op.dot.seq, o.fingerprint)));
+            if all.len() == count && Whole::of(all.into_values()) == *whole {
+                return Part::Completed(*whole);
             }
         }
-        let numbers: BTreeSet<u64> = here.into_iter().chain(pushed.into_keys()).collect();
-        Ok(match (known, forgotten) {
-            (true, _) if numbers.len() < tx.count as usize => Part::Lacking,
+        let pushed = ops.iter().filter(|o| !self.numbers.contains(&o.op.dot.seq)).count();
+        match (self.known, self.forgotten) {
+            (true, _) if self.numbers.len() + pushed < count => Part::Lacking,
             (true, _) => Part::Another,
             (false, true) => Part::Forgotten,
             (false, false) => Part::None,
-        })
+        }
     }
+}
 
-    fn whole_at<S: Store>(
-        &self,
-        store: &mut S,
-        Position { origin, seq }: Position,
-    ) -> Result<Option<Whole>, S::Error> {
-        let rows = store.log(origin, seq - 1, 1)?;
-        let row = rows.first().filter(|row| row.seq == seq);
-        Ok(match row.map(|row| Opened::decode(&row.entry)) {
-            Some(Ok(Opened::Ops { whole, .. })) => whole,
-            _ => None,
-        })
-    }
+fn whole_at<S: Store>(
+    store: &mut S,
+    Position { origin, seq }: Position,
+) -> Result<Option<Whole>, S::Error> {
+    let rows = store.log(origin, seq - 1, 1)?;
+    let row = rows.first().filter(|row| row.seq == seq);
+    Ok(row.and_then(|row| Entry::whole(&row.entry)))
 }

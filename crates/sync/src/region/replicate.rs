@@ -84,6 +84,7 @@ impl Core {
         self.lives.insert((origin.region, origin.incarnation));
         batch.advanced.advance(origin, row.seq);
         let position = Position { origin, seq: row.seq };
+        batch.parts.clear();
         match opened {
             Opened::Cut { origin, last } => self.apply_cut(store, origin, last, batch),
             Opened::Ops { ops, fork, .. } => {

@@ -284,14 +284,25 @@ fn what_stands_on_a_refused_create_alone_is_refused_until_the_create_comes() {
     let mut change = a.op(1, 2, "o1", vec![create.op.dot], change).op;
     change.needs = vec![create.op.dot];
     let change = change.seal();
+    // What hangs on it by way of a child falls, too.
+    let mut line = a.line(1, 3, "l1", &create).op;
+    line.needs = vec![create.op.dot];
+    let Action::Create { changes, .. } = &line.action else { panic!("a create") };
+    let mut of_line = a.op(1, 4, "l1", vec![line.dot], Action::Update(changes.clone())).op;
+    (of_line.key, of_line.needs) = (line.key.clone(), vec![line.dot]);
+    let (line, of_line) = (line.seal(), of_line.seal());
     assert_eq!(fates(&a.push(1, &[&create])), ["1+1 not_allowed"]);
     a.hello(2, 1, "u1 w/*");
-    assert_eq!(fates(&a.push(2, &[&change])), ["2+1 depends_on_refused"]);
+    for (seq, op) in [(2, &change), (3, &line), (4, &of_line)] {
+        assert_eq!(fates(&a.push(2, &[op])), [format!("{seq}+1 depends_on_refused")]);
+    }
     // Another region accepted the create.
     b.hello(1, 1, "u1 w/*");
     assert_eq!(fates(&b.push(1, &[&create])), ["1+1 at 1"]);
     exchange(&mut a, &mut b);
-    assert_eq!(fates(&a.push(2, &[&change])), ["2+1 at 1"]);
+    for (seq, op) in [(2, &change), (3, &line), (4, &of_line)] {
+        assert_eq!(fates(&a.push(2, &[op])), [format!("{seq}+1 at {}", seq - 1)]);
+    }
 }
 
 #[test]
