@@ -27,8 +27,8 @@ pub(crate) struct Args {
     /// How far apart the regions are
     #[arg(long, value_enum, default_value_t = Wan::World)]
     wan: Wan,
-    /// The page's port; the regions take the next ones
-    #[arg(long, default_value_t = 7400)]
+    /// The page's port; the regions take the next ones. 0: whatever is free
+    #[arg(long, default_value_t = 7400, value_parser = clap::value_parser!(u16).range(..=65_532))]
     port: u16,
     /// Phones that work on the example app
     #[arg(long, default_value_t = 4)]
@@ -55,10 +55,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 async fn run_async(args: Args) -> anyhow::Result<Exit> {
-    let schema = match &args.schema {
-        Some(path) => crate::schema::load(path)?,
-        None => landfall_model::schema::compile(SHOP)
-            .map_err(|d| anyhow::anyhow!("the example's schema: {}", d[0].message))?,
+    let (schema, text) = match &args.schema {
+        Some(path) => crate::schema::load_with_text(path)?,
+        None => {
+            let schema = landfall_model::schema::compile(SHOP)
+                .map_err(|d| anyhow::anyhow!("the example's schema: {}", d[0].message))?;
+            (schema, SHOP.to_owned())
+        }
     };
     std::fs::create_dir_all(&args.dir)
         .with_context(|| format!("cannot make {}", args.dir.display()))?;
@@ -67,7 +70,7 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
         regions: REGIONS,
         dir: args.dir.clone(),
         wan: args.wan,
-        port: args.port + 1,
+        port: if args.port == 0 { 0 } else { args.port + 1 },
         processes: None,
     })
     .await?;
@@ -76,6 +79,7 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
     let fleet = phones::Fleet::start(&world, phones)?;
     let world = Arc::new(Mutex::new(world));
     let page = page::serve(args.port, world.clone(), fleet.status()).await?;
+    world.lock().await.describe(&page, text).write(&args.dir)?;
     announce(&*world.lock().await, &page, &token, phones, args.json);
 
     match args.seconds {

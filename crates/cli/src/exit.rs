@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-/// How a command ended. Wrong arguments (2) end the process before any command runs.
+/// How a command ended. Most wrong arguments end the process before any command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Done = 0,
     /// The command worked, and its answer is no.
     No = 1,
+    /// Wrong arguments.
+    Wrong = 2,
     /// It could not be done.
     Failed = 3,
 }

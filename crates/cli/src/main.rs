@@ -7,6 +7,7 @@
 
 mod bench;
 mod dev;
+mod device;
 mod exit;
 mod region;
 mod replay;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run three regions on this machine, with a status page and a few phones at work
     Dev(dev::Args),
+    /// A phone in this terminal, on the world that `landfall dev` runs
+    Device(device::Args),
     /// Run one region
     Region(region::Args),
     /// Check a schema
@@ -52,6 +55,7 @@ fn main() -> std::process::ExitCode {
     terminal::start_logging();
     let exit = match Cli::parse().command {
         Command::Dev(args) => dev::run(args),
+        Command::Device(args) => device::run(args),
         Command::Region(args) => region::run(args),
         Command::Schema(command) => schema::run(command),
         Command::Sim(args) => sim::run(&args),

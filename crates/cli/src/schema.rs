@@ -43,12 +43,18 @@ pub(crate) fn run(Command::Check(args): Command) -> anyhow::Result<Exit> {
 
 /// A schema for a command that needs one; its faults are told as `schema check` tells them.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Schema> {
+    load_with_text(path).map(|(schema, _)| schema)
+}
+
+/// The same, with its text.
+pub(crate) fn load_with_text(path: &Path) -> anyhow::Result<(Schema, String)> {
     let source = read(path)?;
-    compile(&source).map_err(|diagnostics| {
+    let schema = compile(&source).map_err(|diagnostics| {
         let name = path.display().to_string();
         terminal::note(render::text(&name, &source, &diagnostics, false));
         anyhow::anyhow!("{name} has errors")
-    })
+    })?;
+    Ok((schema, source))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

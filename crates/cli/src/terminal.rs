@@ -25,7 +25,7 @@ fn stderr_colour() -> bool {
 }
 
 /// A line on standard output.
-pub(crate) fn say(line: impl std::fmt::Display) {
+pub(crate) fn say<T: std::fmt::Display>(line: T) {
     let mut out = std::io::stdout().lock();
     // A closed pipe is the reader's way to say that it has seen enough.
     let _ = writeln!(out, "{line}");

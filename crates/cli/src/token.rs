@@ -2,9 +2,7 @@
 
 use crate::exit::Exit;
 use crate::terminal;
-use crate::world::{OsEntropy, WallClock};
-use anyhow::Context;
-use landfall_region::auth::{Claims, Secret, issue_dev_token};
+use crate::world::{WallClock, dev_token};
 use landfall_region::world::Clock;
 use std::path::PathBuf;
 
@@ -28,11 +26,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let path = args.dir.join("dev.key");
-    anyhow::ensure!(path.exists(), "{} is not there; a first run makes it", path.display());
-    let secret = Secret::load_or_create(&path, &OsEntropy).context("the development key")?;
     let expires_ms = WallClock.now_ms() + args.days.saturating_mul(86_400_000);
-    let claims = Claims::new(&args.subject, &args.scopes, &args.audiences, expires_ms);
-    terminal::say(issue_dev_token(&secret, &claims)?);
+    terminal::say(dev_token(&args.dir, &args.subject, &args.scopes, &args.audiences, expires_ms)?);
     Ok(Exit::Done)
 }

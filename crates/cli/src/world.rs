@@ -5,11 +5,13 @@
 //! `landfall dev` and `landfall replay` are built on it. Devices and peers reach a region through
 //! proxies only, so each stretch can be delayed or cut by itself.
 
+mod description;
 mod faults;
 mod process;
 mod proxy;
 mod wan;
 
+pub(crate) use description::Description;
 pub(crate) use faults::{Faults, Random};
 pub(crate) use wan::Wan;
 
@@ -230,6 +232,15 @@ impl World {
         }
     }
 
+    /// What other commands find in the world's directory.
+    pub(crate) fn describe(&self, page: &str, schema: String) -> Description {
+        let regions = self.regions.iter().map(|r| description::Region {
+            name: r.name.clone(),
+            url: format!("http://{}", r.front.address),
+        });
+        Description { page: page.to_owned(), regions: regions.collect(), schema }
+    }
+
     /// A token of the development key.
     pub(crate) fn token(
         &self,
@@ -337,6 +348,20 @@ impl World {
             server.stop().await;
         }
     }
+}
+
+/// A token of the development key in a directory.
+pub(crate) fn dev_token(
+    dir: &Path,
+    subject: &str,
+    scopes: &[String],
+    audiences: &[String],
+    expires_ms: i64,
+) -> anyhow::Result<String> {
+    let path = dir.join(DEV_KEY);
+    anyhow::ensure!(path.exists(), "{} is not there; a first run makes it", path.display());
+    let secret = Secret::load_or_create(&path, &OsEntropy).context("the development key")?;
+    Ok(issue_dev_token(&secret, &Claims::new(subject, scopes, audiences, expires_ms))?)
 }
 
 /// A stopped region's store, for reading.

@@ -6,6 +6,7 @@
 
 mod bench;
 mod binary;
+mod device;
 mod handover;
 mod house;
 mod kills;

@@ -1,0 +1,177 @@
+//! `landfall device`: a phone in a terminal, on the world that `landfall dev` runs.
+//!
+//! Two terminals are two phones: each name has a SQLite file of its own, which stays, and goes on
+//! from where it was. With a command it does that and ends; without one there is a prompt, that
+//! also tells what comes in. Everything is done through the SDK, as an app would.
+
+mod command;
+mod prompt;
+mod show;
+mod value;
+
+use crate::exit::Exit;
+use crate::terminal;
+use crate::world::{Description, WallClock, dev_token};
+use anyhow::Context;
+use command::{Command, Done, Phone};
+use landfall_device::{Account, Client, ConnectionState, FixedToken, Options, RegionUrl};
+use landfall_region::world::Clock;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = command::HELP)]
+pub(crate) struct Args {
+    /// The phone's name, and its user's
+    name: String,
+    /// What to do; without it there is a prompt
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+    /// Where `landfall dev` keeps its files
+    #[arg(long, default_value = ".landfall")]
+    dir: PathBuf,
+    /// The region to go to first, by name
+    #[arg(long)]
+    region: Option<String>,
+    /// A home scope that the user may read and write; a name, or a prefix that ends in `*`. May be
+    /// repeated
+    #[arg(long = "scope", default_value = "*")]
+    scopes: Vec<String>,
+    /// An audience that the user may read. May be repeated
+    #[arg(long = "audience", default_value = "*")]
+    audiences: Vec<String>,
+    /// Begin without a network
+    #[arg(long)]
+    offline: bool,
+    /// Rows and answers as JSON, one object per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long a single command waits for the regions, before it reads and after it wrote.
+const WAIT: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
+    let single = match (!args.command.is_empty()).then(|| Command::parse(&args.command)) {
+        Some(Err(wrong)) => {
+            terminal::note(format!("{wrong}\n\n{}", command::HELP));
+            return Ok(Exit::Wrong);
+        }
+        Some(Ok(command)) => Some(command),
+        None => None,
+    };
+    let client = open(&args)?;
+    let phone = Phone { client: client.clone(), name: args.name.clone(), json: args.json };
+    let exit = match single {
+        Some(command) => once(&phone, command, args.offline),
+        None => prompt::run(&phone),
+    };
+    client.close()?;
+    exit.map_err(told)
+}
+
+/// The SDK's errors say all there is to say; what is behind them says it again.
+fn told(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<landfall_device::Error>() {
+        Some(known) => anyhow::anyhow!("{known}"),
+        None => error,
+    }
+}
+
+fn open(args: &Args) -> anyhow::Result<Client> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    anyhow::ensure!(
+        !args.name.is_empty() && args.name.chars().all(plain),
+        "a phone's name has letters, digits, - and _; `{}` has others",
+        args.name
+    );
+    let world = Description::read(&args.dir)?;
+    let schema = landfall_model::schema::compile(&world.schema)
+        .map_err(|_| anyhow::anyhow!("the schema of that world has errors; start it again"))?;
+    let dir = args.dir.join("devices");
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let account = Account { tenant: String::new(), subject: args.name.clone() };
+    let path = dir.join(format!("{}.db", args.name));
+    let mut options = Options::new(path, Arc::new(schema), account);
+    let expires_ms = WallClock.now_ms() + 86_400_000;
+    let token = dev_token(&args.dir, &args.name, &args.scopes, &args.audiences, expires_ms)?;
+    options.tokens = Arc::new(FixedToken(token));
+    options.network.start_offline = args.offline;
+    options.regions = regions(&world, args.region.as_deref())?;
+    Ok(Client::open(options)?)
+}
+
+/// The regions of the world, the preferred one first.
+fn regions(world: &Description, first: Option<&str>) -> anyhow::Result<Vec<RegionUrl>> {
+    let mut regions: Vec<RegionUrl> =
+        world.regions.iter().map(|r| RegionUrl::new(&*r.name, &*r.url)).collect();
+    if let Some(first) = first {
+        let names: Vec<&str> = world.regions.iter().map(|r| &*r.name).collect();
+        let at = names.iter().position(|n| *n == first);
+        let at = at.with_context(|| {
+            format!("there is no region `{first}`; the regions are {}", names.join(", "))
+        })?;
+        regions.rotate_left(at);
+    }
+    Ok(regions)
+}
+
+/// One command, with what the regions have before it and what they say after it.
+fn once(phone: &Phone, command: Command, offline: bool) -> anyhow::Result<Exit> {
+    let (client, say) = (&phone.client, terminal::say::<String>);
+    if command.reads() && !offline && !(connected(client) && client.settle(WAIT).is_ok()) {
+        terminal::note(format!("{}; this is what the phone has", why_not(client)));
+    }
+    let done = phone.run(command, Arc::new(say))?;
+    let exit = match done {
+        Done::Nothing => Exit::No,
+        Done::Subscribed => {
+            if !offline && client.settle(WAIT).is_err() {
+                terminal::note(format!("{}; the rows come when one does", why_not(client)));
+            }
+            Exit::Done
+        }
+        Done::Wrote(receipt) => {
+            if !offline && client.settle(WAIT).is_err() {
+                terminal::note(format!("{}; the next run sends it", why_not(client)));
+            }
+            for dot in receipt.dots {
+                say(show::fate(&client.fate(dot)?, phone.json));
+            }
+            Exit::Done
+        }
+        Done::Watching(_watch) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(crate::dev::wait_for_interrupt());
+            Exit::Done
+        }
+        Done::Shown | Done::Leave => Exit::Done,
+    };
+    Ok(exit)
+}
+
+/// Wait until it shows whether a region is there.
+fn connected(client: &Client) -> bool {
+    let until = std::time::Instant::now() + WAIT;
+    loop {
+        match client.connection() {
+            ConnectionState::Online { .. } => return true,
+            ConnectionState::Standby | ConnectionState::Waiting { .. } => return false,
+            ConnectionState::Offline | ConnectionState::Connecting { .. } => {}
+        }
+        if std::time::Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn why_not(client: &Client) -> &'static str {
+    match client.connection() {
+        ConnectionState::Offline => "the phone is offline",
+        ConnectionState::Standby => "another process syncs this phone",
+        ConnectionState::Online { .. } => "the region did not say all within 5 s",
+        _ => "no region answered within 5 s (is `landfall dev` running?)",
+    }
+}

@@ -1,0 +1,159 @@
+//! The prompt: a line, what it comes to, and meanwhile what the regions say.
+
+use super::command::{Command, Done, HELP, Phone, Printer, connection};
+use super::show;
+use crate::exit::Exit;
+use crate::terminal;
+use landfall_device::{Event, Fate, WatchHandle};
+use rustyline::error::ReadlineError;
+use rustyline::{DefaultEditor, ExternalPrinter};
+use std::io::{BufRead, IsTerminal};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a file of commands, at its end, waits for the regions.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// How often the thread that tells of events looks whether the prompt has ended.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(super) fn run(phone: &Phone) -> anyhow::Result<Exit> {
+    if std::io::stdin().is_terminal() { interactive(phone) } else { script(phone) }
+}
+
+/// Lines of standard input, as from a file. The first that fails ends it.
+fn script(phone: &Phone) -> anyhow::Result<Exit> {
+    let say: Printer = Arc::new(terminal::say::<String>);
+    let mut watches = Vec::new();
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
+        let line = line?;
+        let Some(command) = parse(&line)
+            .map_err(|wrong| anyhow::anyhow!("standard input, line {}: {wrong}", number + 1))?
+        else {
+            continue;
+        };
+        match phone.run(command, say.clone())? {
+            Done::Watching(handles) => watches = handles,
+            Done::Leave => break,
+            _ => {}
+        }
+    }
+    if phone.client.settle(SETTLE).is_err() {
+        terminal::note(format!("{}; the next run goes on", connection(&phone.client.connection())));
+    }
+    drop(watches);
+    Ok(Exit::Done)
+}
+
+fn interactive(phone: &Phone) -> anyhow::Result<Exit> {
+    let mut editor = DefaultEditor::new()?;
+    let printer = Mutex::new(editor.create_external_printer()?);
+    let say: Printer = Arc::new(move |line| {
+        // Without a terminal there is nobody to read it.
+        let _ = printer.lock().expect("no panic under this lock").print(format!("{line}\n"));
+    });
+    let teller = Teller::start(phone, say.clone())?;
+    if phone.client.subscriptions()?.is_empty() {
+        terminal::say(
+            "This phone holds no scope yet: `subscribe SCOPE`; `types` lists the scopes.",
+        );
+    }
+    terminal::say("`help` lists the commands.");
+    let mut watches: Vec<WatchHandle> = Vec::new();
+    loop {
+        let line = match editor.readline(&format!("{}> ", phone.name)) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted | ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        };
+        // A history that cannot grow is no reason to stop.
+        let _ = editor.add_history_entry(&line);
+        let command = match parse(&line) {
+            Ok(Some(command)) => command,
+            Ok(None) => continue,
+            Err(wrong) => {
+                terminal::say(format!("{wrong} `help` lists the commands."));
+                continue;
+            }
+        };
+        let direct: Printer = match command {
+            Command::Watch(_) => say.clone(),
+            _ => Arc::new(terminal::say::<String>),
+        };
+        match phone.run(command, direct) {
+            Ok(Done::Watching(handles)) => watches = handles,
+            Ok(Done::Wrote(receipt)) if receipt.dots.is_empty() => terminal::say("no change"),
+            Ok(Done::Wrote(_)) => terminal::say("saved on this phone"),
+            Ok(Done::Leave) => break,
+            Ok(Done::Shown | Done::Nothing | Done::Subscribed) => {}
+            Err(error) => terminal::say(format!("{:#}", super::told(error))),
+        }
+    }
+    drop(watches);
+    teller.stop();
+    Ok(Exit::Done)
+}
+
+/// The words of a line, with quotes as in a shell; `None` for an empty line or a comment. A
+/// statement is one word more than it looks: its own quotes stay.
+fn parse(line: &str) -> Result<Option<Command>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let words = match verb {
+        "query" | "watch" if !rest.is_empty() => vec![verb.to_owned(), rest.trim().to_owned()],
+        _ => shlex::split(line).ok_or("A quotation mark is missing.")?,
+    };
+    Command::parse(&words).map(Some).map_err(|wrong| match verb {
+        "help" | "?" => HELP.to_owned(),
+        _ => wrong,
+    })
+}
+
+/// Tells what happens while the prompt waits: own writes that are safe, or were not taken.
+struct Teller {
+    stop: Arc<std::sync::atomic::AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Teller {
+    fn start(phone: &Phone, say: Printer) -> anyhow::Result<Self> {
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut events = phone.client.events();
+        let (client, ended) = (phone.client.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name("events".into()).spawn(move || {
+            let mut told = String::new();
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let Some(event) = events.next_within(LOOK) else { continue };
+                match event {
+                    Event::Fate { key, fate: fate @ Fate::Accepted { durable: true }, .. } => {
+                        say(format!("  {}: {}", key.id, show::fate(&fate, false)));
+                    }
+                    Event::Outcome { key, outcome, .. } => {
+                        say(format!("  ! {}", show::outcome(client.schema(), &key, &outcome)));
+                    }
+                    Event::Denied { scope, code } => say(format!("  ! {scope}: refused ({code})")),
+                    Event::Connection(state) => {
+                        let now = connection(&state);
+                        // Between two regions a phone connects and waits a lot.
+                        let steady = !now.starts_with("connecting");
+                        if steady && told != now {
+                            say(format!("  {now}"));
+                            told = now;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        // A panic in it was told where it happened.
+        let _ = self.thread.join();
+    }
+}

@@ -1,0 +1,153 @@
+//! `field=value`, as a person writes it, read by the field's type.
+
+use landfall_model::schema::{EntityType, Field, FieldKind, Merge};
+use landfall_model::value::Value;
+
+/// One word of a `put`.
+#[derive(Debug, PartialEq)]
+pub(super) struct Set<'k> {
+    pub field: &'k str,
+    pub change: Change,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Change {
+    Put(Value),
+    Increment(i64),
+    Add(Value),
+    Remove(Value),
+    Text { replace: bool, text: String },
+}
+
+/// How the value meets the field.
+#[derive(Clone, Copy, PartialEq)]
+enum Sign {
+    Is,
+    Plus,
+    Minus,
+}
+
+pub(super) fn read<'k>(kind: &'k EntityType, word: &str) -> anyhow::Result<Set<'k>> {
+    let Some((left, text)) = word.split_once('=') else {
+        anyhow::bail!("`{word}` sets nothing: write FIELD=VALUE");
+    };
+    let (name, sign) = match (left.strip_suffix('+'), left.strip_suffix('-')) {
+        (Some(name), _) => (name, Sign::Plus),
+        (_, Some(name)) => (name, Sign::Minus),
+        _ => (left, Sign::Is),
+    };
+    let Some(field) = kind.field_named(name) else {
+        let known: Vec<&str> = kind.fields.iter().map(|f| &*f.name).collect();
+        anyhow::bail!("{} has no field `{name}`; it has {}", kind.name, known.join(", "));
+    };
+    Ok(Set { field: &field.name, change: change(field, sign, text)? })
+}
+
+fn change(field: &Field, sign: Sign, text: &str) -> anyhow::Result<Change> {
+    let name = &field.name;
+    match (field.merge, sign) {
+        (Merge::Register, Sign::Is) if text == "null" => Ok(Change::Put(Value::Null)),
+        (Merge::Register, Sign::Is) => Ok(Change::Put(value(name, &field.kind, text)?)),
+        (Merge::Register, _) => anyhow::bail!("`{name}` is set with {name}=VALUE"),
+        (Merge::Counter, Sign::Is) => {
+            anyhow::bail!("`{name}` is a counter: add with {name}+=1, take away with {name}-=1")
+        }
+        (Merge::Counter, sign) => {
+            let by: i64 = number(name, text)?;
+            Ok(Change::Increment(if sign == Sign::Plus { by } else { -by }))
+        }
+        (Merge::Set, Sign::Is) => {
+            anyhow::bail!("`{name}` is a set: add with {name}+=VALUE, remove with {name}-=VALUE")
+        }
+        (Merge::Set, sign) => {
+            let element = match &field.kind {
+                FieldKind::List(element) => value(name, element, text)?,
+                kind => value(name, kind, text)?,
+            };
+            Ok(if sign == Sign::Plus { Change::Add(element) } else { Change::Remove(element) })
+        }
+        (Merge::Text, Sign::Minus) => {
+            anyhow::bail!("`{name}` is text: replace with {name}=TEXT, append with {name}+=TEXT")
+        }
+        (Merge::Text, sign) => {
+            Ok(Change::Text { replace: sign == Sign::Is, text: text.to_owned() })
+        }
+    }
+}
+
+/// The value of a field that is not text to its type; what the SDK reads from text goes there as it
+/// is.
+fn value(name: &str, kind: &FieldKind, text: &str) -> anyhow::Result<Value> {
+    Ok(match kind {
+        FieldKind::Int | FieldKind::Int64 => Value::Int(number(name, text)?),
+        FieldKind::Float => Value::from(number::<f64>(name, text)?),
+        FieldKind::Boolean => match text {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => anyhow::bail!("`{name}` is true or false, not `{text}`"),
+        },
+        FieldKind::Instant => Value::Int(instant_us(name, text)?),
+        FieldKind::Bytes => anyhow::bail!("`{name}` holds bytes, which only an app can write"),
+        _ => Value::text(text),
+    })
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> anyhow::Result<T> {
+    text.parse().map_err(|_| anyhow::anyhow!("`{name}` is a number, not `{text}`"))
+}
+
+/// Microseconds since 1970.
+fn instant_us(name: &str, text: &str) -> anyhow::Result<i64> {
+    use landfall_region::world::Clock;
+    if text == "now" {
+        return Ok(crate::world::WallClock.now_ms() * 1_000);
+    }
+    let read: Result<jiff::Timestamp, _> = text.parse();
+    let at = read.map_err(|_| {
+        anyhow::anyhow!("`{name}` is a time: `now`, or like 2026-01-31T12:00:00Z; not `{text}`")
+    })?;
+    Ok(at.as_microsecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SDL: &str = r#"
+        type Note @entity(strategy: CRDT, scope: "team/{team}") {
+          id: ID! team: ID! size: Int price: Decimal @decimal(precision: 8, scale: 2) at: Instant
+          done: Boolean body: Text labels: [String!] @set votes: Counter
+        }"#;
+
+    #[test]
+    fn words_are_read_by_the_field_they_set() {
+        let schema = landfall_model::schema::compile(SDL).expect("the test's schema is right");
+        let note = schema.entity_named("Note").expect("it is there");
+        let check = |word: &str, expected: Result<Change, &str>| match (read(note, word), expected)
+        {
+            (Ok(set), Ok(expected)) => assert_eq!(set.change, expected, "{word}"),
+            (Err(found), Err(part)) => {
+                assert!(found.to_string().contains(part), "{word}: {found}");
+            }
+            (found, expected) => panic!("{word}: {found:?}, expected {expected:?}"),
+        };
+        check("size=-3", Ok(Change::Put(Value::Int(-3))));
+        check("size=null", Ok(Change::Put(Value::Null)));
+        check("size=many", Err("a number"));
+        check("size+=3", Err("size=VALUE"));
+        check("price=2.50", Ok(Change::Put(Value::text("2.50"))));
+        check("at=1970-01-01T00:00:01Z", Ok(Change::Put(Value::Int(1_000_000))));
+        check("at=noon", Err("a time"));
+        check("done=true", Ok(Change::Put(Value::Bool(true))));
+        check("done=1", Err("true or false"));
+        check("body=a=b", Ok(Change::Text { replace: true, text: "a=b".into() }));
+        check("body+=x", Ok(Change::Text { replace: false, text: "x".into() }));
+        check("labels+=red", Ok(Change::Add(Value::text("red"))));
+        check("labels-=red", Ok(Change::Remove(Value::text("red"))));
+        check("labels=red", Err("a set"));
+        check("votes-=2", Ok(Change::Increment(-2)));
+        check("votes=2", Err("a counter"));
+        check("colour=red", Err("no field `colour`; it has id, team"));
+        check("red", Err("FIELD=VALUE"));
+    }
+}
