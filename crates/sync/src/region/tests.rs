@@ -1,6 +1,7 @@
 //! A region by itself, and two of them, driven by hand-made frames.
 
 mod hostile;
+mod refused;
 
 use super::Config;
 use super::access::{Authenticator, Author, Denial};
@@ -260,77 +261,6 @@ fn a_question_for_a_fate_is_answered_for_the_payload_and_not_for_the_number() {
     assert_eq!(kind(&ask(1, vec![7; 16])), Kind::Other(true));
     let short = ask(2, op.fingerprint.0.to_vec());
     assert!(matches!(&short[..], [Down::Error(e)] if e.code == "malformed"), "{short:?}");
-}
-
-#[test]
-fn a_refused_transaction_stays_refused_and_is_not_received() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "u1 w/paris");
-    let op = r.create(1, 1, "o1", vec![]);
-    assert_eq!(fates(&r.push(1, &[&op])), ["1+1 not_allowed"]);
-    r.node.device_gone(SessionId(1));
-    r.hello(2, 1, "u1 w/*");
-    assert_eq!(fates(&r.push(2, &[&op])), ["1+1 not_allowed"]);
-    assert!(r.store.device(DeviceId::from_number(1)).unwrap().received.is_empty());
-    assert!(r.node.vector().is_empty());
-}
-
-#[test]
-fn what_stands_on_a_refused_create_alone_is_refused_until_the_create_comes() {
-    let (mut a, mut b) = (Region::new(1), Region::new(2));
-    a.hello(1, 1, "u1 driver/7");
-    let create = a.create(1, 1, "o1", vec![]);
-    let change = Action::Update(vec![a.put("status", "sent".into())]);
-    let mut change = a.op(1, 2, "o1", vec![create.op.dot], change).op;
-    change.needs = vec![create.op.dot];
-    let change = change.seal();
-    // What hangs on it by way of a child falls, too.
-    let mut line = a.line(1, 3, "l1", &create).op;
-    line.needs = vec![create.op.dot];
-    let Action::Create { changes, .. } = &line.action else { panic!("a create") };
-    let mut of_line = a.op(1, 4, "l1", vec![line.dot], Action::Update(changes.clone())).op;
-    (of_line.key, of_line.needs) = (line.key.clone(), vec![line.dot]);
-    let (line, of_line) = (line.seal(), of_line.seal());
-    assert_eq!(fates(&a.push(1, &[&create])), ["1+1 not_allowed"]);
-    a.hello(2, 1, "u1 w/*");
-    for (seq, op) in [(2, &change), (3, &line), (4, &of_line)] {
-        assert_eq!(fates(&a.push(2, &[op])), [format!("{seq}+1 depends_on_refused")]);
-    }
-    // Another region accepted the create.
-    b.hello(1, 1, "u1 w/*");
-    assert_eq!(fates(&b.push(1, &[&create])), ["1+1 at 1"]);
-    exchange(&mut a, &mut b);
-    for (seq, op) in [(2, &change), (3, &line), (4, &of_line)] {
-        assert_eq!(fates(&a.push(2, &[op])), [format!("{seq}+1 at {}", seq - 1)]);
-    }
-}
-
-#[test]
-fn a_stamp_too_far_ahead_may_be_mended_under_the_same_dot() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "u1 w/*");
-    let good = r.create(1, 1, "o1", vec![]);
-    let mut ahead = good.op.clone();
-    ahead.hlc = Hlc::from_millis(NOW + 60_000);
-    assert_eq!(fates(&r.push(1, &[&ahead.seal()])), ["1+1 clock_ahead"]);
-    assert_eq!(fates(&r.push(1, &[&good])), ["1+1 at 1"]);
-}
-
-#[test]
-fn half_a_transaction_is_refused() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "u1 w/*");
-    let mut half = r.create(1, 1, "o1", vec![]).op;
-    half.tx.count = 2;
-    assert_eq!(fates(&r.push(1, &[&half.seal()])), ["1+1 incomplete_transaction"]);
-}
-
-#[test]
-fn an_op_under_another_name_is_refused() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "eve w/*");
-    let op = r.create(1, 1, "o1", vec![]);
-    assert_eq!(fates(&r.push(1, &[&op])), ["1+1 wrong_principal"]);
 }
 
 #[test]

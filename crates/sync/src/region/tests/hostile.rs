@@ -189,57 +189,6 @@ fn to_create_what_is_there_lets_nobody_in() {
     assert_eq!(fates(&r.push(3, &[&offer(3, 1, "ann", 90)])), ["1+1 at 2"]);
 }
 
-/// A region that has one half of a transaction of two home scopes from its peer, and the other half.
-fn half_from_a_peer() -> (Region, Sealed) {
-    let (mut a, mut b) = (Region::new(1), Region::new(2));
-    a.hello(1, 1, "u1 w/*");
-    b.hello(1, 1, "u1 w/*");
-    let first = a.create(1, 1, "o1", vec![]).op;
-    let mut second = a.create(1, 2, "o2", vec![]).op;
-    let tx = Tx { first: 1, count: 2 };
-    second.key = EntityKey::new("w/oslo", second.key.kind, "o2");
-    let Action::Create { changes, .. } = &mut second.action else { panic!("a create") };
-    changes[0] = a.put("w", "oslo".into());
-    let (first, second) = (Op { tx, ..first }.seal(), Op { tx, ..second }.seal());
-    let answer = fates(&a.push(1, &[&first, &second]));
-    assert_eq!(answer, ["1+1 at 1", "2+1 at 1"]);
-    // One of the two streams arrives.
-    a.node.link_up(LinkId(1), false);
-    b.node.link_up(LinkId(1), true);
-    let mut entries = None;
-    while entries.is_none() {
-        b.work().peer.into_iter().for_each(|(l, f)| a.node.peer_frame(l, f));
-        for (l, mut f) in a.work().peer {
-            if let Some(wire::peer_frame::Kind::Entries(e)) = &mut f.kind {
-                entries = Some(e.batches.split_off(1));
-                e.vector = None;
-            }
-            b.node.peer_frame(l, f);
-        }
-    }
-    b.work();
-    let received = b.store.device(DeviceId::from_number(1)).unwrap().received;
-    let rest = if received.contains(1) { second } else { first };
-    (b, rest)
-}
-
-#[test]
-fn a_part_of_a_transaction_that_came_from_a_peer_vouches_for_the_rest() {
-    let (mut b, rest) = half_from_a_peer();
-    assert!(fates(&b.push(1, &[&rest]))[0].contains(" at "));
-    let received = b.store.device(DeviceId::from_number(1)).unwrap().received;
-    assert_eq!(received.contiguous(), 2);
-}
-
-#[test]
-fn another_op_in_the_place_of_what_is_on_its_way_is_checked() {
-    let (mut b, rest) = half_from_a_peer();
-    let mut other = rest.op;
-    other.hlc = Hlc::from_millis(NOW * 1_000_000);
-    let answer = fates(&b.push(1, &[&other.seal()]));
-    assert!(!answer[0].contains(" at "), "{answer:?}");
-}
-
 #[test]
 fn a_row_that_was_never_in_a_scope_is_unknown_to_its_readers() {
     let mut r = Region::new(1);
