@@ -23,7 +23,7 @@ pub(crate) struct Line {
 /// What a file has wrong, and where.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read { path: String, source: std::io::Error },
     #[error("{path}:{line}: {message}")]
     Row { path: String, line: u64, message: String },
