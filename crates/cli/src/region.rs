@@ -6,8 +6,10 @@ use crate::world::{OsEntropy, WallClock};
 use anyhow::Context;
 use landfall_model::id::RegionId;
 use landfall_region::auth::{Keys, Secret};
-use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig};
+
+use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig, StartError, StoreError};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +88,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let name = config.name.clone();
-        let server = Server::start(config, schema).await?;
+        let server = Server::start(config, schema).await.map_err(told)?;
         terminal::say(format!("{name} listens on http://{}", server.address()));
         tokio::select! {
             () = crate::dev::wait_for_interrupt() => {}
@@ -97,6 +99,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
         terminal::note("stopped");
         Ok(Exit::Done)
     })
+}
+
+/// Codes and advice of a store that cannot be opened.
+fn told(error: StartError) -> anyhow::Error {
+    match &error {
+        StartError::Store(StoreError::Open(open)) => {
+            anyhow::anyhow!("{}: {open}. {}", open.code(), open.advice())
+        }
+        _ => error.into(),
+    }
 }
 
 /// Until nobody holds the other end of standard input.
@@ -111,12 +123,24 @@ async fn input_closed() {
 }
 
 fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
+    let numbers = || file.peers.iter().map(|p| p.region);
+    anyhow::ensure!(file.region > 0 && numbers().all(|n| n > 0), "regions are numbered from 1");
+    let others: BTreeSet<u16> = numbers().filter(|n| *n != file.region).collect();
+    anyhow::ensure!(
+        others.len() == file.peers.len(),
+        "each peer has a number of its own, and none has this region's"
+    );
+    anyhow::ensure!(!file.lost.contains(&file.region), "`lost` names this region itself");
+    anyhow::ensure!(
+        file.jwks.is_some() || file.dev_key.is_some(),
+        "nobody could log in: name `jwks`, or `dev_key` for tokens of `landfall token`"
+    );
     let data_dir = base.join(&file.data_dir);
     let peer_key = Secret::load_or_create(&base.join(&file.peer_key), &OsEntropy)?;
     let dev_key = file.dev_key.map(|p| Secret::load_or_create(&base.join(p), &OsEntropy));
     let mut keys = Keys::new(dev_key.transpose()?, peer_key);
     if let Some(path) = &file.jwks {
-        keys = keys.with_key_set(&base.join(path))?;
+        keys = keys.with_key_set(&base.join(path)).context("`jwks`, the public keys")?;
     }
     let marker_dir = match file.marker_dir {
         Some(dir) => base.join(dir),

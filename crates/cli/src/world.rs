@@ -95,9 +95,9 @@ impl World {
             let name = options.wan.name(i).to_owned();
             let dir = options.dir.join(&name);
             let port = if options.port == 0 { 0 } else { options.port + i as u16 };
-            let front = Proxy::start(port, nowhere, Duration::ZERO)
-                .await
-                .with_context(|| format!("cannot listen on 127.0.0.1:{port} for {name}; try --port"))?;
+            let front = Proxy::start(port, nowhere, Duration::ZERO).await.with_context(|| {
+                format!("cannot listen on 127.0.0.1:{port} for {name}; try --port")
+            })?;
             regions.push(Region { name, dir, front, server: None });
             for j in (0..options.regions).filter(|j| *j != i) {
                 let delay = options.wan.one_way(i, j);

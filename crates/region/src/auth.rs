@@ -84,7 +84,7 @@ impl std::fmt::Debug for Secret {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{}: not a key of {SECRET_BYTES} bytes", .0.display())]
     NotASecret(PathBuf),

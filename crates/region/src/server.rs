@@ -6,6 +6,7 @@
 //! marker. [`ServerHandle::kill`] drops everything as a crash would, for tests and drills.
 
 use crate::auth::Keys;
+pub use crate::driver::Error as StoreError;
 use crate::driver::{self, Driver};
 use crate::inputs::{Input, Inputs};
 use crate::status::{Board, PeerStatus, Status, entries_between, log_heads};
@@ -95,14 +96,14 @@ impl Default for Limits {
 pub enum StartError {
     #[error("{0} is not a loopback address; listening beyond this machine must be asked for")]
     NotLoopback(SocketAddr),
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("peer {name}: {reason}")]
     Peer { name: String, reason: String },
     #[error(transparent)]
     Store(#[from] driver::Error),
-    #[error("a thread cannot be started: {0}")]
-    Thread(std::io::Error),
+    #[error("a thread cannot be started")]
+    Thread(#[source] std::io::Error),
 }
 
 /// What all parts of a running server share.

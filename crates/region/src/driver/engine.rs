@@ -18,9 +18,9 @@ const STORE_FILE: &str = "region.db";
 pub enum Error {
     #[error("the data directory cannot be used")]
     Directory(#[source] std::io::Error),
-    #[error("the store cannot be opened: {0}")]
+    #[error("the store cannot be opened")]
     Open(#[from] store::OpenError),
-    #[error("the store failed: {0}")]
+    #[error("the store failed")]
     Store(#[from] store::Error),
     #[error("the marker cannot be written")]
     Marker(#[source] std::io::Error),
@@ -44,7 +44,13 @@ impl Engine {
         let path = config.data_dir.join(STORE_FILE);
         let mut database = Database::open(&path, &Options::default())?;
         let marker = MarkerFile::new(&config.marker_dir, config.region);
-        let verdict = marker.judge(&database.facts(&config.host)?);
+        let facts = database.facts(&config.host)?;
+        if let Some(known) = facts.identity.filter(|known| known.region != config.region) {
+            // Under another number its logs would be those of that region, and end them.
+            let (found, wanted) = (known.region.0, config.region.0);
+            return Err(store::OpenError::OfAnother { found, wanted }.into());
+        }
+        let verdict = marker.judge(&facts);
         if let Verdict::Different { why } = &verdict {
             tracing::info!(%why, "a new life begins");
         }

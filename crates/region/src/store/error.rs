@@ -56,6 +56,8 @@ pub enum OpenError {
     Damaged(String),
     #[error("another process has the store open")]
     InUse,
+    #[error("the store belongs to region {found}, and this is to be region {wanted}")]
+    OfAnother { found: u16, wanted: u16 },
     #[error("the store cannot be opened")]
     Failed(#[source] rusqlite::Error),
 }
@@ -68,6 +70,7 @@ impl OpenError {
             Self::Newer { .. } => "LF5003",
             Self::Damaged(_) => "LF5004",
             Self::InUse => "LF5005",
+            Self::OfAnother { .. } => "LF5009",
             Self::Failed(_) => "LF5007",
         }
     }
@@ -81,6 +84,9 @@ impl OpenError {
                 "Run the version of Landfall that wrote the store, or a later one."
             }
             Self::Damaged(_) => DAMAGED,
+            Self::OfAnother { .. } => {
+                "Give the region the number that it has for life, or a store of its own."
+            }
             Self::InUse => "Stop the other process, or give this one a store of its own.",
             Self::Failed(_) => "Look at the disk, then start the region again.",
         }

@@ -1,6 +1,7 @@
 //! I2: what was acknowledged survives the end of the process, clean or not.
 
 use crate::world::*;
+use landfall_region::server::{Server, ServerConfig, StartError, StoreError};
 
 #[tokio::test]
 async fn what_was_accepted_survives_a_crash_and_a_stop() {
@@ -41,6 +42,22 @@ async fn a_store_whose_marker_is_gone_begins_a_new_life() {
     std::fs::remove_dir_all(directory.path().join("markers")).unwrap();
     let region = start(config(1, directory.path())).await;
     assert!(region.status().incarnation > first);
+    region.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_opens_under_its_own_number_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let region = start(config(1, directory.path())).await;
+    let life = region.status().incarnation;
+    region.stop().await;
+    let data_dir = config(1, directory.path()).data_dir;
+    let other = ServerConfig { data_dir, ..config(2, directory.path()) };
+    let refused = Server::start(other, schema()).await.unwrap_err();
+    let StartError::Store(StoreError::Open(refused)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refused.code(), "LF5009");
+    let region = start(config(1, directory.path())).await;
+    assert_eq!(region.status().incarnation, life, "it is as it was");
     region.stop().await;
 }
 
