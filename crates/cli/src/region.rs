@@ -6,7 +6,6 @@ use crate::world::{OsEntropy, WallClock};
 use anyhow::Context;
 use landfall_model::id::RegionId;
 use landfall_region::auth::{Keys, Secret};
-
 use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig, StartError, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

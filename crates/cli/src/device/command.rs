@@ -76,19 +76,19 @@ impl Command {
             [one] => Ok(one.clone()),
             _ => Err(format!("`{verb}` takes one word: `{verb} SCOPE`.")),
         };
-        let entity = |what: &str| match rest {
+        let entity = || match rest {
             [kind, id] => Ok((kind.clone(), id.clone())),
-            _ => Err(format!("`{verb}` takes a type and an id: `{verb} TYPE ID{what}`.")),
+            _ => Err(format!("`{verb}` takes a type and an id: `{verb} TYPE ID`.")),
         };
         match verb.as_str() {
             "put" => match rest {
                 [kind, id, fields @ ..] => {
                     Ok(Self::Put { kind: kind.clone(), id: id.clone(), fields: fields.to_vec() })
                 }
-                _ => entity(" [FIELD=VALUE …]").map(|_| Self::Help),
+                _ => Err("`put` takes a type and an id: `put TYPE ID [FIELD=VALUE …]`.".to_owned()),
             },
-            "delete" => entity("").map(|(kind, id)| Self::Delete { kind, id }),
-            "get" => entity("").map(|(kind, id)| Self::Get { kind, id }),
+            "delete" => entity().map(|(kind, id)| Self::Delete { kind, id }),
+            "get" => entity().map(|(kind, id)| Self::Get { kind, id }),
             "query" if !rest.is_empty() => Ok(Self::Query(all())),
             "query" => Err("`query` takes a statement: `query SELECT …`.".to_owned()),
             "watch" if !rest.is_empty() => Ok(Self::Watch(all())),

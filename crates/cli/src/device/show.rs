@@ -66,12 +66,9 @@ pub(super) fn change(
     kind: Option<&EntityType>,
     as_json: bool,
 ) -> Option<String> {
-    let text = |row: &Row, column: &str, value: &SqlValue| match kind {
+    let text = |column: &str, value: &SqlValue| match kind {
         Some(kind) => typed(kind, column, value),
-        None => {
-            let _ = row;
-            cell(value)
-        }
+        None => cell(value),
     };
     let first = |row: &Row| row.values().first().map(cell).unwrap_or_default();
     let (what, row, columns) = match change {
@@ -93,7 +90,7 @@ pub(super) fn change(
         let (column, value) = (&row.columns()[at], &row.values()[at]);
         // What the SDK adds is for programs, and an empty field says nothing.
         if !column.starts_with('_') && (what == "update" || !value.is_null()) {
-            let _ = write!(line, "  {column}={}", cut(&text(row, column, value)));
+            let _ = write!(line, "  {column}={}", cut(&text(column, value)));
         }
     }
     // A row of which only the SDK's columns changed.

@@ -61,6 +61,18 @@ fn what_was_sent_beside_a_refused_create_ends_with_it_and_not_before() {
 }
 
 #[test]
+fn what_a_region_took_on_a_refused_create_has_an_outcome() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    let b = d.write(&[update("1", [put(TITLE, "x")])]);
+    assert_eq!(pushed_dots(&d.poll()), [2]);
+    d.reject(a.dots[0], "not_allowed");
+    d.accept(b.dots[0], at(0, 1), true);
+    assert_eq!(d.outcomes(b.dots[0]), [Outcome::Deleted]);
+}
+
+#[test]
 fn a_refusal_is_final_only_when_all_have_refused() {
     let mut d = Device::new(1);
     let a = d.write(&[task("1", [])]);
