@@ -10,10 +10,10 @@
 
 use crate::engine;
 use crate::error::{Error, OpenError};
-use crate::event::{ConnectionState, Events, Only, Progress};
+use crate::event::{ConnectionState, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
-use crate::inner::Inner;
-use crate::options::Options;
+use crate::inner::{Inner, SyncLimits, SyncReport};
+use crate::options::{Account, Options};
 use crate::read::{self, Row, Rows, SqlValue};
 use crate::text::TextEditor;
 use crate::transaction::Transaction;
@@ -21,6 +21,7 @@ use crate::transport::Traffic;
 use landfall_model::id::{Dot, EntityKey};
 use landfall_model::schema::{Merge, Schema};
 use landfall_sync::device::node::{Edit, Problem, Receipt, RefusedEdit};
+use landfall_sync::device::store::Terms;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -165,9 +166,42 @@ impl Client {
 
     // ---- subscriptions ----
 
-    /// Hold a scope's rows on this device from now on, across restarts.
+    /// Hold all of a scope's rows on this device from now on, across restarts.
     pub fn subscribe(&self, scope: &str) -> Result<(), Error> {
-        self.inner.subscribe(scope)
+        self.subscribe_with(scope, Terms::default())
+    }
+
+    /// Hold a part of a scope's rows on this device from now on, across restarts; or another part
+    /// than before. Wider terms than before read the scope anew; narrower ones let go of rows, soon.
+    pub fn subscribe_with(&self, scope: &str, terms: Terms) -> Result<(), Error> {
+        self.inner.subscribe(scope, terms)
+    }
+
+    /// Ask anew for all that a subscription may hold, after rows of it were left out or evicted.
+    pub fn refill(&self, scope: &str) -> Result<(), Error> {
+        self.inner.refill(scope)
+    }
+
+    /// Keep a row whatever its age and however little room there is, and fetch it if it is not
+    /// here. `home` is its home scope. It still leaves when the account may no longer see it.
+    pub fn pin(&self, kind: &str, home: &str, id: &str) -> Result<(), Error> {
+        self.inner.pin(&self.key(kind, home, id)?, true)
+    }
+
+    /// Keep a row no longer than others.
+    pub fn unpin(&self, kind: &str, home: &str, id: &str) -> Result<(), Error> {
+        self.inner.pin(&self.key(kind, home, id)?, false)
+    }
+
+    /// What the account may subscribe, as the last region said; `None` before one has.
+    pub fn granted(&self) -> Option<Granted> {
+        self.inner.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn key(&self, kind: &str, home: &str, id: &str) -> Result<EntityKey, Error> {
+        let found = self.schema().entity_named(kind);
+        let found = found.ok_or_else(|| Error::problem(Problem::UnknownType))?;
+        Ok(EntityKey::new(home, found.id, id))
     }
 
     /// Let go of a scope's rows. Writes on them that were not sent yet are still sent.
@@ -211,6 +245,33 @@ impl Client {
     /// session. Fails with `LF2106` if that takes too long, as it does offline.
     pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.settle(timeout)
+    }
+
+    /// Whose file it is.
+    pub fn account(&self) -> &Account {
+        &self.inner.options.account
+    }
+
+    /// Wait until every write is as safe as was asked for. Fails with `LF2109` if that takes too
+    /// long, as it does offline.
+    pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.drain(timeout)
+    }
+
+    /// Sync for a while, in a slot that the system gives to an app in the background: until all is
+    /// done, the time is over, or so many bytes went either way. Writes go first, then
+    /// subscriptions by their priority. The slot may end at any moment, also by the process being
+    /// killed; the next one goes on where this one stopped.
+    ///
+    /// The client is offline again afterwards, if it was before.
+    pub fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
+        let was_online = self.inner.goal.borrow().online;
+        self.set_online(true);
+        let report = self.inner.sync_until(limits);
+        if !was_online {
+            self.set_online(false);
+        }
+        report
     }
 
     /// Stop syncing, make all that was written survive a loss of power, and let go of the file.

@@ -28,6 +28,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 /// How often a session is polled for what is overdue, and a standby tries for the lease.
 const POLL: Duration = Duration::from_secs(1);
 
+/// How often rows that have grown too old are let go of.
+const TIDY: Duration = Duration::from_secs(60);
+
 /// The holder renews its lease this often.
 const RENEW: Duration = Duration::from_millis(LEASE_MS as u64 / 4);
 
@@ -183,8 +186,10 @@ impl Engine {
         let mut frames = Vec::with_capacity(most);
         let mut polls = interval(POLL);
         let mut renewals = interval(RENEW);
+        let mut tidying = interval(TIDY);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tidying.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
                 count = connection.incoming.recv_many(&mut frames, most) => {
@@ -200,6 +205,7 @@ impl Engine {
                     self.inner.poll().map_err(|e| next(e.message()))
                 }
                 _ = polls.tick() => self.inner.poll().map_err(|e| next(e.message())),
+                _ = tidying.tick() => self.inner.tidy().map_err(|e| next(e.message())),
                 _ = renewals.tick() => match self.renew() {
                     true => Ok(()),
                     false => Err(End::Unwanted),
@@ -225,7 +231,8 @@ impl Engine {
             }
         }
         if !whole.is_empty() {
-            self.inner.frames(whole).map_err(|e| next(e.message()))?;
+            let taken = self.inner.frames(whole).and_then(|()| self.inner.keep_within());
+            taken.map_err(|e| next(e.message()))?;
         }
         end
     }

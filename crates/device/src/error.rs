@@ -31,6 +31,10 @@ pub mod code {
     pub const TEXT_NOT_HERE: &str = "LF2108";
     /// The file belongs to another account.
     pub const OTHER_ACCOUNT: &str = "LF2107";
+    /// Writes are still unsent.
+    pub const UNSENT: &str = "LF2109";
+    /// Files of accounts could not be listed, moved or removed.
+    pub const ACCOUNT_FILES: &str = "LF2110";
 }
 
 /// A call that failed. Nothing of it was kept.
@@ -155,6 +159,12 @@ impl From<Error> for OpenError {
 impl From<store::Error> for OpenError {
     fn from(error: store::Error) -> Self {
         Self(error.into())
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        error.0
     }
 }
 

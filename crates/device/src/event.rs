@@ -46,6 +46,8 @@ pub enum Event {
     },
     /// A subscription took something in.
     Progress(Progress),
+    /// A region said what the account may subscribe.
+    Granted(Granted),
     /// A region refused a subscription.
     Denied {
         /// The scope.
@@ -59,6 +61,15 @@ pub enum Event {
     Missed(u64),
 }
 
+/// The scopes that an account may subscribe: names, or prefixes that end in `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Granted {
+    /// Home scopes, which it may also write.
+    pub scopes: Vec<String>,
+    /// Audiences, in which it may write what the schema lets them.
+    pub audiences: Vec<String>,
+}
+
 /// How far a subscription is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -70,10 +81,33 @@ pub struct Progress {
     pub total: u64,
     /// What of the scope is on this device.
     pub coverage: Coverage,
+    /// What is missing from it, and why.
+    pub missing: Missing,
+    /// The scope was last heard to its end at this time, in milliseconds since 1970, as the
+    /// regions count; 0 if it never was.
+    pub as_of_ms: i64,
+}
+
+/// Why rows of a subscribed scope may be missing on this device though it is not loading.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// Those older than this many milliseconds, by the subscription's terms.
+    pub older_than_ms: Option<u64>,
+    /// Some were left out or evicted for want of room.
+    pub for_room: bool,
+    /// All of them: a region refused the scope, with this code.
+    pub denied: Option<String>,
+}
+
+impl Missing {
+    /// True if nothing is missing.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Progress {
-    /// True if all of the scope is here.
+    /// True if all of the scope is here, and not only a part of it.
     pub fn complete(&self) -> bool {
         self.coverage == Coverage::Complete
     }
@@ -87,7 +121,7 @@ pub enum Coverage {
     Complete,
     /// The first pass, or a long one, is under way.
     Loading,
-    /// Some of it is not subscribed, or was refused.
+    /// Some of it is not subscribed, outside the terms of its subscription, evicted, or refused.
     Partial,
 }
 

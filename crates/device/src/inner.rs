@@ -10,13 +10,16 @@
 //! its commits.
 
 mod core;
+mod room;
 mod sessions;
+mod waits;
 
 pub(crate) use sessions::Health;
+pub use waits::{SyncLimits, SyncReport};
 
 use self::core::{Core, Fault};
-use crate::error::{Error, OpenError, code};
-use crate::event::{ConnectionState, Coverage, Event, Progress};
+use crate::error::{Error, OpenError};
+use crate::event::{ConnectionState, Coverage, Event, Granted, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
 use crate::options::Options;
@@ -24,10 +27,10 @@ use crate::store::{self, Database, Transaction};
 use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
 use crate::{client::WriteReceipt, read};
-use landfall_model::id::{Dot, EntityKey, FieldId, Scope, TypeId};
+use landfall_model::id::{Dot, EntityKey, FieldId, TypeId};
 use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
-use landfall_sync::device::store::{Store, Subscription};
+use landfall_sync::device::store::{Store, Terms};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,6 +75,8 @@ pub(crate) struct Inner {
     pub wake: Notify,
     pub goal: watch::Sender<Goal>,
     pub connection: watch::Sender<ConnectionState>,
+    /// What a region last said that the account may subscribe.
+    pub granted: Mutex<Option<Granted>>,
     pub traffic: Arc<Traffic>,
 }
 
@@ -102,6 +107,7 @@ impl Inner {
             wake: Notify::new(),
             goal: watch::Sender::new(goal),
             connection: watch::Sender::new(ConnectionState::Offline),
+            granted: Mutex::default(),
             traffic: Arc::default(),
         }))
     }
@@ -144,13 +150,31 @@ impl Inner {
 
     // ---- subscriptions ----
 
-    pub fn subscribe(&self, scope: &str) -> Result<(), Error> {
-        self.run(|node, t, _| Ok(((), node.subscribe(t, scope)?)))?;
+    pub fn subscribe(&self, scope: &str, terms: Terms) -> Result<(), Error> {
+        self.run(|node, t, now| Ok(((), node.subscribe_with(t, scope, terms, now)?)))?;
+        self.asked_for(scope)
+    }
+
+    pub fn refill(&self, scope: &str) -> Result<(), Error> {
+        self.run(|node, t, _| Ok(((), node.refill(t, scope)?)))?;
+        self.asked_for(scope)
+    }
+
+    /// A scope is to be heard to its end in this session, too.
+    fn asked_for(&self, scope: &str) -> Result<(), Error> {
+        let sub = self.read(|t| t.subscription(scope))?;
         if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
             session.subscribed.insert(scope.into());
+            if sub.is_some_and(|sub| sub.loading) {
+                session.complete.remove(scope);
+            }
         }
         self.live.all_changed();
         Ok(())
+    }
+
+    pub fn pin(&self, key: &EntityKey, pinned: bool) -> Result<(), Error> {
+        self.run(|node, t, _| Ok(((), node.pin(t, key, pinned)?)))
     }
 
     pub fn unsubscribe(&self, scope: &str) -> Result<(), Error> {
@@ -165,7 +189,7 @@ impl Inner {
 
     pub fn subscriptions(&self) -> Result<Vec<Progress>, Error> {
         let subs = self.read(|t| t.subscriptions())?;
-        Ok(subs.iter().map(|(scope, sub)| progress(scope, sub)).collect())
+        Ok(subs.iter().map(|(scope, sub)| room::progress(scope, sub)).collect())
     }
 
     /// What is here of everything that could hold rows of these types; `None`: of any type.
@@ -285,27 +309,6 @@ impl Inner {
         done
     }
 
-    /// Wait until nothing is left to do with the regions.
-    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        let until = Instant::now() + timeout;
-        let mut guard = self.lock()?;
-        loop {
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            if core.is_settled()? {
-                return Ok(());
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let message = "The client did not settle in time: writes wait in the outbox, or \
-                               subscriptions are not complete. Look at outbox_status, progress \
-                               and connection.";
-                return Err(Error::new(code::UNSETTLED, message));
-            }
-            let wait = self.settled.wait_timeout(guard, left.min(LOOK_EVERY));
-            guard = wait.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
     /// Let go of the file. `durable`: what was written last survives a loss of power, too.
     pub fn close(&self, durable: bool) -> Result<(), Error> {
         let core = self.lock()?.take();
@@ -361,14 +364,15 @@ impl Inner {
         let core = guard.as_mut().ok_or_else(Error::closed)?;
         let (value, output) = core.run(&self.options, work)?;
         let events = core.send(output)?;
+        let progress = core.progress_of(&events)?;
         // Under the lock: events come in the order of the commits, and whoever sees the file
         // afterwards has been told.
-        self.tell(events);
+        self.tell(events, progress);
         Ok(value)
     }
 
     /// Tell observers, after the commit. It calls nothing of the app's.
-    fn tell(&self, events: Vec<NodeEvent>) {
+    fn tell(&self, events: Vec<NodeEvent>, progress: Vec<Progress>) {
         let mut keys: BTreeSet<EntityKey> = BTreeSet::new();
         let mut told = Vec::new();
         let mut coverage_changed = false;
@@ -383,10 +387,11 @@ impl Inner {
                 NodeEvent::Outcome { dot, key, outcome } => {
                     told.push(Event::Outcome { dot, key, outcome });
                 }
-                NodeEvent::Progress { scope, rows, total, complete } => {
-                    coverage_changed |= complete;
-                    let coverage = if complete { Coverage::Complete } else { Coverage::Loading };
-                    told.push(Event::Progress(Progress { scope, rows, total, coverage }));
+                NodeEvent::Progress { complete, .. } => coverage_changed |= complete,
+                NodeEvent::Granted { scopes, audiences } => {
+                    let granted = Granted { scopes, audiences };
+                    *lock(&self.granted) = Some(granted.clone());
+                    told.push(Event::Granted(granted));
                 }
                 NodeEvent::Denied { scope, code } => {
                     coverage_changed = true;
@@ -395,6 +400,7 @@ impl Inner {
                 NodeEvent::Online { .. } | NodeEvent::Drain { .. } => {}
             }
         }
+        told.extend(progress.into_iter().map(Event::Progress));
         if coverage_changed {
             self.live.all_changed();
         } else {
@@ -413,15 +419,6 @@ impl Inner {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn progress(scope: &Scope, sub: &Subscription) -> Progress {
-    let coverage = match (&sub.denied, sub.loading) {
-        (Some(_), _) => Coverage::Partial,
-        (None, true) => Coverage::Loading,
-        (None, false) => Coverage::Complete,
-    };
-    Progress { scope: scope.clone(), rows: sub.rows_taken, total: sub.rows_total, coverage }
 }
 
 fn outbox_status(t: &mut Transaction<'_>) -> Result<OutboxStatus, store::Error> {

@@ -33,6 +33,7 @@
 //! The whole API is handles, batches of plain values, and callbacks; nothing in it borrows. So it
 //! can be wrapped for other languages as it is.
 
+mod accounts;
 mod client;
 mod engine;
 mod error;
@@ -47,15 +48,17 @@ mod text;
 mod transaction;
 pub mod transport;
 
+pub use accounts::{Accounts, KnownAccount, SignOut};
 pub use client::{Client, WriteReceipt};
 pub use error::{Error, OpenError, code};
-pub use event::{ConnectionState, Coverage, Event, Events, Progress};
+pub use event::{ConnectionState, Coverage, Event, Events, Granted, Missing, Progress};
 pub use fates::{Fate, OutboxStatus, WriteOutcome, public_code};
+pub use inner::{SyncLimits, SyncReport};
 pub use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
 pub use landfall_sync::device::node::{Edit, FieldEdit};
-pub use landfall_sync::device::store::Outcome;
+pub use landfall_sync::device::store::{Outcome, Terms};
 pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply};
 pub use options::{
     Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemClock, SystemRandom,

@@ -207,6 +207,9 @@ pub struct Options {
     pub transport: Arc<dyn Transport>,
     /// Timeouts and waits.
     pub network: Network,
+    /// Evict rows when more than so many bytes of the file are in use. `None`: never. Rows that the
+    /// app pinned and rows with own writes that are not yet safe stay whatever it costs.
+    pub disk_bytes_max: Option<u64>,
 }
 
 impl Options {
@@ -223,6 +226,7 @@ impl Options {
             random: Arc::new(SystemRandom),
             transport: Arc::new(Http::new()),
             network: Network::default(),
+            disk_bytes_max: None,
         }
     }
 

@@ -63,6 +63,28 @@ impl Default for Options {
     }
 }
 
+/// What a file says of itself to somebody who does not open it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peek {
+    pub tenant: String,
+    pub subject: String,
+    /// Writes in the outbox.
+    pub unsent: u64,
+}
+
+/// Look at a file without opening it for work: nothing of it changes.
+pub fn peek(path: &Path) -> Result<Peek, OpenError> {
+    let conn = open::peek(path)?;
+    let account: Option<Vec<u8>> =
+        rows::query_value(&conn, "SELECT value FROM _lf_fact WHERE name = 'sdk/account'", [])?;
+    let account = account.and_then(|a| String::from_utf8(a).ok()).unwrap_or_default();
+    let (tenant, subject) = account.split_once('\0').unwrap_or_default();
+    let unsent: Option<i64> =
+        rows::query_value(&conn, "SELECT count(*) FROM _lf_op WHERE state <= 2", [])?;
+    let unsent = unsent.unwrap_or(0).max(0).unsigned_abs();
+    Ok(Peek { tenant: tenant.to_owned(), subject: subject.to_owned(), unsent })
+}
+
 /// One process's way to write a file.
 #[derive(Debug)]
 pub struct Database {
@@ -116,6 +138,22 @@ impl Database {
     pub fn changed_elsewhere(&mut self) -> Result<bool, Error> {
         let version = data_version(&self.conn)?;
         Ok(std::mem::replace(&mut self.seen_version, version) != version)
+    }
+
+    /// Bytes of the file that hold something. It shrinks no further by itself: what is free is used
+    /// again.
+    pub fn bytes_used(&self) -> Result<u64, Error> {
+        let number = |name: &str| -> Result<u64, Error> {
+            let n: i64 = self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
+            Ok(n.max(0).unsigned_abs())
+        };
+        let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
+        Ok(pages.saturating_mul(number("page_size")?))
+    }
+
+    /// Rows that regions have confirmed.
+    pub fn rows(&self) -> Result<u64, Error> {
+        bases::count(&self.conn)
     }
 
     /// Read the whole file and check its structure; takes time in proportion to its size.

@@ -197,6 +197,8 @@ pub struct Field {
     pub required: bool,
     /// `@index`: the device's and the region's tables get an index on it.
     pub index: bool,
+    /// `@window`: tells how old the entity is, for subscriptions that keep what is young.
+    pub window: bool,
     pub reference: Option<Reference>,
     /// `@default(value: …)`: applied at reading, never stored.
     pub default: Option<Value>,
@@ -334,6 +336,31 @@ impl EntityType {
 
     pub fn field_named(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
+    }
+
+    /// The field that tells how old an entity of this type is.
+    pub fn window_field(&self) -> Option<&Field> {
+        self.fields.iter().find(|f| f.window)
+    }
+
+    /// The lowest value of the window field that is not older than `floor_ms`, in milliseconds
+    /// since 1970; a date counts to its end, in UTC. `None` where nothing tells the age.
+    pub fn window_floor(&self, floor_ms: i64) -> Option<(FieldId, Value)> {
+        let field = self.window_field()?;
+        let floor = match field.kind {
+            FieldKind::Date => Value::text(defaults::date_of(floor_ms.div_euclid(86_400_000))),
+            _ => Value::Int(floor_ms.saturating_mul(1_000)),
+        };
+        Some((field.id, floor))
+    }
+
+    /// True if a value of a window field is below a floor. What has no age is never too old.
+    pub fn is_older(value: Option<&Value>, floor: &Value) -> bool {
+        match (value, floor) {
+            (Some(Value::Int(at)), Value::Int(floor)) => at < floor,
+            (Some(Value::Text(on)), Value::Text(floor)) => on < floor,
+            _ => false,
+        }
     }
 
     /// The audiences that see an entity of this type whose registers hold these values, each with

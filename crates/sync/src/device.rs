@@ -3,7 +3,7 @@
 //! [`node::Node`] is the whole of it, as its driver sees it. Behind it: `write`, `locate`, `check`
 //! and `texts` (edits become ops), `view` (base and overlay become what shows), `outbox`, `fates`
 //! and `restamp` (ops leave and are answered), `delta`, `install` and `leave` (rows come and go),
-//! `session`, `cuts` and `identity` (regions, their ends, and copies of this file), `again` (what
+//! `keep` (how much of a scope is held), `session`, `cuts` and `identity` (regions, their ends, and copies of this file), `again` (what
 //! was refused). `call` is what they share.
 
 mod again;
@@ -15,6 +15,7 @@ mod delta;
 mod fates;
 mod identity;
 mod install;
+mod keep;
 mod leave;
 mod locate;
 pub mod memory;

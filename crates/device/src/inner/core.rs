@@ -3,8 +3,10 @@
 //! [`Core::run`] is one transaction, [`Core::send`] what comes behind its commit. Whatever fails in
 //! between drops the node's memory and the session.
 
+use super::room::progress;
 use crate::error::{Error, OpenError, code};
-use crate::options::Options;
+use crate::event::Progress;
+use crate::options::{Account, Options};
 use crate::store::{self, Database, Transaction};
 use crate::transaction::{Intent, NamedEdit};
 use landfall_model::id::{EntityKey, Scope, TypeId};
@@ -177,6 +179,25 @@ impl Core {
         Ok(output.events)
     }
 
+    /// How far the subscriptions are that events tell of.
+    pub fn progress_of(&mut self, events: &[NodeEvent]) -> Result<Vec<Progress>, store::Error> {
+        let scope = |event: &NodeEvent| match event {
+            NodeEvent::Progress { scope, .. } => Some(scope.clone()),
+            _ => None,
+        };
+        let scopes: BTreeSet<Scope> = events.iter().filter_map(scope).collect();
+        if scopes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.database.transact(false, |t| {
+            let mut all = Vec::new();
+            for scope in scopes {
+                all.extend(t.subscription(&scope)?.map(|sub| progress(&scope, &sub)));
+            }
+            Ok(all)
+        })
+    }
+
     /// Nothing in the outbox, and every scope heard to its end in this session.
     pub fn is_settled(&mut self) -> Result<bool, Error> {
         let Some(session) = self.session.as_ref().filter(|s| s.ready) else { return Ok(false) };
@@ -194,10 +215,10 @@ impl Core {
 
 /// A file belongs to the account that made it: another's ops would be pushed under a wrong name.
 pub(super) fn check_account(database: &mut Database, options: &Options) -> Result<(), OpenError> {
-    let account = format!("{}\0{}", options.account.tenant, options.account.subject);
-    let ours = database.transact(false, |t| match t.fact("account")? {
-        Some(known) => Ok(known == account.as_bytes()),
-        None => t.put_fact("account", account.as_bytes()).map(|()| true),
+    let Account { tenant, subject } = &options.account;
+    let ours = database.transact(false, |t| match t.account()? {
+        Some(known) => Ok(known == (tenant.clone(), subject.clone())),
+        None => t.put_account(tenant, subject).map(|()| true),
     })?;
     if ours {
         return Ok(());

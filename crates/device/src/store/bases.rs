@@ -8,7 +8,7 @@ use super::rows;
 use landfall_model::hash::hash64;
 use landfall_model::id::{EntityKey, FieldId, Scope};
 use landfall_model::text::Text;
-use landfall_sync::device::store::{Base, TextMark};
+use landfall_sync::device::store::{Base, Held, TextMark};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeSet;
 
@@ -60,6 +60,36 @@ pub(super) fn held_by(
         WHERE scope = ? AND (home, kind, id) > (?, ?, ?)
         ORDER BY home, kind, id LIMIT ?";
     let params = params![scope, home, kind, id, rows::limit(limit)];
+    rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
+}
+
+pub(super) fn count(conn: &Connection) -> Result<u64, Error> {
+    let count: Option<i64> = rows::query_value(conn, "SELECT count(*) FROM _lf_base", [])?;
+    Ok(rows::from_bits(count.unwrap_or(0)))
+}
+
+/// The length of a value stands before it in its row: nothing of the values is read.
+pub(super) fn held(conn: &Connection, scope: &str) -> Result<Held, Error> {
+    let sql = "SELECT count(*), coalesce(sum(length(b.state)), 0)
+        FROM _lf_hold h JOIN _lf_base b USING (home, kind, id) WHERE h.scope = ?";
+    let held = rows::query_one(conn, sql, [scope], |row| {
+        let (count, bytes) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
+        Ok(Held { rows: rows::from_bits(count), bytes: rows::from_bits(bytes) })
+    })?;
+    Ok(held.unwrap_or_default())
+}
+
+/// A base row keeps its number while it is here, and the next one has a higher one.
+pub(super) fn longest_held(
+    conn: &Connection,
+    scope: &str,
+    skip: usize,
+    limit: usize,
+) -> Result<Vec<EntityKey>, Error> {
+    let sql = "SELECT h.home, h.kind, h.id
+        FROM _lf_hold h JOIN _lf_base b USING (home, kind, id) WHERE h.scope = ?
+        ORDER BY b.rowid LIMIT ? OFFSET ?";
+    let params = params![scope, rows::limit(limit), rows::limit(skip)];
     rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
 }
 

@@ -17,7 +17,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c61_4661;
 /// The format that this build writes, kept in the header as `user_version`.
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// Bring a file from version `from` to [`VERSION`]. Within a transaction.
 pub(super) fn upgrade(conn: &Connection, from: i32) -> Result<(), Error> {
@@ -127,4 +127,19 @@ INSERT INTO _lf_text_new (home, kind, id, field, print, document)
   SELECT home, kind, id, field, 0, document FROM _lf_text;
 DROP TABLE _lf_text;
 ALTER TABLE _lf_text_new RENAME TO _lf_text;
+";
+
+/// Subscriptions that hold a part of their scope. Those that are there hold all of it.
+const V3: &str = "
+ALTER TABLE _lf_subscription ADD COLUMN keep_ms INTEGER;
+ALTER TABLE _lf_subscription ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE _lf_subscription ADD COLUMN rows_max INTEGER;
+ALTER TABLE _lf_subscription ADD COLUMN bytes_max INTEGER;
+ALTER TABLE _lf_subscription ADD COLUMN ttl_ms INTEGER;
+ALTER TABLE _lf_subscription ADD COLUMN asked_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE _lf_subscription ADD COLUMN synced_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE _lf_subscription ADD COLUMN short INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE _lf_pin (
+  home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
+  PRIMARY KEY (home, kind, id)) WITHOUT ROWID;
 ";

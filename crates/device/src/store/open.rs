@@ -68,6 +68,15 @@ pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error
     Ok(conn)
 }
 
+/// A connection that looks at a file, ours or not.
+pub(super) fn peek(path: &Path) -> Result<Connection, OpenError> {
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match look(&mut conn)? {
+        Found::Version(_) => Ok(conn),
+        Found::Nothing => Err(OpenError::Foreign),
+    }
+}
+
 /// All of the file is read and its structure checked.
 pub(super) fn check(conn: &Connection) -> Result<(), Error> {
     let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;

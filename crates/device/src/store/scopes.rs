@@ -1,30 +1,34 @@
-//! Subscriptions, rows to ask for again, rows removed, and cuts.
+//! Subscriptions, pins, rows to ask for again, rows removed, and cuts.
 
 use super::error::Error;
 use super::rows;
 use landfall_model::id::{EntityKey, RegionId, Scope, StreamId};
 use landfall_model::vector::{Origin, Vector};
-use landfall_sync::device::store::{Pass, Subscription};
+use landfall_sync::device::store::{Pass, Subscription, Terms};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 
+/// The columns of a subscription, in the order in which they are read and written.
+const COLUMNS: &str = "scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied,
+    keep_ms, priority, rows_max, bytes_max, ttl_ms, asked_ms, synced_ms, short";
+
 pub(super) fn all(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
-    let sql = "SELECT scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied
-        FROM _lf_subscription ORDER BY scope";
-    rows::query_all(conn, sql, [], |row| Ok((row.get(0)?, subscription_at(row)?)))
+    let sql = format!("SELECT {COLUMNS} FROM _lf_subscription ORDER BY scope");
+    rows::query_all(conn, &sql, [], |row| Ok((row.get(0)?, subscription_at(row)?)))
 }
 
 pub(super) fn get(conn: &Connection, scope: &str) -> Result<Option<Subscription>, Error> {
-    let sql = "SELECT scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied
-        FROM _lf_subscription WHERE scope = ?";
-    rows::query_one(conn, sql, [scope], subscription_at)
+    let sql = format!("SELECT {COLUMNS} FROM _lf_subscription WHERE scope = ?");
+    rows::query_one(conn, &sql, [scope], subscription_at)
 }
 
 pub(super) fn put(conn: &Connection, scope: &str, sub: &Subscription) -> Result<(), Error> {
     let pass = sub.pass.as_ref().map(|p| rows::pack(&(&p.start, &p.after, &p.from)));
-    let sql = "INSERT OR REPLACE INTO _lf_subscription
-        (scope, cursor, pass, provisional, loading, rows_taken, rows_total, denied)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = format!(
+        "INSERT OR REPLACE INTO _lf_subscription ({COLUMNS})
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
+    let terms = &sub.terms;
     let params = params![
         scope,
         rows::pack(&sub.cursor),
@@ -34,8 +38,16 @@ pub(super) fn put(conn: &Connection, scope: &str, sub: &Subscription) -> Result<
         rows::bits(sub.rows_taken),
         rows::bits(sub.rows_total),
         sub.denied,
+        terms.keep_ms.map(rows::bits),
+        terms.priority,
+        terms.rows_max.map(rows::bits),
+        terms.bytes_max.map(rows::bits),
+        terms.ttl_ms.map(rows::bits),
+        sub.asked_ms,
+        sub.synced_ms,
+        sub.short,
     ];
-    rows::execute(conn, sql, params)?;
+    rows::execute(conn, &sql, params)?;
     Ok(())
 }
 
@@ -55,7 +67,37 @@ fn subscription_at(row: &Row<'_>) -> Result<Subscription, Error> {
         rows_taken: rows::from_bits(row.get(5)?),
         rows_total: rows::from_bits(row.get(6)?),
         denied: row.get(7)?,
+        terms: Terms {
+            keep_ms: row.get::<_, Option<i64>>(8)?.map(rows::from_bits),
+            priority: row.get(9)?,
+            rows_max: row.get::<_, Option<i64>>(10)?.map(rows::from_bits),
+            bytes_max: row.get::<_, Option<i64>>(11)?.map(rows::from_bits),
+            ttl_ms: row.get::<_, Option<i64>>(12)?.map(rows::from_bits),
+        },
+        asked_ms: row.get(13)?,
+        synced_ms: row.get(14)?,
+        short: row.get(15)?,
     })
+}
+
+pub(super) fn put_pin(conn: &Connection, key: &EntityKey, pinned: bool) -> Result<(), Error> {
+    let sql = match pinned {
+        true => "INSERT OR IGNORE INTO _lf_pin (home, kind, id) VALUES (?, ?, ?)",
+        false => "DELETE FROM _lf_pin WHERE home = ? AND kind = ? AND id = ?",
+    };
+    rows::execute(conn, sql, params![key.home, key.kind.0, key.id])?;
+    Ok(())
+}
+
+pub(super) fn is_pinned(conn: &Connection, key: &EntityKey) -> Result<bool, Error> {
+    let sql = "SELECT 1 FROM _lf_pin WHERE home = ? AND kind = ? AND id = ?";
+    let params = params![key.home, key.kind.0, key.id];
+    Ok(rows::query_value::<i64>(conn, sql, params)?.is_some())
+}
+
+pub(super) fn pins(conn: &Connection) -> Result<Vec<EntityKey>, Error> {
+    let sql = "SELECT home, kind, id FROM _lf_pin ORDER BY home, kind, id";
+    rows::query_all(conn, sql, [], |row| Ok(rows::key_at(row, 0)?))
 }
 
 pub(super) fn add_refetch(conn: &Connection, scope: &str, key: &EntityKey) -> Result<(), Error> {

@@ -6,8 +6,8 @@
 
 use super::error::Error;
 use super::rows;
-use super::tables::{Table, Tables};
-use landfall_model::id::EntityKey;
+use super::tables::{Table, Tables, quoted};
+use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::{Field, FieldKind, Merge, ValueType};
 use landfall_model::value::Value;
 use landfall_sync::device::store::View;
@@ -29,6 +29,31 @@ pub(super) fn show(
         Some(view) => upsert(conn, table, &tables.values, key, view),
         None => rows::execute(conn, &table.delete, params![key.id, key.home]).map(drop),
     }
+}
+
+/// Rows of a type whose column is below a value, in key order after `after`.
+pub(super) fn older(
+    conn: &Connection,
+    tables: &Tables,
+    (kind, field): (TypeId, FieldId),
+    floor: &Value,
+    after: Option<&EntityKey>,
+    limit: usize,
+) -> Result<Vec<EntityKey>, Error> {
+    let Some(table) = tables.by_kind.get(&kind) else { return Ok(Vec::new()) };
+    let Some(column) = table.columns.iter().find(|c| c.id == field) else { return Ok(Vec::new()) };
+    let (name, column_name) = (&table.name, quoted(&column.name));
+    let sql = format!(
+        "SELECT \"_home\", \"id\" FROM {name}
+        WHERE {column_name} < ? AND (\"_home\", \"id\") > (?, ?)
+        ORDER BY \"_home\", \"id\" LIMIT ?"
+    );
+    let (home, id) = after.map_or(("", ""), |key| (&*key.home, &*key.id));
+    let floor = register(Some(floor), column, &tables.values);
+    let params = params![floor, home, id, rows::limit(limit)];
+    rows::query_all(conn, &sql, params, |row| {
+        Ok(EntityKey { home: row.get::<_, Scope>(0)?, kind, id: row.get(1)? })
+    })
 }
 
 fn upsert(

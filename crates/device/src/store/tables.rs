@@ -43,6 +43,8 @@ pub(super) struct Tables {
 /// Writes take the id, the home scope, whether it is pending, and the columns, in this order.
 #[derive(Debug)]
 pub(super) struct Table {
+    /// As SQL writes it.
+    pub name: String,
     pub columns: Vec<Field>,
     pub upsert: String,
     /// Takes the id and the home scope.
@@ -72,7 +74,7 @@ impl Table {
         );
         let table = quoted(&kind.name);
         let delete = format!("DELETE FROM {table} WHERE \"id\" = ? AND \"_home\" = ?");
-        Self { columns, upsert, delete }
+        Self { name: table, columns, upsert, delete }
     }
 }
 
@@ -328,7 +330,7 @@ fn follow_indexes(conn: &Connection, schema: &Schema) -> Result<(), Error> {
     Ok(())
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

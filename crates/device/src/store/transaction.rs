@@ -6,12 +6,16 @@ use super::tables::{self, Tables};
 use super::{bases, lease, ops, outcomes, rows, scopes, show};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Text;
+use landfall_model::value::Value;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use landfall_sync::device::store::{
-    Base, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
+    Base, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
 };
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+
+/// The fact that says whose file it is.
+const ACCOUNT: &str = "account";
 
 /// See [`super::Database::transact`].
 #[derive(Debug)]
@@ -40,6 +44,17 @@ impl Transaction<'_> {
     /// All rows of a type have been shown anew.
     pub fn mark_shown(&mut self, kind: TypeId) -> Result<(), Error> {
         tables::mark_shown(self.conn, kind)
+    }
+
+    /// Whose file it is: tenant and subject.
+    pub fn account(&self) -> Result<Option<(String, String)>, Error> {
+        let Some(known) = self.fact(ACCOUNT)? else { return Ok(None) };
+        let known = String::from_utf8(known).map_err(|_| Error::Damaged("account".to_owned()))?;
+        Ok(known.split_once('\0').map(|(t, s)| (t.to_owned(), s.to_owned())))
+    }
+
+    pub fn put_account(&mut self, tenant: &str, subject: &str) -> Result<(), Error> {
+        self.put_fact(ACCOUNT, format!("{tenant}\0{subject}").as_bytes())
     }
 
     /// Something that the SDK keeps under a name, such as the signed directory of regions.
@@ -84,6 +99,42 @@ impl Store for Transaction<'_> {
         limit: usize,
     ) -> Result<Vec<EntityKey>, Error> {
         bases::held_by(self.conn, scope, after, limit)
+    }
+
+    fn held(&mut self, scope: &str) -> Result<Held, Error> {
+        bases::held(self.conn, scope)
+    }
+
+    fn longest_held(
+        &mut self,
+        scope: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Error> {
+        bases::longest_held(self.conn, scope, skip, limit)
+    }
+
+    fn older(
+        &mut self,
+        kind: TypeId,
+        field: FieldId,
+        floor: &Value,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Error> {
+        show::older(self.conn, self.tables, (kind, field), floor, after, limit)
+    }
+
+    fn put_pin(&mut self, key: &EntityKey, pinned: bool) -> Result<(), Error> {
+        scopes::put_pin(self.conn, key, pinned)
+    }
+
+    fn is_pinned(&mut self, key: &EntityKey) -> Result<bool, Error> {
+        scopes::is_pinned(self.conn, key)
+    }
+
+    fn pins(&mut self) -> Result<Vec<EntityKey>, Error> {
+        scopes::pins(self.conn)
     }
 
     fn bases(

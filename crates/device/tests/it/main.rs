@@ -1,7 +1,9 @@
 //! The SDK as an app sees it, against regions in memory.
 
+mod accounts;
 mod http;
 mod live;
+mod parts;
 mod processes;
 mod sync;
 mod world;

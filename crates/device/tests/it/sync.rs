@@ -1,6 +1,6 @@
 //! Devices and regions: what was written arrives, once, wherever it has to.
 
-use crate::world::{SOON, World, eventually};
+use crate::world::{SOON, World, eventually, order};
 use landfall_device::{
     Client, ConnectionState, Coverage, Event, Fate, SqlValue, TokenFuture, TokenProvider,
     TokenReason, Value,
@@ -9,11 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const NONE: [(&str, Value); 0] = [];
-
-fn order(client: &Client, id: &str, status: &str) -> landfall_device::Dot {
-    let fields = [("market", "fr".into()), ("status", status.into())];
-    client.transaction().upsert("Order", id, fields).commit().unwrap().dots[0]
-}
 
 fn orders(client: &Client) -> Vec<(String, String)> {
     let rows = client.query("SELECT id, status FROM \"Order\" ORDER BY id", []).unwrap();

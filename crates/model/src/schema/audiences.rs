@@ -261,6 +261,9 @@ impl Lists<'_> {
             "the home scope reads it, and an entity's name holds its home scope"
         } else if reads(self.scope) {
             "this audience's own scope reads it"
+        } else if self.names.types[t].members.iter().any(|m| m.id == field && m.uses.has("window"))
+        {
+            "a device could not tell which rows are young enough to keep"
         } else {
             return true;
         };

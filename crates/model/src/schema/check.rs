@@ -24,6 +24,7 @@ pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
     let mut schema =
         Schema { types: BTreeMap::new(), values: values(&names), enums: enums(&names) };
     for (i, live) in lives.iter().enumerate() {
+        check_window(&names.types[i], live, sink);
         let audiences = audiences::resolve(&names, &lives, i, sink);
         if let Some(entity) = entity(&names.types[i], live, audiences) {
             schema.types.insert(entity.id, Arc::new(entity));
@@ -46,6 +47,28 @@ fn check_not_empty(document: &Document, names: &Names, sink: &mut Sink) {
         "the file declares no entity type, so there is nothing to sync",
         "Write for example `type Note @entity(strategy: CRDT, scope: \"team/{team}\") { id: ID! team: ID! body: Text }`.",
     );
+}
+
+/// One field tells the age of a type; children are as old as their parent, and what is never synced
+/// is in no subscription.
+fn check_window(t: &TypeInfo, lives: &Lives, sink: &mut Sink) {
+    let sound = t.members.iter().filter(|m| m.field.is_some());
+    let mut uses = sound.filter_map(|m| m.uses.get("window"));
+    let Some(first) = uses.next() else { return };
+    if t.kind == Kind::Local || lives.parent.is_some() {
+        let message = format!("no subscription asks how old a `{}` is", t.name());
+        let help = match t.kind {
+            Kind::Local => "It is never synced. Remove @window.",
+            _ => "A child is kept as long as its parent. Put @window on the parent's field.",
+        };
+        sink.report(code::WINDOW_PLACE, &first.span, message, help);
+    }
+    for second in uses {
+        let message = format!("`{}` has two fields with @window", t.name());
+        let help = "Keep the one by which a device decides what is young enough to keep.";
+        sink.report(code::WINDOW_PLACE, &second.span, message, help)
+            .note(&first.span, "the other one");
+    }
 }
 
 fn resolved_fields(t: &TypeInfo) -> Vec<Field> {

@@ -158,6 +158,22 @@ fn date(text: &str) -> Option<i64> {
     Some(365 * y + y / 4 - y / 100 + y / 400 + day_of_year - 719_468)
 }
 
+/// `YYYY-MM-DD` of a day since 1970-01-01, held between the years 1 and 9999.
+pub(super) fn date_of(days: i64) -> String {
+    const FIRST: i64 = -719_162;
+    const LAST: i64 = 2_932_896;
+    let days = days.clamp(FIRST, LAST) + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// Microseconds since midnight of `HH:MM:SS`, with up to six digits of a second after a point.
 fn time_micros(text: &str) -> Option<i64> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -222,6 +238,15 @@ mod tests {
         check("2026-01-31", None);
         check("2026-01-31T25:00:00Z", None);
         check("2026-01-31T10:00:00é+", None);
+    }
+
+    #[test]
+    fn every_day_has_one_date() {
+        for days in (-719_162..=2_932_896).step_by(97).chain([-1, 0, 11_016, 20_454]) {
+            assert_eq!(date(&date_of(days)), Some(days), "{}", date_of(days));
+        }
+        assert_eq!(date_of(i64::MIN), "0001-01-01");
+        assert_eq!(date_of(i64::MAX), "9999-12-31");
     }
 
     #[test]

@@ -285,4 +285,5 @@ codes! {
     DEFAULT_PLACE = "LF1314", "a field that cannot have a default";
     DEFAULT_VALUE = "LF1315", "a default of the wrong kind";
     INDEX_PLACE = "LF1316", "@index on a field without an order";
+    WINDOW_PLACE = "LF1317", "@window where it says nothing";
 }

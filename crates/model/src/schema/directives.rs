@@ -115,6 +115,13 @@ const SPECS: &[Spec] = &[
         example: "@index",
     },
     Spec {
+        name: "window",
+        places: &[Place::Field],
+        repeatable: false,
+        args: &[],
+        example: "@window",
+    },
+    Spec {
         name: "ref",
         places: &[Place::Field],
         repeatable: false,

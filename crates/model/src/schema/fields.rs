@@ -65,6 +65,7 @@ fn field(names: &Names, owner: &TypeInfo, member: &Member, sink: &mut Sink) -> O
         );
     }
     check_index(decl, uses, &kind, merge, sink);
+    check_window(decl, uses, &kind, merge, sink);
     let default = default(names, decl, uses, &kind, merge, sink);
     (sink.len() == faults).then(|| Field {
         id: member.id,
@@ -73,7 +74,9 @@ fn field(names: &Names, owner: &TypeInfo, member: &Member, sink: &mut Sink) -> O
         kind,
         merge,
         required: decl.ty.required,
-        index: uses.has("index"),
+        // Rows that grow out of a window are found by it.
+        index: uses.has("index") || uses.has("window"),
+        window: uses.has("window"),
         reference,
         default,
     })
@@ -202,7 +205,7 @@ fn refuse_in_value(
         return true;
     }
     let before = sink.len();
-    for directive in ["set", "ref", "index", "default"] {
+    for directive in ["set", "ref", "index", "window", "default"] {
         if let Some(u) = uses.get(directive) {
             sink.report(
                 code::NOT_IN_VALUE,
@@ -458,6 +461,25 @@ fn check_index(decl: &FieldDecl, uses: &Uses, kind: &FieldKind, merge: Merge, si
             &u.span,
             format!("`{}` holds `{}`, which has no order to search by", decl.name.text, decl.ty),
             "Remove @index, or give what you search by a field of its own.",
+        );
+    }
+}
+
+fn check_window(decl: &FieldDecl, uses: &Uses, kind: &FieldKind, merge: Merge, sink: &mut Sink) {
+    let Some(u) = uses.get("window") else { return };
+    if merge != Merge::Register || !matches!(kind, FieldKind::Instant | FieldKind::Date) {
+        sink.report(
+            code::WINDOW_PLACE,
+            &u.span,
+            format!("`{}` holds `{}`, which does not tell how old it is", decl.name.text, decl.ty),
+            "Put @window on an `Instant` or a `Date`.",
+        );
+    } else if let Some(default) = uses.get("default") {
+        sink.report(
+            code::DEFAULT_PLACE,
+            &default.span,
+            format!("`{}` cannot have a default: it tells an age", decl.name.text),
+            "Remove @default: regions go by what is stored, and a default never is.",
         );
     }
 }

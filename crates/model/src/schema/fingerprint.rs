@@ -103,10 +103,11 @@ fn fields(out: &mut String, fields: &[Field]) {
             format!(" {on_delete}")
         });
         let default = f.default.as_ref().map_or(String::new(), |v| format!(" = {}", literal(v)));
+        let window = if f.window { " window" } else { "" };
         line(
             out,
             format_args!(
-                " {:x} {} {} {merge} required={} index={}{reference}{default}",
+                " {:x} {} {} {merge} required={} index={}{window}{reference}{default}",
                 f.id.0,
                 f.name,
                 kind(&f.kind),

@@ -33,16 +33,22 @@ impl<S: Store> Call<'_, S> {
             None => Vec::new(),
         };
         ops.retain(|own| matches!(own.state, OpState::Rejected { .. }));
-        let mut draft = Draft::new(self);
         if ops.is_empty() {
-            return draft.refuse((None, Problem::NotRefused));
+            return Draft::new(self).refuse((None, Problem::NotRefused));
         }
-        for (at, own) in ops.iter().enumerate() {
-            draft.again(at, &own.sealed.op)?;
-        }
-        let receipt = draft.commit()?;
+        let refused: Vec<Op> = ops.iter().map(|own| own.sealed.op.clone()).collect();
+        let receipt = self.make_again(&refused)?;
         ops.iter().try_for_each(|own| self.dismiss(own.sealed.op.dot))?;
         Ok(receipt)
+    }
+
+    /// Make ops again under new numbers, in one transaction.
+    pub fn make_again(&mut self, ops: &[Op]) -> Result<Receipt, WriteError<S::Error>> {
+        let mut draft = Draft::new(self);
+        for (at, op) in ops.iter().enumerate() {
+            draft.again(at, op)?;
+        }
+        draft.commit()
     }
 }
 

@@ -7,7 +7,7 @@ mod bases;
 mod ops;
 mod scopes;
 
-use super::store::{Base, Meta, OpState, OwnOp, Store, Subscription, View};
+use super::store::{Base, Held, Meta, OpState, OwnOp, Store, Subscription, View};
 use landfall_model::entity::Entity;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, StreamId, TypeId};
 use landfall_model::op::{Action, Change, FieldChange, Op, Sealed, Tx};
@@ -42,6 +42,8 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         ops::own_births_outlive_the_row,
         scopes::subscriptions_come_back_whole,
         scopes::refetches_are_per_scope,
+        scopes::what_a_scope_holds_is_counted_and_listed,
+        scopes::pins_stay_until_they_are_taken_off,
         scopes::removed_rows_keep_their_last_touch,
         scopes::cuts_are_replaced,
         showing_is_idempotent,
@@ -59,6 +61,9 @@ fn a_fresh_store_is_empty<S: Store>(s: &mut S) {
     assert_eq!(ok(s.base(&key)), None);
     assert_eq!(ok(s.bases(None, 10)), []);
     assert_eq!(ok(s.held_by("s/1", None, 10)), []);
+    assert_eq!(ok(s.held("s/1")), Held::default());
+    assert_eq!(ok(s.longest_held("s/1", 0, 10)), []);
+    assert_eq!(ok(s.pins()), []);
     assert!(ok(s.base_text(&key, FieldId(1))).is_empty());
     assert_eq!(ok(s.text_mark(&key, FieldId(1))), None);
     assert_eq!(ok(s.children(&key)), []);

@@ -6,6 +6,7 @@
 use super::call::Call;
 use super::cuts::clip_all;
 use super::install::{Row, Snapshot};
+use super::keep::{Admit, Room};
 use super::session::{Handled, consumed};
 use super::store::{OpState, OwnOp, Pass, Store, Subscription};
 use crate::convert::{self, Malformed};
@@ -40,7 +41,7 @@ impl Parsed {
     /// that have such things in them.
     fn clip(&mut self, cuts: &BTreeMap<Origin, u64>) -> Vec<EntityKey> {
         match &mut self.place {
-            Where::Chunk { start: at, .. }
+            Where::Chunk(Chunk { start: at, .. })
             | Where::Live { advance: at }
             | Where::Refetched { at, .. } => clip_all(at, cuts),
         };
@@ -54,23 +55,22 @@ impl Parsed {
     }
 }
 
+/// One chunk of a pass, without its rows.
+struct Chunk {
+    start: Vector,
+    done: bool,
+    /// Another pass follows before the rows are all of one time.
+    more: bool,
+    last: Option<EntityKey>,
+    covering: bool,
+    /// Rows of the pass so far, and in all if that is known.
+    rows: (u64, u64),
+}
+
 enum Where {
-    Chunk {
-        start: Vector,
-        done: bool,
-        /// Another pass follows before the rows are all of one time.
-        more: bool,
-        last: Option<EntityKey>,
-        covering: bool,
-        rows: (u64, u64),
-    },
-    Live {
-        advance: Vector,
-    },
-    Refetched {
-        absent: Vec<EntityKey>,
-        at: Vector,
-    },
+    Chunk(Chunk),
+    Live { advance: Vector },
+    Refetched { absent: Vec<EntityKey>, at: Vector },
 }
 
 impl<S: Store> Call<'_, S> {
@@ -110,7 +110,7 @@ impl<S: Store> Call<'_, S> {
             scope,
             received,
             whole_texts: match parsed.place {
-                Where::Chunk { .. } => subscription.cursor.is_empty(),
+                Where::Chunk(_) => subscription.cursor.is_empty(),
                 Where::Live { .. } => false,
                 Where::Refetched { .. } => true,
             },
@@ -174,62 +174,92 @@ impl<S: Store> Call<'_, S> {
         }
         let rows = &parsed.rows;
         match parsed.place {
-            Where::Chunk { start, done, more, last, covering, rows: count } => {
-                let covering = covering || mutant::active(Mutant::CursorFromNonCovering);
-                self.note_held(&start);
-                self.sub_state(number, |s| s.covering = covering);
-                self.install_all(rows, from, !covering)?;
-                if covering {
-                    self.move_pass(&mut sub, start, done, last);
-                    sub.loading |= more;
-                    (sub.rows_taken, sub.rows_total) = count;
-                } else {
-                    // Between its chunks a scope that was whole is not.
-                    sub.loading |= !done || more;
-                    if done {
-                        let region = self.node.session.as_ref().and_then(|s| s.region);
-                        sub.provisional = region.map(|r| (r, start));
-                        sub.loading = more || sub.cursor.is_empty() || sub.pass.is_some();
-                    }
-                }
-                self.keep_subscription(number, &from.scope, &sub)?;
-                self.progress(
-                    &from.scope,
-                    count.0,
-                    count.1.max(count.0),
-                    covering && done && !more,
-                );
-                if covering && done {
-                    self.miss_own(from)?;
-                    self.prune_removed()?;
-                    // Rows from elsewhere may be beyond anything that this region will ever hold:
-                    // asked once, it says if that is known.
-                    self.refetch(number, true)?;
-                }
-            }
-            Where::Live { advance } => {
-                self.note_held(&advance);
-                let covering = self.sub_state(number, |s| s.covering);
-                let moves = covering && sub.pass.is_none();
-                self.install_all(rows, from, !covering)?;
-                if moves {
-                    sub.cursor.join(&advance);
-                } else if let Some((region, seen)) = &mut sub.provisional
-                    && self.node.session.as_ref().and_then(|s| s.region) == Some(*region)
-                {
-                    seen.join(&advance);
-                }
-                self.keep_subscription(number, &from.scope, &sub)?;
-                self.refetch(number, false)?;
-            }
+            Where::Chunk(chunk) => self.take_chunk(number, sub, rows, chunk, from)?,
+            Where::Live { advance } => self.take_live(number, sub, rows, &advance, from)?,
             Where::Refetched { absent, at } => {
                 self.note_held(&at);
                 self.keep_subscription(number, &from.scope, &sub)?;
                 self.note_refetched(number, rows, &absent);
-                self.take_refetched(number, rows, &absent, &at, from)?;
+                let room = self.room(&from.scope, &sub, true, false)?;
+                self.take_refetched(number, rows, &absent, &at, from, room)?;
             }
         }
         Ok(())
+    }
+
+    fn take_chunk(
+        &mut self,
+        number: u32,
+        mut sub: Subscription,
+        rows: &[Row],
+        mut chunk: Chunk,
+        from: &Snapshot,
+    ) -> Result<(), S::Error> {
+        let covering = chunk.covering || mutant::active(Mutant::CursorFromNonCovering);
+        self.note_held(&chunk.start);
+        self.sub_state(number, |s| s.covering = covering);
+        let mut room = self.room(&from.scope, &sub, covering, false)?;
+        self.install_all(rows, from, !covering, room.as_mut())?;
+        sub.short |= room.as_ref().is_some_and(|r| r.short);
+        let count = chunk.rows;
+        if covering {
+            self.move_pass(&mut sub, chunk.start, chunk.done, chunk.last);
+            sub.loading |= chunk.more;
+            (sub.rows_taken, sub.rows_total) = count;
+            if let Some(room) = &room
+                && self.cut_short(&from.scope, &mut sub, room)?
+            {
+                self.ask_anew(number, &sub)?;
+                (chunk.done, chunk.more) = (true, false);
+            }
+            if !sub.loading {
+                sub.synced_ms = self.server_now();
+            }
+        } else {
+            // Between its chunks a scope that was whole is not.
+            sub.loading |= !chunk.done || chunk.more;
+            if chunk.done {
+                let region = self.node.session.as_ref().and_then(|s| s.region);
+                sub.provisional = region.map(|r| (r, chunk.start));
+                sub.loading = chunk.more || sub.cursor.is_empty() || sub.pass.is_some();
+            }
+        }
+        self.keep_subscription(number, &from.scope, &sub)?;
+        let over = covering && chunk.done;
+        self.progress(&from.scope, count.0, count.1.max(count.0), over && !chunk.more);
+        if over {
+            self.miss_own(from)?;
+            self.prune_removed()?;
+            // Rows from elsewhere may be beyond anything that this region will ever hold: asked
+            // once, it says if that is known.
+            self.refetch(number, true)?;
+        }
+        Ok(())
+    }
+
+    fn take_live(
+        &mut self,
+        number: u32,
+        mut sub: Subscription,
+        rows: &[Row],
+        advance: &Vector,
+        from: &Snapshot,
+    ) -> Result<(), S::Error> {
+        self.note_held(advance);
+        let covering = self.sub_state(number, |s| s.covering);
+        let moves = covering && sub.pass.is_none();
+        let mut room = self.room(&from.scope, &sub, covering, true)?;
+        self.install_all(rows, from, !covering, room.as_mut())?;
+        sub.short |= room.is_some_and(|r| r.short);
+        if moves {
+            sub.cursor.join(advance);
+        } else if let Some((region, seen)) = &mut sub.provisional
+            && self.node.session.as_ref().and_then(|s| s.region) == Some(*region)
+        {
+            seen.join(advance);
+        }
+        self.keep_subscription(number, &from.scope, &sub)?;
+        self.refetch(number, false)
     }
 
     /// An answer may stop short, so that it fits a frame: the walk goes on behind what it has.
@@ -250,10 +280,17 @@ impl<S: Store> Call<'_, S> {
         absent: &[EntityKey],
         at: &Vector,
         from: &Snapshot,
+        mut room: Option<Room>,
     ) -> Result<(), S::Error> {
         let mut settled = Vec::new();
         for row in rows {
-            if self.install(row, from)? {
+            let admitted = match &mut room {
+                Some(room) => self.admit(row, from, room)?,
+                None => Admit::Take,
+            };
+            if admitted == Admit::Skip {
+                settled.push(&row.key);
+            } else if self.install(row, from)? {
                 settled.push(&row.key);
             }
         }
@@ -289,10 +326,25 @@ impl<S: Store> Call<'_, S> {
         session.and_then(|s| s.subs.get_mut(&number)).map(f).unwrap_or_default()
     }
 
-    fn install_all(&mut self, rows: &[Row], from: &Snapshot, again: bool) -> Result<(), S::Error> {
+    /// `again`: the region does not cover the cursor, and one that does is asked for all of it.
+    fn install_all(
+        &mut self,
+        rows: &[Row],
+        from: &Snapshot,
+        again: bool,
+        mut room: Option<&mut Room>,
+    ) -> Result<(), S::Error> {
         for row in rows {
-            self.install(row, from)?;
-            if again {
+            let admitted = match &mut room {
+                Some(room) => self.admit(row, from, room)?,
+                None => Admit::Take,
+            };
+            match admitted {
+                Admit::Skip => continue,
+                Admit::Ask => {}
+                Admit::Take => drop(self.install(row, from)?),
+            }
+            if again || admitted == Admit::Ask {
                 self.store.add_refetch(&from.scope, &row.key)?;
             }
         }
@@ -426,14 +478,14 @@ fn parse(delta: &wire::Delta) -> Result<Parsed, Malformed> {
     let body = wire::Body::decode(delta.body.clone()).map_err(|_| Malformed("rows"))?;
     let rows = body.rows.iter().map(|r| parse_row(r, &body.masks)).collect::<Result<_, _>>()?;
     let place = match delta.place.as_ref().ok_or(Malformed("delta"))? {
-        Place::Chunk(c) => Where::Chunk {
+        Place::Chunk(c) => Where::Chunk(Chunk {
             start: convert::vector(c.start.as_ref())?,
             done: c.done,
             more: c.more,
             last: c.last.as_ref().map(|k| convert::key(Some(k))).transpose()?,
             covering: c.covering,
             rows: (c.rows_so_far, c.rows_total),
-        },
+        }),
         Place::Live(l) => Where::Live { advance: convert::vector(l.advance.as_ref())? },
         Place::Refetched(r) => Where::Refetched {
             absent: r.absent.iter().map(|k| convert::key(Some(k))).collect::<Result<_, _>>()?,
@@ -444,7 +496,7 @@ fn parse(delta: &wire::Delta) -> Result<Parsed, Malformed> {
 }
 
 fn parse_row(row: &wire::Row, masks: &[wire::Mask]) -> Result<Row, Malformed> {
-    let entity = match row.left {
+    let entity = match row.left || row.outside {
         true => Entity::default(),
         false => codec::from_bytes(&row.state).map_err(|_| Malformed("row"))?,
     };
@@ -463,6 +515,7 @@ fn parse_row(row: &wire::Row, masks: &[wire::Mask]) -> Result<Row, Malformed> {
         key: convert::key(row.key.as_ref())?,
         touch: convert::vector(row.touch.as_ref())?,
         left: row.left,
+        outside: row.outside,
         entity,
         texts: row.texts.iter().map(text).collect::<Result<_, _>>()?,
         shown,

@@ -15,6 +15,7 @@ use landfall_model::id::{DeviceId, Dot};
 use landfall_model::op::{Action, Change, Op, Tx};
 use landfall_model::stamp::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl<S: Store> Call<'_, S> {
     pub fn on_closed(
@@ -65,6 +66,31 @@ impl<S: Store> Call<'_, S> {
         self.node.ahead.clear();
         self.stop("device_renewed", "this file has a new device id; greet again under it");
         Ok(())
+    }
+
+    /// Give the file to another account: all that waits is its own from now on, under a device id
+    /// that no region has heard of. False, and nothing is done, while a write of the account before
+    /// is on its way: regions know it under that account.
+    pub fn adopt(
+        &mut self,
+        principal: Arc<str>,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<bool, S::Error> {
+        let waits = |own: &OwnOp| matches!(own.state, OpState::Unsent | OpState::Rejected { .. });
+        if !self.all_ops()?.iter().all(waits) {
+            return Ok(false);
+        }
+        self.renew(random)?;
+        for mut own in self.whole_outbox()? {
+            let op = Op { principal: principal.clone(), ..own.sealed.op.clone() };
+            self.reseal(&mut own, op)?;
+        }
+        for (device, seqs) in self.store.unconfirmed()? {
+            self.store.clear_unconfirmed(device, &seqs)?;
+        }
+        self.meta.former.clear();
+        self.node.principal = principal;
+        Ok(true)
     }
 
     /// Numbers that were never sent are another file's to fill.

@@ -30,6 +30,8 @@ pub(super) struct Row {
     pub key: EntityKey,
     pub touch: Vector,
     pub left: bool,
+    /// In the scope, and older than the subscription keeps: no state came.
+    pub outside: bool,
     pub entity: Entity,
     pub texts: BTreeMap<FieldId, Text>,
     /// The fields that the row shows; `None` for all.
@@ -110,7 +112,7 @@ impl<S: Store> Call<'_, S> {
             }
             self.store.add_refetch(&from.scope, key)?;
         }
-        if !from.whole_texts && self.texts_enter(&base, row, &from.scope) {
+        if !from.whole_texts && self.texts_enter(&base, row, &from.scope)? {
             self.store.add_refetch(&from.scope, key)?;
         }
         base.holds.insert(from.scope.clone());
@@ -198,12 +200,16 @@ impl<S: Store> Call<'_, S> {
 
     /// True if the row may bring only the latest pieces of a document that this device does not
     /// have: the entity entered the scope, or came back to it, behind the cursor.
-    fn texts_enter(&self, base: &Base, row: &Row, scope: &Scope) -> bool {
-        let Some(kind) = self.schema.entity(row.key.kind) else { return false };
+    fn texts_enter(&mut self, base: &Base, row: &Row, scope: &Scope) -> Result<bool, S::Error> {
+        let Some(kind) = self.schema.entity(row.key.kind) else { return Ok(false) };
         let mut texts = kind.fields.iter().filter(|f| f.merge == Merge::Text);
-        // Nothing enters its home behind the cursor, and the home brings all there is.
-        let complete = |s: &Scope| *s == *scope || **s == *row.key.home;
-        *scope != row.key.home && !base.holds.iter().any(complete) && texts.any(|f| row.shows(f.id))
+        if !texts.any(|f| row.shows(f.id)) || base.holds.contains(scope) {
+            return Ok(false);
+        }
+        // Nothing enters its home behind the cursor, and the home brings all there is, unless
+        // the device holds only a part of it.
+        let home = &row.key.home;
+        Ok(!(base.holds.contains(home) || scope == home && self.holds_all_of(home)?))
     }
 
     /// Join documents, or replace them if they came whole; keep the blobs of own ops that leave

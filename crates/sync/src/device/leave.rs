@@ -20,7 +20,7 @@ const KEYS_PER_READ: usize = 512;
 
 /// What becomes of writes on a row that goes and that were never sent.
 #[derive(Clone, Copy, PartialEq)]
-enum Unsent {
+pub(super) enum Unsent {
     /// They end with an outcome: the region would refuse them.
     End,
     /// They are still sent.
@@ -97,7 +97,7 @@ impl<S: Store> Call<'_, S> {
     }
 
     /// Take a scope off a row. True if that was the last one.
-    fn let_go(
+    pub fn let_go(
         &mut self,
         key: &EntityKey,
         mut base: Base,
@@ -105,8 +105,8 @@ impl<S: Store> Call<'_, S> {
         unsent: Unsent,
     ) -> Result<bool, S::Error> {
         base.holds.remove(scope);
-        if base.holds.is_empty() && *scope != key.home && self.subscribed()?.contains(&key.home) {
-            // The home scope always holds it; its row is only late. A first pass leaves out what is
+        if base.holds.is_empty() && *scope != key.home && self.holds_all_of(&key.home)? {
+            // The home scope holds it too; its row is only late. A first pass leaves out what is
             // gone by then, so it is asked for by name.
             base.holds.insert(key.home.clone());
             self.store.add_refetch(&key.home, key)?;
@@ -137,6 +137,12 @@ impl<S: Store> Call<'_, S> {
         }
         self.end_left(&ended)?;
         Ok(true)
+    }
+
+    /// The scope is subscribed, and all of it is held.
+    pub fn holds_all_of(&mut self, scope: &Scope) -> Result<bool, S::Error> {
+        let sub = self.store.subscription(scope)?;
+        Ok(sub.is_some_and(|sub| sub.denied.is_none() && !sub.is_partial()))
     }
 
     /// Drop the columns that no remaining scope shows.
@@ -183,12 +189,9 @@ impl<S: Store> Call<'_, S> {
         let scope: Scope = scope.into();
         self.store.remove_subscription(&scope)?;
         self.forget_subscribed();
-        if let Some(session) = &mut self.node.session {
-            let number = session.subs.iter().find(|(_, s)| s.scope == scope).map(|(n, _)| *n);
-            if let Some(sub) = number {
-                session.subs.remove(&sub);
-                self.send(Kind::Unsubscribe(wire::Unsubscribe { sub }));
-            }
+        if let Some(sub) = self.number_of(&scope) {
+            self.node.session.as_mut().and_then(|s| s.subs.remove(&sub));
+            self.send(Kind::Unsubscribe(wire::Unsubscribe { sub }));
         }
         self.let_go_all(&scope, Unsent::Keep)
     }

@@ -7,9 +7,12 @@
 
 mod table;
 
-use super::store::{Base, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View};
+use super::store::{Base, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View};
+use landfall_model::codec;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
+use landfall_model::schema::EntityType;
 use landfall_model::text::Text;
+use landfall_model::value::Value;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -61,6 +64,7 @@ pub struct MemoryStore {
     subscriptions: Table<Scope, Subscription>,
     refetches: Table<(Scope, EntityKey), ()>,
     removed: Table<(Scope, EntityKey), Vector>,
+    pins: Table<EntityKey, ()>,
     cuts: Table<Origin, u64>,
     visible: Table<EntityKey, View>,
     outcomes: Table<OutcomeKey, (EntityKey, Outcome)>,
@@ -126,7 +130,7 @@ impl MemoryStore {
         self.ops.rows.values().map(Arc::as_ref)
     }
 
-    fn tables(&mut self) -> [&mut dyn Journal; 19] {
+    fn tables(&mut self) -> [&mut dyn Journal; 20] {
         [
             &mut self.meta,
             &mut self.bases,
@@ -144,6 +148,7 @@ impl MemoryStore {
             &mut self.subscriptions,
             &mut self.refetches,
             &mut self.removed,
+            &mut self.pins,
             &mut self.cuts,
             &mut self.visible,
             &mut self.outcomes,
@@ -200,6 +205,58 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<EntityKey>, Infallible> {
         Ok(self.held.under(scope, after).take(limit).collect())
+    }
+
+    fn held(&mut self, scope: &str) -> Result<Held, Infallible> {
+        let mut held = Held::default();
+        for key in self.held.under(scope, None) {
+            held.rows += 1;
+            let base = self.bases.get(&key).expect("indexes and rows change together");
+            held.bytes += codec::to_bytes(&base.entity).len() as u64;
+        }
+        Ok(held)
+    }
+
+    fn longest_held(
+        &mut self,
+        scope: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Infallible> {
+        Ok(self.held.under(scope, None).skip(skip).take(limit).collect())
+    }
+
+    fn older(
+        &mut self,
+        kind: TypeId,
+        field: FieldId,
+        floor: &Value,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Infallible> {
+        let start = after.map_or(Unbounded, Excluded);
+        let rows = self.visible.rows.range((start, Unbounded));
+        let older = rows.filter(|(key, view)| {
+            key.kind == kind && EntityType::is_older(view.registers.get(&field), floor)
+        });
+        Ok(older.map(|(key, _)| key.clone()).take(limit).collect())
+    }
+
+    fn put_pin(&mut self, key: &EntityKey, pinned: bool) -> Result<(), Infallible> {
+        if pinned {
+            self.pins.put(key.clone(), ())
+        } else {
+            self.pins.remove(key)
+        }
+        Ok(())
+    }
+
+    fn is_pinned(&mut self, key: &EntityKey) -> Result<bool, Infallible> {
+        Ok(self.pins.rows.contains_key(key))
+    }
+
+    fn pins(&mut self) -> Result<Vec<EntityKey>, Infallible> {
+        Ok(self.pins.rows.keys().cloned().collect())
     }
 
     fn bases(

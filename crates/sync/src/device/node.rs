@@ -10,12 +10,12 @@ pub use super::refused::{Problem, RefusedEdit, WriteError};
 
 use super::call::Call;
 use super::session::Session;
-use super::store::{Meta, OpState, Outcome, Store, View};
+use super::store::{Meta, OpState, Outcome, Store, Terms, View};
 use super::texts::Documents;
 use super::write::Draft;
 use crate::wire::{DeviceFrame, RegionFrame};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
-use landfall_model::op::Tx;
+use landfall_model::op::{Op, Tx};
 use landfall_model::schema::Schema;
 use landfall_model::text::Version;
 use landfall_model::value::Value;
@@ -69,6 +69,12 @@ pub enum Event {
     Denied {
         scope: Scope,
         code: String,
+    },
+    /// What the account may subscribe, as the region knows: names, or prefixes that end in `*`.
+    Granted {
+        /// Home scopes, which it may also write.
+        scopes: Vec<String>,
+        audiences: Vec<String>,
     },
     /// The session is open with this region.
     Online {
@@ -186,9 +192,63 @@ impl Node {
         store: &mut S,
         scope: impl Into<Scope>,
     ) -> Result<Output, S::Error> {
-        let mut call = Call::begin(self, store, 0)?;
-        call.subscribe(scope.into())?;
+        self.subscribe_with(store, scope, Terms::default(), 0)
+    }
+
+    /// Hold a part of a scope's rows from now on, or another part than before.
+    pub fn subscribe_with<S: Store>(
+        &mut self,
+        store: &mut S,
+        scope: impl Into<Scope>,
+        terms: Terms,
+        now_ms: i64,
+    ) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.subscribe(scope.into(), terms)?;
         call.finish()
+    }
+
+    /// Keep a row whatever its age and however little room there is, and fetch it if it is not
+    /// here; or stop that.
+    pub fn pin<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+        pinned: bool,
+    ) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, 0)?;
+        call.pin(key, pinned)?;
+        call.finish()
+    }
+
+    /// Ask anew for all that a subscription may hold, after rows were evicted or left out.
+    pub fn refill<S: Store>(&mut self, store: &mut S, scope: &str) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, 0)?;
+        call.refill(&scope.into())?;
+        call.finish()
+    }
+
+    /// Let go of what has grown too old. Called from time to time; true once nothing is left to do.
+    pub fn tidy<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+    ) -> Result<(bool, Output), S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let done = call.tidy()?;
+        Ok((done, call.finish()?))
+    }
+
+    /// Evict at least so many rows, if that many may go; returns how many went.
+    pub fn make_room<S: Store>(
+        &mut self,
+        store: &mut S,
+        rows: usize,
+        now_ms: i64,
+    ) -> Result<(usize, Output), S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let gone = call.make_room(rows)?;
+        Ok((gone, call.finish()?))
     }
 
     /// Let go of a scope's rows. Writes on them that were not sent yet are still sent.
@@ -289,6 +349,32 @@ impl Node {
         let mut call = Call::begin(self, store, 0)?;
         call.dismiss(dot)?;
         call.finish()
+    }
+
+    /// Give the file to another account, with all that it never sent. False, and nothing is done,
+    /// while a write of the account before is on its way.
+    pub fn adopt<S: Store>(
+        &mut self,
+        store: &mut S,
+        principal: Arc<str>,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<bool, S::Error> {
+        let mut call = Call::begin(self, store, 0)?;
+        let adopted = call.adopt(principal, random)?;
+        call.finish()?;
+        Ok(adopted)
+    }
+
+    /// Make ops again that were made on another file, in one transaction, as seen from now.
+    pub fn make_again<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        ops: &[Op],
+    ) -> Result<(Receipt, Output), WriteError<S::Error>> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let receipt = call.make_again(ops)?;
+        Ok((receipt, call.finish()?))
     }
 
     /// Make the refused transaction of this op anew, as seen from now.

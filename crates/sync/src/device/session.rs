@@ -5,7 +5,7 @@
 
 use super::call::Call;
 use super::node::Event;
-use super::store::{OpState, Store, Subscription};
+use super::store::{OpState, Store, Subscription, Terms};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::wire::device_frame::Kind;
@@ -188,6 +188,7 @@ impl<S: Store> Call<'_, S> {
         self.confirm()?;
         // Answers to what is pushed come before the rows then.
         self.push()?;
+        self.out.events.push(Event::Granted { scopes: w.scopes, audiences: w.audiences });
         for (scope, sub) in self.store.subscriptions()? {
             self.send_subscribe(scope, &sub)?;
         }
@@ -269,7 +270,9 @@ impl<S: Store> Call<'_, S> {
             pass: sub.pass.as_ref().map(|p| convert::wire_vector(&p.start)),
             after: after.map(convert::wire_key),
             provisional: here.map(|(_, v)| convert::wire_vector(v)),
+            priority: sub.terms.priority.into(),
             fresh,
+            keep_ms: sub.terms.keep_ms.map_or(0, |ms| ms.max(1)),
             ..wire::Subscribe::default()
         }));
         Ok(())
@@ -283,21 +286,47 @@ impl<S: Store> Call<'_, S> {
         self.send_subscribe(gone.scope, sub)
     }
 
-    pub fn subscribe(&mut self, scope: Scope) -> Result<(), S::Error> {
-        let known = self.store.subscription(&scope)?;
-        if known.as_ref().is_some_and(|s| s.denied.is_none()) {
-            return Ok(());
+    /// The number of the scope's subscription in this session.
+    pub fn number_of(&self, scope: &Scope) -> Option<u32> {
+        let subs = &self.node.session.as_ref()?.subs;
+        subs.iter().find(|(_, s)| s.scope == *scope).map(|(n, _)| *n)
+    }
+
+    /// Ask anew for a scope, if it is asked for at all.
+    pub fn ask_anew_of(&mut self, scope: &Scope, sub: &Subscription) -> Result<(), S::Error> {
+        match self.number_of(scope) {
+            Some(number) => self.ask_anew(number, sub),
+            None => Ok(()),
         }
+    }
+
+    pub fn subscribe(&mut self, scope: Scope, terms: Terms) -> Result<(), S::Error> {
+        let known = self.store.subscription(&scope)?;
+        let asked_ms = self.now_ms;
         if known.is_none() && self.store.subscriptions()?.len() >= limits::SUBSCRIPTIONS_MAX {
             let code = "too_many_subscriptions".to_owned();
             self.out.events.push(Event::Denied { scope, code });
             return Ok(());
         }
+        let is_new = known.as_ref().is_none_or(|s| s.denied.is_some());
         let fresh = Subscription { loading: true, ..Subscription::default() };
-        let sub = Subscription { denied: None, ..known.unwrap_or(fresh) };
+        let before = known.unwrap_or(fresh);
+        let mut sub = Subscription { denied: None, terms, asked_ms, ..before.clone() };
+        if terms.exceed(&before.terms) {
+            sub = self.start_over(sub);
+        }
+        if sub == before && !is_new {
+            return Ok(());
+        }
         self.store.put_subscription(&scope, &sub)?;
         self.forget_subscribed();
-        self.send_subscribe(scope, &sub)
+        if is_new {
+            self.send_subscribe(scope, &sub)
+        } else if sub.terms != before.terms {
+            self.ask_anew_of(&scope, &sub)
+        } else {
+            Ok(())
+        }
     }
 
     fn on_denied(&mut self, denied: &wire::Denied) -> Handled<S::Error> {
@@ -307,10 +336,7 @@ impl<S: Store> Call<'_, S> {
         if let Some(sub) = self.store.subscription(&gone.scope)? {
             let revoked = matches!(code.as_str(), "scope_revoked" | "not_allowed");
             // With its rows gone, the scope is read from its beginning when it comes back.
-            let sub = match revoked {
-                true => Subscription { loading: true, ..Subscription::default() },
-                false => sub,
-            };
+            let sub = if revoked { self.start_over(sub) } else { sub };
             let sub = Subscription { denied: Some(code.clone()), ..sub };
             self.store.put_subscription(&gone.scope, &sub)?;
             self.forget_subscribed();
@@ -383,7 +409,8 @@ impl<S: Store> Call<'_, S> {
 /// How far a subscription has been consumed.
 pub(super) fn consumed(sub: &Subscription) -> Subscription {
     let (cursor, pass) = (sub.cursor.clone(), sub.pass.clone());
-    Subscription { cursor, pass, ..Subscription::default() }
+    let terms = Terms { keep_ms: sub.terms.keep_ms, ..Terms::default() };
+    Subscription { cursor, pass, terms, ..Subscription::default() }
 }
 
 /// A malformed frame is the region's fault, an error the store's.

@@ -109,6 +109,68 @@ pub struct Subscription {
     pub rows_total: u64,
     /// Refused by the region, with the error's code.
     pub denied: Option<String>,
+    /// What the app wants held of the scope.
+    pub terms: Terms,
+    /// When the app last asked for it, in the device's milliseconds; for `terms.ttl_ms`.
+    pub asked_ms: i64,
+    /// Server time at which the last pass was complete.
+    pub synced_ms: i64,
+    /// Rows of the scope are missing here for want of room: left out of a first pass, or evicted.
+    pub short: bool,
+}
+
+/// How much of a scope a subscription holds. The default is all of it, for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Terms {
+    /// Only what is younger than this, in milliseconds, by the window field of its type or of its
+    /// parent's; types without one are held whatever their age.
+    pub keep_ms: Option<u64>,
+    /// Rows of higher ones come first and are evicted last.
+    pub priority: u8,
+    /// At most so many rows.
+    pub rows_max: Option<u64>,
+    /// At most so many bytes of row state, as regions send it.
+    pub bytes_max: Option<u64>,
+    /// Let go of the scope by itself, this long after the app last asked for it.
+    pub ttl_ms: Option<u64>,
+}
+
+impl Terms {
+    /// Some rows of the scope may not be held.
+    pub fn is_partial(&self) -> bool {
+        self.keep_ms.is_some() || self.is_bounded()
+    }
+
+    pub fn is_bounded(&self) -> bool {
+        self.rows_max.is_some() || self.bytes_max.is_some()
+    }
+
+    /// True if there may be rows that these terms hold and `before` did not.
+    pub fn exceed(&self, before: &Self) -> bool {
+        let more = |now: Option<u64>, was: Option<u64>| match (now, was) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(now), Some(was)) => now > was,
+        };
+        more(self.keep_ms, before.keep_ms)
+            || more(self.rows_max, before.rows_max)
+            || more(self.bytes_max, before.bytes_max)
+    }
+}
+
+impl Subscription {
+    /// Rows of the scope may be missing here though its passes are complete.
+    pub fn is_partial(&self) -> bool {
+        self.short || self.terms.is_partial()
+    }
+}
+
+/// What a scope holds here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    pub rows: u64,
+    /// Of row state, texts left out.
+    pub bytes: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -176,6 +238,30 @@ pub trait Store {
         limit: usize,
     ) -> Result<Vec<EntityKey>, Self::Error>;
     /// Base rows in key order after `after`.
+    /// How much a scope holds.
+    fn held(&mut self, scope: &str) -> Result<Held, Self::Error>;
+    /// Base rows that a scope holds, the ones that are here for longest first where that is known,
+    /// without the first `skip`.
+    fn longest_held(
+        &mut self,
+        scope: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
+    /// Rows of a type that show a value below `floor` in a register, in key order after `after`.
+    fn older(
+        &mut self,
+        kind: TypeId,
+        field: FieldId,
+        floor: &Value,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
+    /// The app wants the row kept, whatever its age and however little room there is.
+    fn put_pin(&mut self, key: &EntityKey, pinned: bool) -> Result<(), Self::Error>;
+    fn is_pinned(&mut self, key: &EntityKey) -> Result<bool, Self::Error>;
+    /// Ascending.
+    fn pins(&mut self) -> Result<Vec<EntityKey>, Self::Error>;
     fn bases(
         &mut self,
         after: Option<&EntityKey>,

@@ -3,6 +3,7 @@
 mod copies;
 mod cursors;
 mod fates;
+mod keep;
 mod real;
 mod rows;
 mod whole;
@@ -10,7 +11,7 @@ mod writes;
 
 use super::memory::MemoryStore;
 use super::node::{Edit, Event, FieldEdit, Node, Output, Receipt};
-use super::store::{Base, OpState, Outcome, OwnOp, Store, Subscription, View};
+use super::store::{Base, OpState, Outcome, OwnOp, Store, Subscription, Terms, View};
 use crate::wire::device_frame::Kind as ToRegion;
 use crate::wire::region_frame::Kind as ToDevice;
 use crate::{convert, wire};
@@ -40,6 +41,7 @@ const VOTES: FieldId = FieldId(7);
 const BODY: FieldId = FieldId(8);
 const POINTS: FieldId = FieldId(9);
 const OF: FieldId = FieldId(10);
+const DUE: FieldId = FieldId(11);
 
 /// `Task` in `team/{team}`, seen by `driver/{driver}` without `secret` and `points`; `Step` below
 /// it.
@@ -52,6 +54,7 @@ fn schema() -> Arc<Schema> {
         merge,
         required,
         index: false,
+        window: false,
         reference: None,
         default: None,
     };
@@ -83,6 +86,7 @@ fn schema() -> Arc<Schema> {
             field(VOTES, "votes", FieldKind::Counter, Merge::Counter, false),
             field(BODY, "body", FieldKind::Text, Merge::Text, false),
             field(POINTS, "points", FieldKind::Counter, Merge::Counter, false),
+            Field { window: true, ..field(DUE, "due", FieldKind::Instant, Merge::Register, false) },
         ],
     };
     let step = EntityType {

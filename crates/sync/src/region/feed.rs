@@ -4,11 +4,14 @@
 //! differs per device (its received numbers) travels beside it, read in the same snapshot.
 
 use super::Core;
+use super::merge::PARENTS_MAX;
 use super::node::Report;
 use super::store::{Record, Store};
 use crate::{convert, limits, mutant, wire};
 use landfall_model::codec;
+use landfall_model::entity::UnderParent;
 use landfall_model::id::{EntityKey, FieldId};
+use landfall_model::schema::EntityType;
 use landfall_model::vector::Vector;
 use prost::Message;
 use std::collections::BTreeSet;
@@ -20,6 +23,25 @@ pub(super) struct Rows {
     masks: Vec<BTreeSet<FieldId>>,
     bytes: usize,
     too_large: Vec<EntityKey>,
+}
+
+/// What a reader is given of an entity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want<'a> {
+    pub scope: &'a str,
+    /// It has all of this.
+    pub since: &'a Vector,
+    /// It has nothing, and need not hear of what is gone.
+    pub fresh: bool,
+    /// It keeps nothing that is older, in milliseconds since 1970.
+    pub floor_ms: Option<i64>,
+}
+
+impl<'a> Want<'a> {
+    /// Everything that changed, whatever its age.
+    pub fn since(scope: &'a str, since: &'a Vector) -> Self {
+        Self { scope, since, fresh: false, floor_ms: None }
+    }
 }
 
 /// One stretch of a pass.
@@ -65,22 +87,20 @@ impl Rows {
 }
 
 impl Core {
-    /// The next rows of a pass over a scope: entities above `from`, in key order after `after`. A
-    /// `fresh` reader has nothing, and need not hear of what is gone.
+    /// The next rows of a pass: entities of the scope above what the reader has, in key order after
+    /// `after`.
     pub(super) fn stretch<S: Store>(
         &self,
         store: &mut S,
-        scope: &str,
-        from: &Vector,
+        want: Want<'_>,
         after: Option<&EntityKey>,
-        fresh: bool,
     ) -> Result<Stretch, S::Error> {
         let most = mutant::chunk_rows();
-        let keys = store.changed(scope, from, after, most)?;
+        let keys = store.changed(want.scope, want.since, after, most)?;
         let mut stretch = Stretch { rows: Rows::default(), last: None, done: keys.len() < most };
         let count = keys.len();
         for (i, key) in keys.into_iter().enumerate() {
-            self.add_row(store, scope, &key, from, fresh, &mut stretch.rows)?;
+            self.add_row(store, want, &key, &mut stretch.rows)?;
             stretch.last = Some(key);
             if stretch.rows.full() && i + 1 < count {
                 stretch.done = false;
@@ -94,27 +114,25 @@ impl Core {
     pub(super) fn add_row<S: Store>(
         &self,
         store: &mut S,
-        scope: &str,
+        want: Want<'_>,
         key: &EntityKey,
-        since: &Vector,
-        existing_only: bool,
         rows: &mut Rows,
     ) -> Result<bool, S::Error> {
         let Some(record) = store.entity(key)? else { return Ok(false) };
-        let held = record.scopes.contains(scope);
         let touch = Some(convert::wire_vector(&record.touch));
         let mut row = wire::Row { key: Some(convert::wire_key(key)), touch, ..Default::default() };
-        if !held {
-            row.left = true;
-            if existing_only {
+        row.left = !record.scopes.contains(want.scope);
+        row.outside = !row.left && self.is_outside(store, want.floor_ms, key, &record)?;
+        if row.left || row.outside {
+            if want.fresh {
                 return Ok(true);
             }
         } else {
             let under = self.under_parent(store, key, &record.entity, 0)?;
-            if existing_only && !record.entity.exists(&under) {
+            if want.fresh && !record.entity.exists(&under) {
                 return Ok(true);
             }
-            self.fill(store, scope, key, record, since, rows, &mut row)?;
+            self.fill(store, want, key, record, rows, &mut row)?;
         }
         let bytes = row.encoded_len();
         if bytes > limits::ROW_BYTES_MAX {
@@ -126,21 +144,40 @@ impl Core {
         Ok(true)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the second half of add_row")]
+    /// The entity, or the parent at its top, is older than the reader keeps.
+    fn is_outside<S: Store>(
+        &self,
+        store: &mut S,
+        floor_ms: Option<i64>,
+        key: &EntityKey,
+        record: &Record,
+    ) -> Result<bool, S::Error> {
+        let Some(floor_ms) = floor_ms else { return Ok(false) };
+        let Some(root) = self.schema.root(key.kind) else { return Ok(false) };
+        let Some((field, floor)) = root.window_floor(floor_ms) else { return Ok(false) };
+        let mut entity = record.entity.clone();
+        for _ in 0..PARENTS_MAX {
+            let Some(parent) = entity.parent() else { break };
+            let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
+            entity = store.entity(&parent)?.unwrap_or_default().entity;
+        }
+        let age = entity.register(field, &UnderParent::default()).map(|w| &w.value);
+        Ok(EntityType::is_older(age, &floor))
+    }
+
     fn fill<S: Store>(
         &self,
         store: &mut S,
-        scope: &str,
+        want: Want<'_>,
         key: &EntityKey,
         record: Record,
-        since: &Vector,
         rows: &mut Rows,
         row: &mut wire::Row,
     ) -> Result<(), S::Error> {
-        let shown = self.shown(store, scope, key, &record)?;
+        let shown = self.shown(store, want.scope, key, &record)?;
         let visible = |f: FieldId| shown.as_ref().is_none_or(|s| s.contains(&f));
         row.texts = store
-            .texts_since(key, since)?
+            .texts_since(key, want.since)?
             .into_iter()
             .filter(|t| visible(t.field) && !t.text.is_empty())
             .map(|t| wire::TextField { field: t.field.0, text: codec::to_bytes(&t.text).into() })

@@ -53,7 +53,7 @@ pub(super) struct Batch {
 }
 
 /// Parents of parents are followed this far; the schema allows no cycle, a forged op might.
-const PARENTS_MAX: usize = 8;
+pub(super) const PARENTS_MAX: usize = 8;
 
 impl Core {
     /// Bring one op into the state. `fresh` is false for a duplicate, which changes no value but

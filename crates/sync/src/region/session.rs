@@ -36,6 +36,11 @@ pub(super) struct Sub {
     /// What the device had consumed when it subscribed, or when it last completed a covering pass.
     pub cursor: Vector,
     pub state: State,
+    /// Higher ones are served first.
+    pub priority: u32,
+    /// Passes leave out what is older; 0 means nothing. What changes live is sent whatever its age:
+    /// one encoding serves all, and the device knows what it keeps.
+    pub keep_ms: u64,
 }
 
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use landfall_model::schema::Schema;
 use landfall_model::value::Value;
 use landfall_sync::device::store::{Base, Store, View};
 use rusqlite::types::Value as Sql;
+use std::collections::BTreeMap;
 
 const EVERYTHING: &str = r#"
 enum Colour { RED GREEN }
@@ -324,4 +325,37 @@ fn rows_of_another_shape_are_stale_until_shown_anew() {
 
     let other_default = grown.replace("value: 1", "value: 2");
     assert_eq!(committed(&mut folder.open(&other_default), |t| t.stale_types()), [shop]);
+}
+
+#[test]
+fn older_rows_are_found_by_what_they_show() {
+    const SDL: &str = r#"
+type Visit @entity(strategy: LAST_WRITE_WINS, scope: "s/{s}") { id: ID! s: ID! at: Instant @window }
+type Stay @entity(strategy: LAST_WRITE_WINS, scope: "s/{s}") { id: ID! s: ID! on: Date @window }
+"#;
+    let folder = Folder::new();
+    let (mut database, schema) = (folder.open(SDL), schema(SDL));
+    let mut check = |of: &str, name: &str, values: [Value; 3], floor: Value, expected: &[&str]| {
+        let (kind, field) = (schema.entity_named(of).unwrap().id, field(&schema, of, name));
+        let keys = ["a", "b", "c"].map(|id| EntityKey::new("s/1", kind, id));
+        committed(&mut database, |t| {
+            for (key, value) in keys.iter().zip(values) {
+                let registers = BTreeMap::from([(field, value)]);
+                t.show(key, Some(&View { registers, ..View::default() }))?;
+            }
+            t.show(&EntityKey::new("s/1", kind, "no age"), Some(&View::default()))
+        });
+        let older = |database: &mut Database, after: Option<&EntityKey>, limit| {
+            let found = committed(database, |t| t.older(kind, field, &floor, after, limit));
+            found.into_iter().map(|key| key.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(older(&mut database, None, 9), expected);
+        assert_eq!(older(&mut database, None, 1), expected[..1]);
+        assert_eq!(older(&mut database, Some(&keys[0]), 9), expected[1..]);
+    };
+    let at = |ms: i64| Value::Int(ms * 1_000);
+    check("Visit", "at", [at(10), at(20), at(5)], at(20), &["a", "c"]);
+    let on = |date: &str| Value::text(date);
+    let dates = ["2026-01-30", "2026-01-31", "2025-12-31"].map(on);
+    check("Stay", "on", dates, on("2026-01-31"), &["a", "c"]);
 }

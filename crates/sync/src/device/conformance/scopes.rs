@@ -1,8 +1,9 @@
 //! Checks of what is kept by scope, and of cuts.
 
-use super::{key, ok, origin, vector};
-use crate::device::store::{Pass, Store, Subscription};
-use landfall_model::id::RegionId;
+use super::{base, key, ok, origin, vector};
+use crate::device::store::{Held, Pass, Store, Subscription, Terms};
+use landfall_model::codec;
+use landfall_model::id::{EntityKey, RegionId};
 
 pub(super) fn subscriptions_come_back_whole<S: Store>(s: &mut S) {
     let pass = |after| Pass { start: vector(3), after, from: vector(1) };
@@ -14,6 +15,16 @@ pub(super) fn subscriptions_come_back_whole<S: Store>(s: &mut S) {
         rows_taken: 12,
         rows_total: 3_000_000_000,
         denied: Some("another code".to_owned()),
+        terms: Terms {
+            keep_ms: Some(u64::MAX),
+            priority: 200,
+            rows_max: Some(0),
+            bytes_max: Some(1 << 40),
+            ttl_ms: Some(5),
+        },
+        asked_ms: -3,
+        synced_ms: 1 << 50,
+        short: true,
     };
     ok(s.put_subscription("b", &full));
     ok(s.put_subscription("a", &Subscription::default()));
@@ -44,6 +55,33 @@ pub(super) fn refetches_are_per_scope<S: Store>(s: &mut S) {
     ok(s.remove_refetch("s/10", &a));
     assert_eq!(ok(s.refetches("s/1", None, 10)), std::slice::from_ref(&b));
     assert_eq!(ok(s.refetches("s/10", None, 10)), std::slice::from_ref(&b));
+}
+
+pub(super) fn what_a_scope_holds_is_counted_and_listed<S: Store>(s: &mut S) {
+    let keys: Vec<EntityKey> = ["a", "b", "c"].map(|id| key("s/1", 1, id)).into();
+    let mut bytes = 0;
+    for key in &keys {
+        let base = base(&key.id.repeat(40), 1, &["x"]);
+        bytes += codec::to_bytes(&base.entity).len() as u64;
+        ok(s.put_base(key, &base));
+    }
+    ok(s.put_base(&key("s/1", 1, "d"), &base("d", 1, &["y"])));
+    assert_eq!(ok(s.held("x")), Held { rows: 3, bytes });
+    assert_eq!(ok(s.held("none")), Held::default());
+    assert_eq!(ok(s.longest_held("x", 0, 10)), keys);
+    assert_eq!(ok(s.longest_held("x", 1, 1)), keys[1..2]);
+    assert_eq!(ok(s.longest_held("x", 3, 1)), []);
+}
+
+pub(super) fn pins_stay_until_they_are_taken_off<S: Store>(s: &mut S) {
+    let (a, b) = (key("s/1", 1, "a"), key("s/1", 2, "a"));
+    for key in [&b, &a, &a] {
+        ok(s.put_pin(key, true));
+    }
+    assert_eq!(ok(s.pins()), [a.clone(), b.clone()]);
+    ok(s.put_pin(&a, false));
+    ok(s.put_pin(&a, false));
+    assert!(!ok(s.is_pinned(&a)) && ok(s.is_pinned(&b)));
 }
 
 pub(super) fn removed_rows_keep_their_last_touch<S: Store>(s: &mut S) {

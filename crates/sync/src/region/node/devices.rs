@@ -3,8 +3,9 @@
 use super::fan_out::tell_void;
 use super::{Handled, Node, Stop, ToDevice, Turn, received, send, wire_cut, wire_error};
 use crate::convert::{self, Malformed};
+use crate::region::access::Author;
 use crate::region::commit::Verdict;
-use crate::region::feed::Rows;
+use crate::region::feed::{Rows, Want};
 use crate::region::node::{Output, Report, SessionId};
 use crate::region::session::{Pass, Session, State, Sub};
 use crate::region::store::Store;
@@ -91,7 +92,7 @@ impl Node {
             known.push(wire::Known { received, closed: record.closed });
             devices.push(device);
         }
-        let welcome = self.welcome(&hello, version, known, turn.now_ms);
+        let welcome = self.welcome(&hello, version, &author, known, turn.now_ms);
         send(&mut turn.out, id, ToDevice::Welcome(welcome));
         for device in &devices {
             let before = self.pushers.insert(*device, id).filter(|before| *before != id);
@@ -107,6 +108,7 @@ impl Node {
         &self,
         hello: &wire::Hello,
         version: u32,
+        author: &Author,
         known: Vec<wire::Known>,
         now_ms: i64,
     ) -> wire::Welcome {
@@ -128,6 +130,8 @@ impl Node {
             lost: config.lost.iter().map(|r| r.0.into()).collect(),
             regions: config.regions.iter().map(|r| r.0.into()).collect(),
             copies: config.copies_needed() as u32,
+            scopes: author.scopes.iter().map(ToString::to_string).collect(),
+            audiences: author.audiences.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -180,7 +184,8 @@ impl Node {
         }
         let scope: Scope = s.scope.into();
         self.readers.entry(scope.clone()).or_default().insert((id, s.sub));
-        session.subs.insert(s.sub, Sub { scope, cursor, state: State::Pass(state) });
+        let (state, priority, keep_ms) = (State::Pass(state), s.priority, s.keep_ms);
+        session.subs.insert(s.sub, Sub { scope, cursor, state, priority, keep_ms });
         Ok(Ok(()))
     }
 
@@ -333,7 +338,9 @@ impl Node {
             // Who may not see an entity and never could hears nothing of it, not even that it is.
             let record = store.entity(&parsed)?;
             let ever = record.is_some_and(|r| r.was_in(&sub.scope));
-            if !ever || !self.core.add_row(store, &sub.scope, &parsed, &all, false, &mut rows)? {
+            if !ever
+                || !self.core.add_row(store, Want::since(&sub.scope, &all), &parsed, &mut rows)?
+            {
                 absent.push(key.clone());
             }
             // What is left out is asked for again.

@@ -2,13 +2,14 @@
 
 use super::{Node, ToDevice, Turn, received, send};
 use crate::region::Core;
-use crate::region::feed::Rows;
+use crate::region::feed::{Rows, Want};
 use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
 use crate::region::session::{Pass, State};
 use crate::region::store::Store;
 use crate::{convert, limits, wire};
 use landfall_model::id::DeviceId;
 use landfall_model::vector::{Origin, SeqSet, Vector};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Node {
@@ -34,7 +35,7 @@ impl Node {
             for key in keys {
                 fits &= rows.bytes() < limits::LIVE_BYTES;
                 if fits {
-                    self.core.add_row(store, scope, key, before, false, &mut rows)?;
+                    self.core.add_row(store, Want::since(scope, before), key, &mut rows)?;
                 }
             }
             turn.out.reports.extend(rows.take_too_large());
@@ -71,8 +72,11 @@ impl Node {
         let mut budget = CHUNKS_PER_TURN;
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in ids {
-            let subs: Vec<u32> = self.sessions[&id].subs.keys().copied().collect();
-            for sub in subs {
+            let subs = self.sessions[&id].subs.iter();
+            let mut subs: Vec<(Reverse<u32>, u32)> =
+                subs.map(|(n, sub)| (Reverse(sub.priority), *n)).collect();
+            subs.sort();
+            for (_, sub) in subs {
                 self.cover(id, sub, &mut turn.out);
                 while self.wants_chunk(id, sub) {
                     if budget == 0 {
@@ -80,7 +84,7 @@ impl Node {
                         return Ok(());
                     }
                     budget -= 1;
-                    self.send_chunk(store, id, sub, &mut turn.out)?;
+                    self.send_chunk(store, id, sub, turn)?;
                 }
             }
         }
@@ -113,13 +117,16 @@ impl Node {
         store: &mut S,
         id: SessionId,
         number: u32,
-        out: &mut Output,
+        turn: &mut Turn,
     ) -> Result<(), S::Error> {
+        let (out, now_ms) = (&mut turn.out, turn.now_ms);
         let session = self.sessions.get_mut(&id).expect("listed by the caller");
         let sub = session.subs.get_mut(&number).expect("listed by the caller");
         let State::Pass(pass) = &mut sub.state else { return Ok(()) };
-        let (from, after) = (&pass.from, pass.after.as_ref());
-        let mut stretch = self.core.stretch(store, &sub.scope, from, after, pass.fresh)?;
+        let floor_ms = (sub.keep_ms > 0).then(|| now_ms.saturating_sub_unsigned(sub.keep_ms));
+        let (scope, since, fresh) = (&*sub.scope, &pass.from, pass.fresh);
+        let want = Want { scope, since, fresh, floor_ms };
+        let mut stretch = self.core.stretch(store, want, pass.after.as_ref())?;
         pass.rows += stretch.rows.len() as u64;
         pass.after = stretch.last.or(pass.after.take());
         // What was committed since the pass began is fetched by another, shorter one.

@@ -1,0 +1,268 @@
+//! Several people on one device: a file for each account, and what becomes of it when somebody
+//! leaves.
+//!
+//! A directory holds the files, each under a name that is made from tenant and subject and tells
+//! neither. No row and no write of one account is ever in the file of another, and a write is only
+//! ever pushed under the account that made it. There is no list beside the files that could say
+//! something else than they do.
+//!
+//! Signing out never loses a write by itself: the caller says whether what is unsent is kept for
+//! the account's return, waited for, or discarded. Where a call fails, the account is as it was.
+//!
+//! Somebody who has no account yet works under an anonymous one. When an account is made or signed
+//! in to, it takes the anonymous file over ([`Accounts::claim`]): rows and all unsent writes, which
+//! from then on are its own.
+
+use crate::client::Client;
+use crate::error::{Error, OpenError, code};
+use crate::options::{Account, Options, TokenProvider};
+use crate::store::{self, Database, Peek};
+use landfall_model::hash::hash128;
+use landfall_model::op::Op;
+use landfall_sync::device::node::{Node, WriteError};
+use landfall_sync::device::store::{OpState, Store};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What SQLite keeps beside a file while it is open.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// What the names of the files end with.
+const EXTENSION: &str = "landfall";
+
+/// Own ops read at a time.
+const OPS_PER_READ: usize = 1_000;
+
+/// The accounts of a device.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    dir: PathBuf,
+    defaults: Options,
+}
+
+/// What to do with what is unsent when somebody signs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// Keep the file with all that is in it, until the account returns.
+    Keep,
+    /// Wait until every write is as safe as was asked for, at most this long; then remove the file.
+    Wait(Duration),
+    /// Remove the file with all that is in it, unsent writes too.
+    Discard,
+}
+
+/// An account whose file is on this device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownAccount {
+    /// Who.
+    pub account: Account,
+    /// Writes that are not yet as safe as was asked for.
+    pub unsent: u64,
+}
+
+impl Accounts {
+    /// The accounts whose files are in a directory, which is made if it is not there. Path, account
+    /// and tokens of `defaults` do not count; everything else is every account's.
+    pub fn new(dir: impl Into<PathBuf>, defaults: Options) -> Result<Self, Error> {
+        let dir = dir.into();
+        fs::create_dir_all(&dir).map_err(|e| files("made", e))?;
+        Ok(Self { dir, defaults })
+    }
+
+    /// An account for somebody who has none yet: a name that no other device draws. An app that
+    /// syncs it gives tokens for that subject; one that does not keeps it offline.
+    pub fn anonymous(&self) -> Account {
+        let subject = format!("anonymous-{:016x}", self.defaults.random.next());
+        Account { tenant: String::new(), subject }
+    }
+
+    /// Open an account's file, or make it, and begin to sync.
+    pub fn sign_in(
+        &self,
+        account: Account,
+        tokens: Arc<dyn TokenProvider>,
+    ) -> Result<Client, OpenError> {
+        let path = self.file(&account);
+        Client::open(Options { path, account, tokens, ..self.defaults.clone() })
+    }
+
+    /// Close an account's client, and do with its file as `how` says. Returns how many writes were
+    /// unsent: kept, or discarded. Fails with `LF2109` if waiting took too long; the client is open
+    /// then as before.
+    pub fn sign_out(&self, client: &Client, how: SignOut) -> Result<u64, Error> {
+        if let SignOut::Wait(most) = how {
+            client.drain(most)?;
+        }
+        let status = client.outbox_status()?;
+        let account = client.account().clone();
+        client.close()?;
+        if how != SignOut::Keep {
+            self.wipe(&account)?;
+        }
+        Ok(status.pending + status.accepted)
+    }
+
+    /// Every account that has a file here, by tenant and subject.
+    pub fn list(&self) -> Result<Vec<KnownAccount>, Error> {
+        let mut known = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(|e| files("listed", e))? {
+            let path = entry.map_err(|e| files("listed", e))?.path();
+            if path.extension().is_none_or(|e| e != EXTENSION) {
+                continue;
+            }
+            // What is no file of ours is not listed; what is damaged says so when it is opened.
+            let Ok(Peek { tenant, subject, unsent }) = store::peek(&path) else { continue };
+            known.push(KnownAccount { account: Account { tenant, subject }, unsent });
+        }
+        known.sort_by(|a, b| {
+            let name = |k: &KnownAccount| (k.account.tenant.clone(), k.account.subject.clone());
+            name(a).cmp(&name(b))
+        });
+        Ok(known)
+    }
+
+    /// Remove an account's file with all that is in it. Not while it is open.
+    pub fn wipe(&self, account: &Account) -> Result<(), Error> {
+        remove(&self.file(account))
+    }
+
+    /// Let an account take over what an anonymous one did here: its rows and its unsent writes.
+    /// Neither is open meanwhile. Where the account has a file already, the writes are made again
+    /// in it, in their order, and the rows come by sync. Returns how many writes were taken over.
+    ///
+    /// Fails with `LF2109` if the anonymous account was synced and a write of it is on its way:
+    /// regions know it under that account. Let it settle first.
+    pub fn claim(&self, anonymous: &Account, account: &Account) -> Result<u64, Error> {
+        let (from, to) = (self.file(anonymous), self.file(account));
+        let mut old = self.database(&from)?;
+        let unsent = unsent(&mut old)?;
+        if to.exists() {
+            let mut new = self.database(&to)?;
+            self.make_again(&mut new, account, &unsent)?;
+            drop(old);
+            remove(&from)?;
+        } else {
+            self.adopt(&mut old, account)?;
+            // Closing moves the log into the file, which alone is renamed.
+            drop(old);
+            fs::rename(&from, &to).map_err(|e| files("renamed", e))?;
+        }
+        Ok(unsent.iter().map(|tx| tx.len() as u64).sum())
+    }
+
+    fn adopt(&self, database: &mut Database, account: &Account) -> Result<(), Error> {
+        let random = self.defaults.random.clone();
+        let mut node = self.node(database, account)?;
+        let adopted = database.transact(true, |t| {
+            t.put_account(&account.tenant, &account.subject)?;
+            node.adopt(t, account.subject.as_str().into(), &mut || random.next())
+        })?;
+        if adopted { Ok(()) } else { Err(on_their_way()) }
+    }
+
+    /// All of it or nothing: a crash in between leaves both files as they were.
+    fn make_again(
+        &self,
+        database: &mut Database,
+        account: &Account,
+        transactions: &[Vec<Op>],
+    ) -> Result<(), Error> {
+        let now_ms = self.defaults.clock.now_ms();
+        let mut node = self.node(database, account)?;
+        database.transact(true, |t| {
+            for ops in transactions {
+                node.make_again(t, now_ms, ops).map_err(again)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn node(&self, database: &mut Database, account: &Account) -> Result<Node, Error> {
+        let (schema, random) = (self.defaults.schema.clone(), self.defaults.random.clone());
+        let subject: Arc<str> = account.subject.as_str().into();
+        let now_ms = self.defaults.clock.now_ms();
+        let open = |t: &mut store::Transaction<'_>| {
+            Node::open(t, schema, subject, &mut || random.next(), now_ms)
+        };
+        Ok(database.transact(false, open)?)
+    }
+
+    fn database(&self, path: &Path) -> Result<Database, Error> {
+        if !path.exists() {
+            let message = "The account has no file on this device.";
+            return Err(Error::new(code::ACCOUNT_FILES, message));
+        }
+        let opened = Database::open(path, &self.defaults.schema, store::Options::default());
+        opened.map_err(|e| OpenError::from(e).into())
+    }
+
+    fn file(&self, account: &Account) -> PathBuf {
+        let name = format!("{}\0{}", account.tenant, account.subject);
+        let name: String = hash128(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        self.dir.join(name).with_extension(EXTENSION)
+    }
+}
+
+/// The transactions that never left the device, in order.
+fn unsent(database: &mut Database) -> Result<Vec<Vec<Op>>, Error> {
+    let mut transactions: Vec<Vec<Op>> = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = database.transact(false, |t| t.ops(after, OPS_PER_READ))?;
+        let Some(last) = page.last() else { return Ok(transactions) };
+        after = last.order;
+        for own in page {
+            match own.state {
+                OpState::Rejected { .. } => {}
+                OpState::Unsent => {
+                    let op = own.sealed.op;
+                    let same = |tx: &&mut Vec<Op>| {
+                        tx.last().is_some_and(|o| o.tx == op.tx && o.dot.device == op.dot.device)
+                    };
+                    match transactions.last_mut().filter(same) {
+                        Some(tx) => tx.push(op),
+                        None => transactions.push(vec![op]),
+                    }
+                }
+                _ => return Err(on_their_way()),
+            }
+        }
+    }
+}
+
+fn again(error: WriteError<store::Error>) -> Error {
+    match error {
+        WriteError::Store(error) => error.into(),
+        WriteError::Refused(refused) => refused.into(),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    let companions = COMPANIONS.map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    // The log first: without its file it says nothing, the file without its log might.
+    for path in companions.iter().map(PathBuf::as_path).chain([path]) {
+        match fs::remove_file(path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(files("removed", e)),
+        }
+    }
+    Ok(())
+}
+
+fn files(what: &str, error: io::Error) -> Error {
+    let message = format!("A file of an account could not be {what}.");
+    Error::new(code::ACCOUNT_FILES, message).because(error)
+}
+
+fn on_their_way() -> Error {
+    let message = "A write of the anonymous account is on its way. Let it settle, then claim it.";
+    Error::new(code::UNSENT, message)
+}

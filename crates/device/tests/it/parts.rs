@@ -1,0 +1,101 @@
+//! Parts of scopes on real files: budgets, the disk, pins, and slots in the background.
+
+use crate::world::{SOON, World, eventually, order};
+use landfall_device::{Client, Coverage, Query, SqlValue, SyncLimits, Terms};
+use std::time::Duration;
+
+const ORDERS: usize = 3_000;
+
+/// A world with many orders in it.
+fn filled() -> World {
+    let world = World::new(1);
+    let dir = tempfile::tempdir().unwrap();
+    let writer = world.client(&dir.path().join("writer.db"), &[0]);
+    for page in 0..ORDERS / 500 {
+        let mut tx = writer.transaction();
+        for n in 0..500 {
+            let id = format!("o{:05}", page * 500 + n);
+            let status = "x".repeat(200);
+            let fields = [("market", "fr".into()), ("status", status.as_str().into())];
+            tx = tx.upsert("Order", &id, fields);
+        }
+        tx.commit().unwrap();
+    }
+    writer.drain(SOON).unwrap();
+    world
+}
+
+fn count(client: &Client) -> usize {
+    let rows = client.query("SELECT count(*) FROM \"Order\"", []).unwrap();
+    rows.scalar().and_then(SqlValue::as_i64).unwrap_or_default() as usize
+}
+
+#[test]
+fn a_budget_is_kept_said_and_raised() {
+    let (world, dir) = (filled(), tempfile::tempdir().unwrap());
+    let client = world.client(&dir.path().join("a.db"), &[0]);
+    let terms = Terms { rows_max: Some(700), ..Terms::default() };
+    client.subscribe_with("market/fr", terms).unwrap();
+    client.settle(SOON).unwrap();
+    assert_eq!(count(&client), 700);
+    let progress = client.progress("market/fr").unwrap().unwrap();
+    assert_eq!(progress.coverage, Coverage::Partial);
+    assert!(progress.missing.for_room && progress.as_of_ms > 0);
+    let mut watch = client.observe(Query::table("Order").limit(5)).unwrap();
+    assert_eq!(watch.next_within(SOON).unwrap().unwrap().coverage, Coverage::Partial);
+    // A row that is not here is fetched when it is asked for.
+    assert_eq!(client.get("Order", "o02999").unwrap(), None);
+    client.pin("Order", "market/fr", "o02999").unwrap();
+    eventually("the pinned row", || client.get("Order", "o02999").unwrap().is_some());
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    assert_eq!(count(&client), ORDERS);
+    assert!(client.progress("market/fr").unwrap().unwrap().complete());
+    assert_eq!(client.outcomes().unwrap(), []);
+}
+
+#[test]
+fn a_file_stays_within_its_limit_and_own_writes_stay_in_it() {
+    let (world, dir) = (filled(), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.disk_bytes_max = Some(800_000);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    order(&client, "mine", "PLACED");
+    client.subscribe("market/fr").unwrap();
+    client.go_online();
+    client.settle(SOON).unwrap();
+    let here = count(&client);
+    assert!((100..ORDERS).contains(&here), "{here} rows");
+    assert!(client.progress("market/fr").unwrap().unwrap().missing.for_room);
+    assert!(client.get("Order", "mine").unwrap().is_some());
+    client.close().unwrap();
+    let bytes = std::fs::metadata(dir.path().join("a.db")).unwrap().len();
+    assert!(bytes < 1_600_000, "{bytes} bytes");
+}
+
+#[test]
+fn a_slot_ends_when_all_is_done_or_its_limits_are_met_and_the_next_goes_on() {
+    let (world, dir) = (filled(), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    for n in 0..200 {
+        order(&client, &format!("mine-{n}"), "PLACED");
+    }
+    client.subscribe("market/fr").unwrap();
+    let slot = |bytes_max| client.sync_once(SyncLimits { deadline: SOON, bytes_max }).unwrap();
+    let first = slot(Some(1));
+    assert!(!first.done && first.bytes_up + first.bytes_down > 0);
+    let mut last = slot(None);
+    for _ in 0..3 {
+        last = slot(None);
+    }
+    assert!(last.done && last.unsent == 0);
+    assert_eq!(count(&client), ORDERS + 200);
+    world.set_up(0, false);
+    order(&client, "late", "PLACED");
+    let limits = SyncLimits { deadline: Duration::from_millis(30), bytes_max: None };
+    let cut = client.sync_once(limits).unwrap();
+    assert!(!cut.done && cut.unsent == 1);
+}
