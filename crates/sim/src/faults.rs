@@ -3,7 +3,8 @@
 use crate::device_sim::DeviceSim;
 use crate::net::End;
 use crate::world::{Event, World};
-use landfall_model::id::{RegionId, Scope};
+use landfall_model::id::{EntityKey, RegionId, Scope};
+use landfall_sync::device::node::Output;
 use landfall_sync::device::store::Store;
 
 /// How often the fault clock ticks.
@@ -105,10 +106,50 @@ impl World {
         if self.rng.chance(self.plan.subscribe) {
             self.change_subscriptions(device);
         }
+        if self.plan.evict > 0 && self.rng.chance(self.plan.evict) {
+            self.evict(device);
+        }
         if self.plan.device_clocks && self.rng.chance(30) {
             // Within a process, time is anchored to a monotonic clock.
             self.kill_device(device);
             self.devices[device].skew_ms = self.skew();
+        }
+    }
+
+    /// A device has no room: some rows go, now and then one is pinned, and now and then what went is
+    /// asked for again.
+    fn evict(&mut self, device: usize) {
+        self.mark("evicted");
+        let rows = 1 + self.rng.below(4);
+        let shown: Vec<EntityKey> = self.devices[device].store.visible().keys().cloned().collect();
+        let pinned = self.rng.pick(&shown).cloned().filter(|_| self.rng.chance(200));
+        let refill = self.rng.chance(150);
+        self.say(format!("{} evicts {rows} rows", self.devices[device].name));
+        self.device_call(device, |node, store, now| {
+            let mut out = Output::default();
+            if let Some(key) = pinned {
+                let on = !store.is_pinned(&key).expect("a store in memory does not fail");
+                out = node.pin(store, &key, on).expect("a store in memory does not fail");
+            }
+            let (_, more) =
+                node.make_room(store, rows, now).expect("a store in memory does not fail");
+            out.frames.extend(more.frames);
+            out.events.extend(more.events);
+            out.durable |= more.durable;
+            out
+        });
+        if refill {
+            self.refill(device);
+        }
+    }
+
+    /// Ask again for all that was evicted.
+    fn refill(&mut self, device: usize) {
+        let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
+        for scope in wants {
+            self.device_call(device, |node, store, _| {
+                node.refill(store, &scope).expect("a store in memory does not fail")
+            });
         }
     }
 
@@ -286,6 +327,7 @@ impl World {
             }
             self.subscribe_missing(device);
             self.unsubscribe_rest(device);
+            self.refill(device);
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Plan {
     pub lose: u32,
     pub token: u32,
     pub subscribe: u32,
+    /// Devices run out of room and evict rows.
+    pub evict: u32,
     /// Clocks: regions within their limit, devices at will.
     pub region_clocks: bool,
     pub device_clocks: bool,
@@ -67,9 +69,14 @@ impl Plan {
         if weather == Weather::Storm {
             plan.storm(rng);
         }
-        // Looked at without drawing, so that all other seeds stay as they are.
+        // Looked at without drawing, so that other seeds stay as they are.
         if weather != Weather::Calm && rng.clone().chance(200) {
             plan.islands();
+        }
+        let mut aside = rng.clone();
+        aside.draw();
+        if weather != Weather::Calm && aside.chance(350) {
+            plan.evict = 1 + aside.below(250) as u32;
         }
         plan
     }

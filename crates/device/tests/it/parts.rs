@@ -55,13 +55,14 @@ fn a_budget_is_kept_said_and_raised() {
 }
 
 #[test]
-fn a_file_stays_within_its_limit_and_own_writes_stay_in_it() {
+fn a_file_stays_within_its_limit_and_pinned_rows_stay_in_it() {
     let (world, dir) = (filled(), tempfile::tempdir().unwrap());
     let mut options = world.options(&dir.path().join("a.db"), &[0]);
     options.disk_bytes_max = Some(800_000);
     options.network.start_offline = true;
     let client = Client::open(options).unwrap();
     order(&client, "mine", "PLACED");
+    client.pin("Order", "market/fr", "mine").unwrap();
     client.subscribe("market/fr").unwrap();
     client.go_online();
     client.settle(SOON).unwrap();
