@@ -274,7 +274,7 @@ codes! {
     DECIMAL_PLACE = "LF1303", "@decimal without Decimal";
     SET_PLACE = "LF1304", "@set without a list";
     SET_ELEMENT = "LF1305", "a set of something else than scalars";
-    LIST_ELEMENT_NULLABLE = "LF1306", "a list with null elements";
+    LIST_ELEMENT_NULLABLE = "LF1306", "a list or a set with null elements";
     LIST_ELEMENT = "LF1307", "a list of something that no list holds";
     ALWAYS_THERE = "LF1308", "`!` on something that is always there";
     REF_MISSING = "LF1309", "a reference without @ref";

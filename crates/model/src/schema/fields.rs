@@ -416,32 +416,36 @@ fn shape(
         sink.report(code::LIST_ELEMENT, &decl.ty.span, format!("a list cannot hold {what}"), help);
         return None;
     }
-    if let Some(u) = set {
-        if matches!(element, FieldKind::Object(_)) {
-            sink.report(
-                code::SET_ELEMENT,
-                &decl.ty.span,
-                format!("a set holds scalars and enums, and `{base}` is a value type"),
-                format!(
-                    "Write `{name}: [{base}!]` without @set: one register, replaced as a whole."
-                ),
-            )
-            .note(&u.span, "made a set here");
-            return None;
-        }
-        return Some((element, Merge::Set));
+    if let Some(u) = set
+        && matches!(element, FieldKind::Object(_))
+    {
+        sink.report(
+            code::SET_ELEMENT,
+            &decl.ty.span,
+            format!("a set holds scalars and enums, and `{base}` is a value type"),
+            format!("Write `{name}: [{base}!]` without @set: one register, replaced as a whole."),
+        )
+        .note(&u.span, "made a set here");
+        return None;
     }
     if !list.element_required {
-        let bang = if decl.ty.required { "!" } else { "" };
+        let (what, rest) = match (set, decl.ty.required) {
+            (Some(_), _) => ("a set", " @set"),
+            (None, true) => ("a list", "!"),
+            (None, false) => ("a list", ""),
+        };
         sink.report(
             code::LIST_ELEMENT_NULLABLE,
             &decl.ty.span,
-            "a list does not hold null",
-            format!("Write `{name}: [{base}!]{bang}`."),
+            format!("{what} does not hold null"),
+            format!("Write `{name}: [{base}!]{rest}`."),
         );
         return None;
     }
-    Some((FieldKind::List(Box::new(element)), Merge::Register))
+    match set {
+        Some(_) => Some((element, Merge::Set)),
+        None => Some((FieldKind::List(Box::new(element)), Merge::Register)),
+    }
 }
 
 fn check_index(decl: &FieldDecl, uses: &Uses, kind: &FieldKind, merge: Merge, sink: &mut Sink) {
