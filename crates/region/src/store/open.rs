@@ -144,11 +144,22 @@ fn make(path: &Path) -> Result<(), OpenError> {
 fn make_draft(draft: &Path) -> Result<(), OpenError> {
     // What a process of the same number left behind.
     let _ = std::fs::remove_file(draft);
-    let mut connection =
-        Connection::open_with_flags(draft, flags(true) | OpenFlags::SQLITE_OPEN_CREATE)?;
+    create_private(draft)?;
+    let mut connection = Connection::open_with_flags(draft, flags(true))?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     migrate(&mut connection, MIGRATIONS)?;
     connection.close().map_err(|(_, error)| error)?;
+    Ok(())
+}
+
+/// An empty file that its owner alone may read and write. SQLite gives the files that it makes
+/// beside it the same rights.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
     Ok(())
 }
 

@@ -33,6 +33,19 @@ fn a_new_store_is_empty_and_opens_again() {
     assert!(!left.iter().any(|p| p.to_string_lossy().contains("-new-")), "{left:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_store_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_directory, path) = temporary();
+    let mut database = open(&path);
+    commit(&mut database, |d| append(d, 1..=3));
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("{}{suffix}", path.display());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
+    }
+}
+
 #[test]
 fn an_empty_file_counts_as_none() {
     let (_directory, path) = temporary();
