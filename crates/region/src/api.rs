@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `POST /v1/session` | a device's session |
 //! | `POST /v1/peer` | a link that another region opened |
+//! | `GET /` | what this is, and these addresses |
 //! | `GET /healthz` | the process is alive |
 //! | `GET /readyz` | sessions are let in; 503 while not |
 //! | `GET /v1/status` | what the status page shows |
@@ -44,9 +45,11 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/session", post(session))
         .route("/v1/peer", post(peer))
+        .route("/", get(pages::index))
         .route("/healthz", get(pages::health))
         .route("/readyz", get(pages::ready))
         .route("/v1/status", get(pages::status))
+        .fallback(pages::nothing)
         .with_state(shared)
 }
 

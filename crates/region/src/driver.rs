@@ -277,6 +277,7 @@ impl Driver {
         let counters = &self.shared.board.counters;
         counters.transactions.add(out.transactions);
         counters.ops.add(out.ops);
+        counters.entries_from_peers.add(out.entries_from_peers);
         for report in out.reports.drain(..) {
             self.gauge.report(gauge::name(&report));
             match report {

@@ -176,6 +176,7 @@ impl Shared {
             pushes: counters.pushes.get(),
             transactions: counters.transactions.get(),
             ops: counters.ops.get(),
+            entries_from_peers: counters.entries_from_peers.get(),
             ops_per_second: picture.ops_per_second,
             commits,
             commit_us_mean: counters.commit_us.get().checked_div(commits).unwrap_or(0),

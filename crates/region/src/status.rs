@@ -19,10 +19,12 @@ pub struct Counters {
     pub overloaded: Count,
     /// Frames of devices that carried ops.
     pub pushes: Count,
-    /// Transactions of devices that were decided and ops that were accepted, those that came again
-    /// included; and ops that peers sent.
+    /// Transactions of devices that were decided and their ops that were accepted, those that came
+    /// again included.
     pub transactions: Count,
     pub ops: Count,
+    /// Log entries that peers sent; one carries the ops of a transaction in one home scope.
+    pub entries_from_peers: Count,
     /// Store transactions that were written to disk (one fsync each), and what they took.
     pub commits: Count,
     pub commit_us: Count,
@@ -65,7 +67,10 @@ pub struct Status {
     pub overloaded: u64,
     pub pushes: u64,
     pub transactions: u64,
+    /// From devices only.
     pub ops: u64,
+    pub entries_from_peers: u64,
+    /// From devices only.
     pub ops_per_second: f64,
     pub commits: u64,
     pub commit_us_mean: u64,

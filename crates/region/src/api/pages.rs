@@ -20,6 +20,33 @@ struct Ready {
     behind_entries: u64,
 }
 
+/// For somebody who has the address and wonders what is behind it.
+pub async fn index(State(shared): State<Arc<Shared>>) -> String {
+    let status = shared.status();
+    let state = match (status.ready, status.draining) {
+        (true, _) => "takes sessions",
+        (false, true) => "drains",
+        (false, false) => "starts",
+    };
+    format!(
+        "This is the Landfall region {} (number {}). It {state}.\n\n\
+         GET  /healthz      the process is alive\n\
+         GET  /readyz       sessions are let in; 503 while not\n\
+         GET  /v1/status    counters, logs and peers, as JSON\n\
+         POST /v1/session   a device's session: frames of the Landfall protocol, for the SDK\n\
+         POST /v1/peer      another region's link\n\n\
+         An app opens its device's file with this address as a region's; people look at the status\n\
+         page of `landfall dev`, or at /v1/status.\n",
+        status.name, status.region
+    )
+}
+
+/// Any other address.
+pub async fn nothing() -> Response {
+    let told = "There is nothing at this address of a Landfall region; / lists what there is.\n";
+    (StatusCode::NOT_FOUND, told).into_response()
+}
+
 /// The process answers; that is all it says.
 pub async fn health() -> &'static str {
     "ok\n"

@@ -24,7 +24,10 @@ async fn health_readiness_and_status_are_pages_of_both_versions_of_http() {
         assert!(page["incarnation"].as_u64().unwrap() > 0);
         assert_eq!(page["reports"]["life_began"], 1);
         assert_eq!(get(region.address(), "/v1/session", http2).await.0, 405);
-        assert_eq!(get(region.address(), "/elsewhere", http2).await.0, 404);
+        let (code, text) = get(region.address(), "/", http2).await;
+        assert!(code == 200 && text.contains("/v1/status"), "{code} {text}");
+        let (code, text) = get(region.address(), "/elsewhere", http2).await;
+        assert!(code == 404 && text.contains("/ lists what there is"), "{code} {text}");
     }
     region.stop().await;
 }

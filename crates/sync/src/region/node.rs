@@ -45,9 +45,11 @@ pub struct Output {
     /// There is work left that waits for nothing: call again.
     pub more: bool,
     pub reports: Vec<Report>,
-    /// Transactions decided and ops logged here, for counters.
+    /// For counters: transactions of devices that were decided, their ops that were accepted, and
+    /// log entries that peers sent.
     pub transactions: u64,
     pub ops: u64,
+    pub entries_from_peers: u64,
 }
 
 /// Things that an operator should hear of.

@@ -82,7 +82,7 @@ impl Node {
                 Ok(b) => b,
                 Err(m) => return Ok(Err(m.into())),
             };
-            turn.out.ops += block.entries.len() as u64;
+            turn.out.entries_from_peers += block.entries.len() as u64;
             if !self.core.apply_block(store, &block, &mut turn.batch)? {
                 let message = "the rolling hash of a log does not fit";
                 return Ok(Err(Stop::new("log_mismatch", message)));
