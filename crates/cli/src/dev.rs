@@ -4,13 +4,18 @@
 //! and a few phones at work on the example app. Everything listens on loopback. Ctrl-C ends it
 //! cleanly; the files stay, and the next run goes on from them.
 
+mod board;
+mod explain;
+mod feed;
+mod next;
 mod page;
 mod phones;
+mod store;
 
 use crate::exit::Exit;
 use crate::terminal;
 use crate::world::{Wan, World, WorldOptions};
-use anyhow::Context;
+use board::Board;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,9 +35,10 @@ pub(crate) struct Args {
     /// The page's port; the regions take the next ones. 0: whatever is free
     #[arg(long, default_value_t = 7400, value_parser = clap::value_parser!(u16).range(..=65_532))]
     port: u16,
-    /// Phones that work on the example app
-    #[arg(long, default_value_t = 4)]
-    phones: usize,
+    /// Phones that work on the example app (4 if not given); a schema of your own has none
+    #[arg(long, conflicts_with_all = ["schema", "no_phones"],
+          value_parser = clap::value_parser!(u16).range(1..=100))]
+    phones: Option<u16>,
     /// No phones
     #[arg(long)]
     no_phones: bool,
@@ -43,6 +49,9 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     seconds: Option<u64>,
 }
+
+/// Phones at work if nothing is said of them.
+const PHONES: u16 = 4;
 
 /// Regions of a dev world.
 const REGIONS: usize = 3;
@@ -63,10 +72,11 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
             (schema, SHOP.to_owned())
         }
     };
-    std::fs::create_dir_all(&args.dir)
-        .with_context(|| format!("cannot make {}", args.dir.display()))?;
+    let schema = Arc::new(schema);
+    // The page's port comes before anything that leaves files.
+    let listener = page::bind(args.port).await?;
     let world = World::start(WorldOptions {
-        schema: Arc::new(schema),
+        schema: schema.clone(),
         regions: REGIONS,
         dir: args.dir.clone(),
         wan: args.wan,
@@ -75,12 +85,16 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
     })
     .await?;
     let token = world.token("dev", &["*"], &["*"])?;
-    let phones = if args.no_phones || args.schema.is_some() { 0 } else { args.phones };
+    let none = args.no_phones || args.schema.is_some();
+    let phones = if none { 0 } else { args.phones.unwrap_or(PHONES).into() };
     let fleet = phones::Fleet::start(&world, phones)?;
     let world = Arc::new(Mutex::new(world));
-    let page = page::serve(args.port, world.clone(), fleet.status()).await?;
+    let board = Board::new(world.clone(), schema.clone(), &args.dir, fleet.clients());
+    let board = Arc::new(board);
+    let page = page::serve(listener, board.clone())?;
     world.lock().await.describe(&page, text).write(&args.dir)?;
-    announce(&*world.lock().await, &page, &token, phones, args.json);
+    let started = Started { page, token, phones, next: next::commands(&schema, &args.dir) };
+    announce(&*world.lock().await, &started, args.json);
 
     match args.seconds {
         Some(s) => tokio::time::sleep(std::time::Duration::from_secs(s)).await,
@@ -88,17 +102,28 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
     }
     terminal::note("\nstopping: phones, then regions");
     fleet.stop().await;
+    tokio::task::block_in_place(|| board.close());
     world.lock().await.stop().await;
     terminal::note(format!("stopped; the files stay in {}", args.dir.display()));
     Ok(Exit::Done)
 }
 
-fn announce(world: &World, page: &str, token: &str, phones: usize, json: bool) {
+/// What there is to tell of a world that runs.
+struct Started {
+    page: String,
+    token: String,
+    phones: usize,
+    /// Commands to go on with.
+    next: Vec<String>,
+}
+
+fn announce(world: &World, started: &Started, json: bool) {
+    let Started { page, token, phones, next } = started;
     if json {
         let regions: Vec<_> = (0..world.len())
             .map(|i| json!({ "name": world.name(i), "url": world.url(i) }))
             .collect();
-        terminal::say(json!({ "page": page, "regions": regions, "token": token }));
+        terminal::say(json!({ "page": page, "regions": regions, "token": token, "next": next }));
         return;
     }
     let colour = terminal::stdout_colour();
@@ -108,8 +133,14 @@ fn announce(world: &World, page: &str, token: &str, phones: usize, json: bool) {
         terminal::say(format!("  {:<12} {}", world.name(i), world.url(i)));
     }
     terminal::say(format!("\n  a token that may do everything, for 30 days:\n  {token}\n"));
+    if !next.is_empty() {
+        terminal::say(format!("  {}", bold("two phones, in another terminal:")));
+        next.iter().for_each(|command| terminal::say(format!("  {command}")));
+        terminal::say("  without a command, `landfall device NAME` is a prompt\n");
+    }
     let at_work = match phones {
         0 => "no phones at work".to_owned(),
+        1 => "1 phone at work on the example shop".to_owned(),
         n => format!("{n} phones at work on the example shop"),
     };
     terminal::say(format!("  {at_work}; Ctrl-C ends it\n"));

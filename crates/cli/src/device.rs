@@ -4,19 +4,21 @@
 //! from where it was. With a command it does that and ends; without one there is a prompt, that
 //! also tells what comes in. Everything is done through the SDK, as an app would.
 
-mod command;
+pub(crate) mod command;
 mod prompt;
-mod show;
-mod value;
+pub(crate) mod show;
+pub(crate) mod value;
 
 use crate::exit::Exit;
+use crate::fault::{self, code};
 use crate::terminal;
 use crate::world::{Description, WallClock, dev_token};
 use anyhow::Context;
+pub(crate) use command::put;
 use command::{Command, Done, Phone};
 use landfall_device::{Account, Client, ConnectionState, FixedToken, Options, RegionUrl};
 use landfall_region::world::Clock;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +63,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Ok(command)) => Some(command),
         None => None,
     };
-    let client = open(&args)?;
+    let client = open(&Opening {
+        name: &args.name,
+        dir: &args.dir,
+        region: args.region.as_deref(),
+        scopes: &args.scopes,
+        audiences: &args.audiences,
+        offline: args.offline,
+    })?;
     let phone = Phone { client: client.clone(), name: args.name.clone(), json: args.json };
     let exit = match single {
         Some(command) => once(&phone, command, args.offline),
@@ -72,33 +81,46 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 /// The SDK's errors say all there is to say; what is behind them says it again.
-fn told(error: anyhow::Error) -> anyhow::Error {
+pub(crate) fn told(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<landfall_device::Error>() {
         Some(known) => anyhow::anyhow!("{known}"),
         None => error,
     }
 }
 
-fn open(args: &Args) -> anyhow::Result<Client> {
+/// Which phone to open, and for whom.
+pub(crate) struct Opening<'a> {
+    pub name: &'a str,
+    pub dir: &'a Path,
+    pub region: Option<&'a str>,
+    pub scopes: &'a [String],
+    pub audiences: &'a [String],
+    pub offline: bool,
+}
+
+/// Open a phone of a world; its file is made if it is not there.
+pub(crate) fn open(opening: &Opening<'_>) -> anyhow::Result<Client> {
+    let Opening { name, dir, .. } = *opening;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    anyhow::ensure!(
-        !args.name.is_empty() && args.name.chars().all(plain),
-        "a phone's name has letters, digits, - and _; `{}` has others",
-        args.name
-    );
-    let world = Description::read(&args.dir)?;
-    let schema = landfall_model::schema::compile(&world.schema)
-        .map_err(|_| anyhow::anyhow!("the schema of that world has errors; start it again"))?;
-    let dir = args.dir.join("devices");
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let account = Account { tenant: String::new(), subject: args.name.clone() };
-    let path = dir.join(format!("{}.db", args.name));
+    if name.is_empty() || !name.chars().all(plain) {
+        let message = format!("a phone's name has letters, digits, - and _, unlike `{name}`");
+        return Err(fault::new(code::ARGUMENTS, message));
+    }
+    let world = Description::read(dir)?;
+    let schema = landfall_model::schema::compile(&world.schema).map_err(|_| {
+        fault::new(code::NO_WORLD, "that world's schema has errors; start it again")
+    })?;
+    let devices = dir.join("devices");
+    std::fs::create_dir_all(&devices)
+        .with_context(|| format!("cannot make {}", devices.display()))?;
+    let account = Account { tenant: String::new(), subject: name.to_owned() };
+    let path = devices.join(format!("{name}.db"));
     let mut options = Options::new(path, Arc::new(schema), account);
     let expires_ms = WallClock.now_ms() + 86_400_000;
-    let token = dev_token(&args.dir, &args.name, &args.scopes, &args.audiences, expires_ms)?;
+    let token = dev_token(dir, name, opening.scopes, opening.audiences, expires_ms)?;
     options.tokens = Arc::new(FixedToken(token));
-    options.network.start_offline = args.offline;
-    options.regions = regions(&world, args.region.as_deref())?;
+    options.network.start_offline = opening.offline;
+    options.regions = regions(&world, opening.region)?;
     Ok(Client::open(options)?)
 }
 
@@ -109,8 +131,10 @@ fn regions(world: &Description, first: Option<&str>) -> anyhow::Result<Vec<Regio
     if let Some(first) = first {
         let names: Vec<&str> = world.regions.iter().map(|r| &*r.name).collect();
         let at = names.iter().position(|n| *n == first);
-        let at = at.with_context(|| {
-            format!("there is no region `{first}`; the regions are {}", names.join(", "))
+        let at = at.ok_or_else(|| {
+            let names = names.join(", ");
+            let message = format!("there is no region `{first}`; the regions are {names}");
+            fault::new(code::UNKNOWN_NAME, message)
         })?;
         regions.rotate_left(at);
     }
@@ -167,7 +191,7 @@ fn connected(client: &Client) -> bool {
     }
 }
 
-fn why_not(client: &Client) -> &'static str {
+pub(crate) fn why_not(client: &Client) -> &'static str {
     match client.connection() {
         ConnectionState::Offline => "the phone is offline",
         ConnectionState::Standby => "another process syncs this phone",

@@ -1,14 +1,14 @@
 //! The one binary of Landfall. Only here are arguments, the environment and configuration files
 //! read. One file per subcommand.
 //!
-//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the
-//! answer is no (a schema has errors, a seed failed, replicas differ), 2 wrong arguments, 3 it
-//! could not be done (a file, a port, a disk).
+//! Data goes to standard output, everything else to standard error. [`exit`] has the exit codes.
 
 mod bench;
 mod dev;
 mod device;
 mod exit;
+mod fault;
+mod new;
 mod region;
 mod replay;
 mod schema;
@@ -22,7 +22,7 @@ use exit::Exit;
 
 /// An offline-first, multi-region backend for mobile apps.
 #[derive(Debug, Parser)]
-#[command(name = "landfall", version, max_term_width = 100)]
+#[command(name = "landfall", version, max_term_width = 100, after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project: a schema to start from, and an app in Rust that runs on it
+    New(new::Args),
     /// Run three regions on this machine, with a status page and a few phones at work
     Dev(dev::Args),
     /// A phone in this terminal, on the world that `landfall dev` runs
@@ -54,6 +56,7 @@ enum Command {
 fn main() -> std::process::ExitCode {
     terminal::start_logging();
     let exit = match Cli::parse().command {
+        Command::New(args) => new::run(&args),
         Command::Dev(args) => dev::run(args),
         Command::Device(args) => device::run(args),
         Command::Region(args) => region::run(args),
@@ -67,7 +70,7 @@ fn main() -> std::process::ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             terminal::error(&error);
-            Exit::Failed.into()
+            Exit::of(&error).into()
         }
     }
 }

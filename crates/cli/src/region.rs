@@ -1,6 +1,7 @@
 //! `landfall region`: one region, from a configuration file.
 
 use crate::exit::Exit;
+use crate::fault::{self, code};
 use crate::terminal;
 use crate::world::{OsEntropy, WallClock};
 use anyhow::Context;
@@ -79,8 +80,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(&args.config)
         .with_context(|| format!("cannot read {}", args.config.display()))?;
     // The library's message points at line and column.
-    let file: File =
-        toml::from_str(&text).with_context(|| format!("in {}", args.config.display()))?;
+    let file: File = toml::from_str(&text).map_err(|error| {
+        let message = format!("in {}: {error}", args.config.display());
+        fault::new(code::CONFIGURATION, message)
+    })?;
     let base = args.config.parent().unwrap_or(Path::new("."));
     let schema = Arc::new(crate::schema::load(&base.join(&file.schema))?);
     let config = config(file, base)?;
@@ -106,6 +109,13 @@ fn told(error: StartError) -> anyhow::Error {
         StartError::Store(StoreError::Open(open)) => {
             anyhow::anyhow!("{}: {open}. {}", open.code(), open.advice())
         }
+        StartError::Listen { address, source } => {
+            let message = format!("cannot listen on {address}: {source}; `listen` names another");
+            fault::new(code::LISTEN, message)
+        }
+        StartError::NotLoopback(_) | StartError::Peer { .. } => {
+            fault::new(code::CONFIGURATION, error.to_string())
+        }
         _ => error.into(),
     }
 }
@@ -123,17 +133,20 @@ async fn input_closed() {
 
 fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
     let numbers = || file.peers.iter().map(|p| p.region);
-    anyhow::ensure!(file.region > 0 && numbers().all(|n| n > 0), "regions are numbered from 1");
+    let wrong = |message: &str| Err(fault::new(code::CONFIGURATION, message));
+    if file.region == 0 || numbers().any(|n| n == 0) {
+        return wrong("regions are numbered from 1");
+    }
     let others: BTreeSet<u16> = numbers().filter(|n| *n != file.region).collect();
-    anyhow::ensure!(
-        others.len() == file.peers.len(),
-        "each peer has a number of its own, and none has this region's"
-    );
-    anyhow::ensure!(!file.lost.contains(&file.region), "`lost` names this region itself");
-    anyhow::ensure!(
-        file.jwks.is_some() || file.dev_key.is_some(),
-        "nobody could log in: name `jwks`, or `dev_key` for tokens of `landfall token`"
-    );
+    if others.len() != file.peers.len() {
+        return wrong("each peer has a number of its own, and none has this region's");
+    }
+    if file.lost.contains(&file.region) {
+        return wrong("`lost` names this region itself");
+    }
+    if file.jwks.is_none() && file.dev_key.is_none() {
+        return wrong("nobody could log in: name `jwks`, or `dev_key` for `landfall token`");
+    }
     let data_dir = base.join(&file.data_dir);
     let peer_key = Secret::load_or_create(&base.join(&file.peer_key), &OsEntropy)?;
     let dev_key = file.dev_key.map(|p| Secret::load_or_create(&base.join(p), &OsEntropy));

@@ -52,7 +52,7 @@ pub(crate) fn load_with_text(path: &Path) -> anyhow::Result<(Schema, String)> {
     let schema = compile(&source).map_err(|diagnostics| {
         let name = path.display().to_string();
         terminal::note(render::text(&name, &source, &diagnostics, false));
-        anyhow::anyhow!("{name} has errors")
+        crate::fault::new(crate::fault::code::SCHEMA, format!("{name} has errors"))
     })?;
     Ok((schema, source))
 }

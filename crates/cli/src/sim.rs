@@ -1,6 +1,7 @@
 //! `landfall sim`: simulated worlds, one per seed.
 
 use crate::exit::Exit;
+use crate::fault::{self, code};
 use crate::terminal::{self, Progress};
 use landfall_sim::{Failure, Mutant, Options, Outcome, Weather, run_regions, run_seed};
 use serde_json::json;
@@ -12,7 +13,7 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How many worlds
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 0)]
@@ -39,8 +40,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     /// Threads
-    #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
-    jobs: usize,
+    #[arg(long, default_value_t = processors(), value_parser = clap::value_parser!(u64).range(1..=1024))]
+    jobs: u64,
 }
 
 /// Which kinds of faults a world may see.
@@ -64,6 +65,10 @@ struct Tally {
     failures: Vec<(u64, Failure)>,
 }
 
+fn processors() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mutant = match args.mutant.as_deref() {
         Some("list") => {
@@ -74,7 +79,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         }
         Some(name) => match Mutant::named(name) {
             Some(m) => Some(m),
-            None => anyhow::bail!("no mutant is called {name:?}; `--mutant list` names them"),
+            None => {
+                let message = format!("no mutant is called {name:?}; `--mutant list` names them");
+                return Err(fault::new(code::UNKNOWN_NAME, message));
+            }
         },
         None => None,
     };
@@ -107,7 +115,7 @@ fn run_all(args: &Args, mutant: Option<Mutant>) -> Tally {
     let (send, receive) = mpsc::channel();
     let mut tally = Tally::default();
     std::thread::scope(|scope| {
-        for _ in 0..args.jobs.max(1) {
+        for _ in 0..args.jobs {
             let send = send.clone();
             let (next, stop) = (&next, &stop);
             scope.spawn(move || {

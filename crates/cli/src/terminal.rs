@@ -36,9 +36,13 @@ pub(crate) fn note(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// An error, with its code.
 pub(crate) fn error(error: &anyhow::Error) {
     let label = if stderr_colour() { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
-    note(format!("{label} {error:#}"));
+    match crate::fault::code_of(error) {
+        Some(code) => note(format!("{label} {code}: {error:#}")),
+        None => note(format!("{label} {error:#}")),
+    }
 }
 
 /// Text in bold where colour is on.
@@ -46,10 +50,14 @@ pub(crate) fn bold(text: &str, colour: bool) -> String {
     if colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
+/// What takes no longer shows no progress.
+const SILENT: Duration = Duration::from_secs(1);
+
 /// Progress of something that may take over a second: one line on standard error, rewritten on a
 /// terminal, repeated every few seconds in a log.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    started: Instant,
     last: Option<Instant>,
     terminal: bool,
     quiet: bool,
@@ -57,12 +65,18 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { last: None, terminal: std::io::stderr().is_terminal(), quiet }
+        Self {
+            started: Instant::now(),
+            last: None,
+            terminal: std::io::stderr().is_terminal(),
+            quiet,
+        }
     }
 
     pub(crate) fn show(&mut self, line: impl FnOnce() -> String) {
         let every = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(5) };
-        if self.quiet || self.last.is_some_and(|at| at.elapsed() < every) {
+        let soon = self.started.elapsed() < SILENT;
+        if self.quiet || soon || self.last.is_some_and(|at| at.elapsed() < every) {
             return;
         }
         self.last = Some(Instant::now());

@@ -1,6 +1,7 @@
 //! `landfall token`: a development token, signed with the key of a data directory.
 
 use crate::exit::Exit;
+use crate::fault::{self, code};
 use crate::terminal;
 use crate::world::{WallClock, dev_token};
 use landfall_region::world::Clock;
@@ -21,12 +22,28 @@ pub(crate) struct Args {
     #[arg(long = "audience")]
     audiences: Vec<String>,
     /// Days until it expires
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3_650))]
     days: i64,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    check(args)?;
     let expires_ms = WallClock.now_ms() + args.days.saturating_mul(86_400_000);
     terminal::say(dev_token(&args.dir, &args.subject, &args.scopes, &args.audiences, expires_ms)?);
     Ok(Exit::Done)
+}
+
+/// A token that nobody or nothing stands in would be refused by every region, later and elsewhere.
+fn check(args: &Args) -> anyhow::Result<()> {
+    let wrong = |message: &str| Err(fault::new(code::ARGUMENTS, message));
+    if args.subject.trim().is_empty() {
+        return wrong("--subject is empty; it says who the token is for: `--subject anna`");
+    }
+    if args.scopes.iter().chain(&args.audiences).any(|name| name.trim().is_empty()) {
+        return wrong("--scope or --audience is empty; `--scope '*'` stands for all");
+    }
+    if args.scopes.is_empty() && args.audiences.is_empty() {
+        return wrong("this token could do nothing; name --scope or --audience, as `--scope '*'`");
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ pub(crate) use description::Description;
 pub(crate) use faults::{Faults, Random};
 pub(crate) use wan::Wan;
 
+use crate::fault::{self, code};
 use anyhow::Context;
 use landfall_device::{Account, Client, FixedToken, Options, RegionUrl};
 use landfall_model::id::RegionId;
@@ -81,12 +82,7 @@ struct Region {
 
 impl World {
     pub(crate) async fn start(options: WorldOptions) -> anyhow::Result<Self> {
-        let entropy = OsEntropy;
-        let secret = Secret::load_or_create(&options.dir.join(DEV_KEY), &entropy)?;
-        let peer_secret = Secret::load_or_create(&options.dir.join(PEER_KEY), &entropy)?;
-        if let Some(sdl) = &options.processes {
-            std::fs::write(options.dir.join(SCHEMA_FILE), sdl).context("the schema's file")?;
-        }
+        // Ports come before files: a start that fails for a taken port leaves nothing behind.
         // Proxies come before servers; until then they lead nowhere.
         let nowhere: SocketAddr = ([127, 0, 0, 1], 9).into();
         let mut regions = Vec::new();
@@ -95,14 +91,22 @@ impl World {
             let name = options.wan.name(i).to_owned();
             let dir = options.dir.join(&name);
             let port = if options.port == 0 { 0 } else { options.port + i as u16 };
-            let front = Proxy::start(port, nowhere, Duration::ZERO).await.with_context(|| {
-                format!("cannot listen on 127.0.0.1:{port} for {name}; try --port")
+            let front = Proxy::start(port, nowhere, Duration::ZERO).await.map_err(|error| {
+                let message =
+                    format!("cannot listen on 127.0.0.1:{port} for {name}: {error}; try --port");
+                fault::new(code::LISTEN, message)
             })?;
             regions.push(Region { name, dir, front, server: None });
             for j in (0..options.regions).filter(|j| *j != i) {
                 let delay = options.wan.one_way(i, j);
                 links.insert((i, j), Proxy::start(0, nowhere, delay).await?);
             }
+        }
+        let entropy = OsEntropy;
+        let secret = Secret::load_or_create(&options.dir.join(DEV_KEY), &entropy)?;
+        let peer_secret = Secret::load_or_create(&options.dir.join(PEER_KEY), &entropy)?;
+        if let Some(sdl) = &options.processes {
+            std::fs::write(options.dir.join(SCHEMA_FILE), sdl).context("the schema's file")?;
         }
         let mut world = Self { options, regions, secret, peer_secret, links, kills: 0 };
         for i in 0..world.len() {
@@ -181,6 +185,18 @@ impl World {
     /// Cut or mend the way that devices take to a region.
     pub(crate) fn set_front_cut(&self, region: usize, cut: bool) {
         self.regions[region].front.set_cut(cut);
+    }
+
+    pub(crate) fn link_cut(&self, from: usize, to: usize) -> bool {
+        self.links[&(from, to)].is_cut()
+    }
+
+    pub(crate) fn front_cut(&self, region: usize) -> bool {
+        self.regions[region].front.is_cut()
+    }
+
+    pub(crate) fn is_running(&self, region: usize) -> bool {
+        self.regions[region].server.is_some()
     }
 
     /// `None` while the region does not run, or does not answer.
@@ -359,7 +375,13 @@ pub(crate) fn dev_token(
     expires_ms: i64,
 ) -> anyhow::Result<String> {
     let path = dir.join(DEV_KEY);
-    anyhow::ensure!(path.exists(), "{} is not there; a first run makes it", path.display());
+    if !path.exists() {
+        let message = format!(
+            "{} is not there; `landfall dev` makes it, or a region that names it as `dev_key`",
+            path.display()
+        );
+        return Err(fault::new(code::NO_WORLD, message));
+    }
     let secret = Secret::load_or_create(&path, &OsEntropy).context("the development key")?;
     Ok(issue_dev_token(&secret, &Claims::new(subject, scopes, audiences, expires_ms))?)
 }

@@ -75,7 +75,10 @@ pub(super) async fn run(args: &Cost, place: &Place) -> anyhow::Result<Report> {
     let mut progress = Progress::new(args.output.json);
     let mut commits = Vec::new();
     for devices in PUSHING {
-        progress.show(|| format!("{devices} devices push at once"));
+        progress.show(|| match devices {
+            1 => "1 device pushes alone".to_owned(),
+            n => format!("{n} devices push at once"),
+        });
         let dir = place.path().join(format!("push-{devices}"));
         commits.push(push_at_once(dir, devices, args.pushes).await?);
     }
@@ -260,7 +263,8 @@ impl Figures for Report {
         lines.extend(self.commits.iter().map(|c| {
             let each = c.pushes as f64 / c.commits.max(1) as f64;
             let Commits { devices, pushes, commits } = c;
-            format!("  {devices:>4} devices  {pushes:>6} pushes  {commits:>6} commits  {each:.2} pushes per commit")
+            let word = if *devices == 1 { "device " } else { "devices" };
+            format!("  {devices:>4} {word}  {pushes:>6} pushes  {commits:>6} commits  {each:.2} pushes per commit")
         }));
         let Encodings { subscribers, changes, frames, encodings } = &self.encodings;
         lines.push(format!(

@@ -2,21 +2,10 @@
 //! offline now and then, each on its own file.
 
 use crate::world::World;
-use landfall_device::{Client, ConnectionState, SqlValue, Value};
-use serde::Serialize;
+use landfall_device::{Client, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// What the status page shows of a phone.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct PhoneStatus {
-    pub name: String,
-    pub connection: String,
-    pub pending: u64,
-    pub accepted: u64,
-    pub orders: i64,
-}
 
 /// The phones of a dev world.
 #[derive(Debug)]
@@ -60,10 +49,8 @@ impl Fleet {
         Ok(Self { clients, stop, tasks })
     }
 
-    /// A function that tells how the phones are.
-    pub(crate) fn status(&self) -> impl Fn() -> Vec<PhoneStatus> + Send + Sync + 'static {
-        let clients = self.clients.clone();
-        move || clients.iter().map(|(name, client)| phone_status(name, client)).collect()
+    pub(crate) fn clients(&self) -> &[(String, Client)] {
+        &self.clients
     }
 
     pub(crate) async fn stop(self) {
@@ -76,25 +63,6 @@ impl Fleet {
                 tracing::warn!(phone = name, %error, "a phone did not close cleanly");
             }
         }
-    }
-}
-
-fn phone_status(name: &str, client: &Client) -> PhoneStatus {
-    let connection = match client.connection() {
-        ConnectionState::Online { region } => format!("online at {region}"),
-        ConnectionState::Connecting { region } => format!("connecting to {region}"),
-        ConnectionState::Offline => "offline".to_owned(),
-        _ => "looking for a region".to_owned(),
-    };
-    let outbox = client.outbox_status().unwrap_or_default();
-    let orders = client.query("SELECT COUNT(*) FROM \"Order\"", []).ok();
-    let orders = orders.and_then(|r| r.scalar().and_then(SqlValue::as_i64)).unwrap_or(0);
-    PhoneStatus {
-        name: name.to_owned(),
-        connection,
-        pending: outbox.pending,
-        accepted: outbox.accepted,
-        orders,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be asked of a phone, as words.
 
 use super::{show, value};
+use crate::fault::{self, code};
 use landfall_device::{
     Client, ConnectionState, Error, Query, Row, WatchHandle, WatchListener, WatchUpdate,
     WriteReceipt,
@@ -117,7 +118,7 @@ impl Phone {
     pub(super) fn run(&self, command: Command, say: Printer) -> anyhow::Result<Done> {
         let client = &self.client;
         match command {
-            Command::Put { kind, id, fields } => Ok(Done::Wrote(self.put(&kind, &id, &fields)?)),
+            Command::Put { kind, id, fields } => Ok(Done::Wrote(put(client, &kind, &id, &fields)?)),
             Command::Delete { kind, id } => {
                 Ok(Done::Wrote(client.transaction().delete(&kind, &id).commit()?))
             }
@@ -171,46 +172,8 @@ impl Phone {
         }
     }
 
-    fn kind(&self, name: &str) -> anyhow::Result<Arc<EntityType>> {
-        let schema = self.client.schema();
-        if let Some(kind) = schema.entity_named(name) {
-            return Ok(kind.clone());
-        }
-        let known: Vec<&str> = schema.types.values().map(|t| &*t.name).collect();
-        anyhow::bail!("the schema has no type `{name}`; it has {}", known.join(", "))
-    }
-
-    fn put(&self, name: &str, id: &str, fields: &[String]) -> anyhow::Result<WriteReceipt> {
-        let kind = self.kind(name)?;
-        let sets: Vec<value::Set<'_>> =
-            fields.iter().map(|word| value::read(&kind, word)).collect::<Result<_, _>>()?;
-        let put = sets.iter().filter_map(|set| match &set.change {
-            value::Change::Put(value) => Some((set.field, value.clone())),
-            _ => None,
-        });
-        let mut tx = self.client.transaction().upsert(name, id, put);
-        for value::Set { field, change } in &sets {
-            tx = match change {
-                value::Change::Put(_) => tx,
-                value::Change::Increment(by) => tx.increment(name, id, field, *by),
-                value::Change::Add(element) => tx.add_to_set(name, id, field, element.clone()),
-                value::Change::Remove(element) => {
-                    tx.remove_from_set(name, id, field, element.clone())
-                }
-                value::Change::Text { replace, text } => {
-                    let row = self.client.get(name, id)?;
-                    let shown = row.as_ref().and_then(|row| row.text(field)).unwrap_or_default();
-                    let length = shown.chars().count();
-                    let (at, delete) = if *replace { (0, length) } else { (length, 0) };
-                    tx.splice(name, id, field, at, delete, text)
-                }
-            };
-        }
-        Ok(tx.commit()?)
-    }
-
     fn get(&self, name: &str, id: &str, say: &Printer) -> anyhow::Result<Done> {
-        let kind = self.kind(name)?;
+        let kind = known(&self.client, name)?;
         let Some(row) = self.client.get(name, id)? else {
             // What is not here may be elsewhere: an absent row never means a deleted one.
             say(format!("this phone has no {name} `{id}`; `status` tells what it holds"));
@@ -231,6 +194,49 @@ impl Phone {
         };
         Ok(Done::Watching(vec![handle]))
     }
+}
+
+fn known(client: &Client, name: &str) -> anyhow::Result<Arc<EntityType>> {
+    let schema = client.schema();
+    if let Some(kind) = schema.entity_named(name) {
+        return Ok(kind.clone());
+    }
+    let known: Vec<&str> = schema.types.values().map(|t| &*t.name).collect();
+    let message = format!("the schema has no type `{name}`; it has {}", known.join(", "));
+    Err(fault::new(code::UNKNOWN_NAME, message))
+}
+
+/// Create an entity, or change it, by words like `title=Milk` and `votes+=1`.
+pub(crate) fn put(
+    client: &Client,
+    name: &str,
+    id: &str,
+    fields: &[String],
+) -> anyhow::Result<WriteReceipt> {
+    let kind = known(client, name)?;
+    let sets: Vec<value::Set<'_>> =
+        fields.iter().map(|word| value::read(&kind, word)).collect::<Result<_, _>>()?;
+    let puts = sets.iter().filter_map(|set| match &set.change {
+        value::Change::Put(value) => Some((set.field, value.clone())),
+        _ => None,
+    });
+    let mut tx = client.transaction().upsert(name, id, puts);
+    for value::Set { field, change } in &sets {
+        tx = match change {
+            value::Change::Put(_) => tx,
+            value::Change::Increment(by) => tx.increment(name, id, field, *by),
+            value::Change::Add(element) => tx.add_to_set(name, id, field, element.clone()),
+            value::Change::Remove(element) => tx.remove_from_set(name, id, field, element.clone()),
+            value::Change::Text { replace, text } => {
+                let row = client.get(name, id)?;
+                let shown = row.as_ref().and_then(|row| row.text(field)).unwrap_or_default();
+                let length = shown.chars().count();
+                let (at, delete) = if *replace { (0, length) } else { (length, 0) };
+                tx.splice(name, id, field, at, delete, text)
+            }
+        };
+    }
+    Ok(tx.commit()?)
 }
 
 /// Prints the changes of a live query.
@@ -284,7 +290,7 @@ fn types(client: &Client) -> String {
 }
 
 /// A word for where the connection stands.
-pub(super) fn connection(state: &ConnectionState) -> String {
+pub(crate) fn connection(state: &ConnectionState) -> String {
     match state {
         ConnectionState::Offline => "offline".to_owned(),
         ConnectionState::Standby => "another process syncs this phone".to_owned(),

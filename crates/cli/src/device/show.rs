@@ -138,7 +138,7 @@ fn coverage(coverage: Coverage) -> &'static str {
 }
 
 /// What a write came to.
-pub(super) fn fate(fate: &Fate, as_json: bool) -> String {
+pub(crate) fn fate(fate: &Fate, as_json: bool) -> String {
     let (word, text) = match fate {
         Fate::Pending { .. } => ("pending", "saved on this phone".to_owned()),
         Fate::Accepted { durable: false } => ("accepted", "one region has it".to_owned()),
@@ -149,7 +149,7 @@ pub(super) fn fate(fate: &Fate, as_json: bool) -> String {
     if as_json { json!({ "fate": word }).to_string() } else { text }
 }
 
-pub(super) fn outcome(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> String {
+pub(crate) fn outcome(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> String {
     let kind = schema.entity(key.kind);
     let name = kind.map_or("?", |k| &k.name);
     let field = |id| kind.and_then(|k| k.field(id)).map_or("a field", |f| &f.name);
@@ -168,7 +168,7 @@ pub(super) fn outcome(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> St
 }
 
 /// A field's type as the schema spells it.
-pub(super) fn kind(kind: &FieldKind) -> String {
+pub(crate) fn kind(kind: &FieldKind) -> String {
     match kind {
         FieldKind::Enum(name) | FieldKind::Object(name) => name.clone(),
         FieldKind::Decimal { scale, .. } => format!("Decimal, {scale} places"),
@@ -196,7 +196,7 @@ fn object(row: &Row) -> Json {
 }
 
 /// A value as its field means it.
-fn typed(kind: &EntityType, column: &str, value: &SqlValue) -> String {
+pub(crate) fn typed(kind: &EntityType, column: &str, value: &SqlValue) -> String {
     let Some(field) = kind.field_named(column) else { return cell(value) };
     match (&field.kind, value) {
         (FieldKind::Decimal { scale, .. }, SqlValue::Integer(i)) if *scale > 0 => {
@@ -230,7 +230,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     if text.chars().count() <= CELL_CHARS_MAX {
         return text.to_owned();
     }

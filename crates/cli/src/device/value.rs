@@ -1,17 +1,18 @@
 //! `field=value`, as a person writes it, read by the field's type.
 
+use crate::fault::{self, code};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge};
 use landfall_model::value::Value;
 
 /// One word of a `put`.
 #[derive(Debug, PartialEq)]
-pub(super) struct Set<'k> {
+pub(crate) struct Set<'k> {
     pub field: &'k str,
     pub change: Change,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Put(Value),
     Increment(i64),
     Add(Value),
@@ -27,9 +28,9 @@ enum Sign {
     Minus,
 }
 
-pub(super) fn read<'k>(kind: &'k EntityType, word: &str) -> anyhow::Result<Set<'k>> {
+pub(crate) fn read<'k>(kind: &'k EntityType, word: &str) -> anyhow::Result<Set<'k>> {
     let Some((left, text)) = word.split_once('=') else {
-        anyhow::bail!("`{word}` sets nothing: write FIELD=VALUE");
+        return wrong(format!("`{word}` sets nothing: write FIELD=VALUE"));
     };
     let (name, sign) = match (left.strip_suffix('+'), left.strip_suffix('-')) {
         (Some(name), _) => (name, Sign::Plus),
@@ -38,7 +39,9 @@ pub(super) fn read<'k>(kind: &'k EntityType, word: &str) -> anyhow::Result<Set<'
     };
     let Some(field) = kind.field_named(name) else {
         let known: Vec<&str> = kind.fields.iter().map(|f| &*f.name).collect();
-        anyhow::bail!("{} has no field `{name}`; it has {}", kind.name, known.join(", "));
+        let known = known.join(", ");
+        let message = format!("{} has no field `{name}`; it has {known}", kind.name);
+        return Err(fault::new(code::UNKNOWN_NAME, message));
     };
     Ok(Set { field: &field.name, change: change(field, sign, text)? })
 }
@@ -48,16 +51,16 @@ fn change(field: &Field, sign: Sign, text: &str) -> anyhow::Result<Change> {
     match (field.merge, sign) {
         (Merge::Register, Sign::Is) if text == "null" => Ok(Change::Put(Value::Null)),
         (Merge::Register, Sign::Is) => Ok(Change::Put(value(name, &field.kind, text)?)),
-        (Merge::Register, _) => anyhow::bail!("`{name}` is set with {name}=VALUE"),
+        (Merge::Register, _) => wrong(format!("`{name}` is set with {name}=VALUE")),
         (Merge::Counter, Sign::Is) => {
-            anyhow::bail!("`{name}` is a counter: add with {name}+=1, take away with {name}-=1")
+            wrong(format!("`{name}` is a counter: add with {name}+=1, take away with {name}-=1"))
         }
         (Merge::Counter, sign) => {
             let by: i64 = number(name, text)?;
             Ok(Change::Increment(if sign == Sign::Plus { by } else { -by }))
         }
         (Merge::Set, Sign::Is) => {
-            anyhow::bail!("`{name}` is a set: add with {name}+=VALUE, remove with {name}-=VALUE")
+            wrong(format!("`{name}` is a set: add with {name}+=VALUE, remove with {name}-=VALUE"))
         }
         (Merge::Set, sign) => {
             let element = match &field.kind {
@@ -67,7 +70,7 @@ fn change(field: &Field, sign: Sign, text: &str) -> anyhow::Result<Change> {
             Ok(if sign == Sign::Plus { Change::Add(element) } else { Change::Remove(element) })
         }
         (Merge::Text, Sign::Minus) => {
-            anyhow::bail!("`{name}` is text: replace with {name}=TEXT, append with {name}+=TEXT")
+            wrong(format!("`{name}` is text: replace with {name}=TEXT, append with {name}+=TEXT"))
         }
         (Merge::Text, sign) => {
             Ok(Change::Text { replace: sign == Sign::Is, text: text.to_owned() })
@@ -84,16 +87,30 @@ fn value(name: &str, kind: &FieldKind, text: &str) -> anyhow::Result<Value> {
         FieldKind::Boolean => match text {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
-            _ => anyhow::bail!("`{name}` is true or false, not `{text}`"),
+            _ => return wrong(format!("`{name}` is true or false, not `{text}`")),
         },
         FieldKind::Instant => Value::Int(instant_us(name, text)?),
-        FieldKind::Bytes => anyhow::bail!("`{name}` holds bytes, which only an app can write"),
+        FieldKind::Bytes => match bytes(text) {
+            Some(bytes) => Value::Bytes(bytes),
+            None => return wrong(format!("`{name}` holds bytes: pairs of digits like 0aff")),
+        },
         _ => Value::text(text),
     })
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> anyhow::Result<T> {
-    text.parse().map_err(|_| anyhow::anyhow!("`{name}` is a number, not `{text}`"))
+    text.parse().or_else(|_| wrong(format!("`{name}` is a number, not `{text}`")))
+}
+
+/// Bytes from hexadecimal digits.
+pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let digits = text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    digits.then(|| text.as_bytes().chunks(2).map(pair).collect())?
+}
+
+fn wrong<T>(message: String) -> anyhow::Result<T> {
+    Err(fault::new(code::VALUE, message))
 }
 
 /// Microseconds since 1970.
@@ -103,10 +120,12 @@ fn instant_us(name: &str, text: &str) -> anyhow::Result<i64> {
         return Ok(crate::world::WallClock.now_ms() * 1_000);
     }
     let read: Result<jiff::Timestamp, _> = text.parse();
-    let at = read.map_err(|_| {
-        anyhow::anyhow!("`{name}` is a time: `now`, or like 2026-01-31T12:00:00Z; not `{text}`")
-    })?;
-    Ok(at.as_microsecond())
+    match read {
+        Ok(at) => Ok(at.as_microsecond()),
+        Err(_) => {
+            wrong(format!("`{name}` is a time: `now`, or like 2026-01-31T12:00:00Z; not `{text}`"))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +135,7 @@ mod tests {
     const SDL: &str = r#"
         type Note @entity(strategy: CRDT, scope: "team/{team}") {
           id: ID! team: ID! size: Int price: Decimal @decimal(precision: 8, scale: 2) at: Instant
-          done: Boolean body: Text labels: [String!] @set votes: Counter
+          done: Boolean seal: Bytes body: Text labels: [String!] @set votes: Counter
         }"#;
 
     #[test]
@@ -140,6 +159,8 @@ mod tests {
         check("at=noon", Err("a time"));
         check("done=true", Ok(Change::Put(Value::Bool(true))));
         check("done=1", Err("true or false"));
+        check("seal=0aFF", Ok(Change::Put(Value::Bytes(vec![10, 255]))));
+        check("seal=0af", Err("pairs of digits"));
         check("body=a=b", Ok(Change::Text { replace: true, text: "a=b".into() }));
         check("body+=x", Ok(Change::Text { replace: false, text: "x".into() }));
         check("labels+=red", Ok(Change::Add(Value::text("red"))));

@@ -1,6 +1,7 @@
 //! What `landfall dev` leaves in its directory for the other commands: the schema that it runs and
 //! where its regions are. It stays when the world stops: a phone works without regions, too.
 
+use crate::fault::{self, code};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -32,12 +33,15 @@ impl Description {
 
     pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "{} is not there; `landfall dev` makes it (--dir names another place)",
-                path.display()
-            )
+        let text = std::fs::read_to_string(&path).map_err(|_| {
+            let path = path.display();
+            let message =
+                format!("{path} is not there; `landfall dev` makes it (--dir names another place)");
+            fault::new(code::NO_WORLD, message)
         })?;
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+        serde_json::from_str(&text).map_err(|_| {
+            let message = format!("{} is damaged; start `landfall dev` again", path.display());
+            fault::new(code::NO_WORLD, message)
+        })
     }
 }

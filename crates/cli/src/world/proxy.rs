@@ -61,6 +61,10 @@ impl Proxy {
         self.cut.send_replace(cut);
     }
 
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.cut.borrow()
+    }
+
     /// Where connections made from now on go, for a target that came back elsewhere.
     pub(crate) fn set_target(&self, target: SocketAddr) {
         *self.shared.target.lock().expect("not poisoned") = target;

@@ -8,9 +8,13 @@ pub(crate) fn repository() -> PathBuf {
 }
 
 pub(crate) fn landfall(args: &[&str]) -> Output {
+    landfall_in(&repository(), args)
+}
+
+pub(crate) fn landfall_in(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_landfall"))
         .args(args)
-        .current_dir(repository())
+        .current_dir(dir)
         .output()
         .expect("the binary starts")
 }

@@ -1,6 +1,7 @@
 //! Phones in terminals, on a world that `landfall dev` runs.
 
 use crate::binary::{repository, stdout};
+use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -19,29 +20,40 @@ type Note @entity(strategy: CRDT, scope: "team/{team}") {
 "#;
 
 /// A running world; it ends with the test.
-struct Dev(Child);
+pub(crate) struct Dev {
+    child: Child,
+    /// What it said at its start.
+    pub started: Json,
+}
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Dev {
+    /// A world in `dir`, on ports that are free.
+    pub(crate) fn start(dir: &Path, schema: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
+            .args(["dev", "--json", "--seconds", "120", "--port", "0"])
+            .args(["--schema".as_ref(), schema.as_os_str()])
+            .args(["--dir".as_ref(), dir.as_os_str()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let started = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        Self { child, started }
     }
 }
 
 fn dev(dir: &Path) -> Dev {
     let schema = dir.join("notes.graphql");
     std::fs::write(&schema, SCHEMA).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
-        .args(["dev", "--json", "--seconds", "120", "--port", "0"])
-        .args(["--schema".as_ref(), schema.as_os_str()])
-        .args(["--dir".as_ref(), dir.as_os_str()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("regions"), "{line}");
-    Dev(child)
+    Dev::start(dir, &schema)
 }
 
 fn phone(dir: &Path, name: &str, words: &[&str], input: &str) -> Output {
@@ -106,10 +118,11 @@ fn a_phone_says_what_is_wrong() {
         assert_eq!(output.status.code(), Some(code), "{words:?}: {errors}");
         assert!(errors.contains(part), "{words:?}: {errors}");
     };
+    check(&["status"], 3, "error: LF9003: ");
     check(&["status"], 3, "`landfall dev` makes it");
     let world = dev(folder.path());
     check(&["frobnicate"], 2, "There is no command `frobnicate`");
-    check(&["put", "Nota", "1"], 3, "no type `Nota`; it has Note");
+    check(&["put", "Nota", "1"], 3, "error: LF9005: the schema has no type `Nota`; it has Note");
     check(&["put", "Note", "1", "votes=3"], 3, "`votes` is a counter: add with votes+=1");
     check(&["put", "Note", "1", "title=x"], 3, "LF2009");
     check(&["query", "SELECT nothing"], 3, "LF2102");

@@ -4,12 +4,15 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![expect(clippy::print_stdout, reason = "victims tell what they do, and tests their figures")]
 
+mod arguments;
 mod bench;
 mod binary;
 mod device;
 mod handover;
 mod house;
 mod kills;
+mod new;
+mod page;
 mod replay;
 mod schema;
 mod sim;

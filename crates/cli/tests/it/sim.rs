@@ -18,6 +18,13 @@ fn an_unknown_mutant_is_named() {
 }
 
 #[test]
+fn no_worlds_and_no_threads_are_refused() {
+    for nothing in [["sim", "--seeds", "0"], ["sim", "--jobs", "0"]] {
+        assert_eq!(landfall(&nothing).status.code(), Some(2), "{nothing:?}");
+    }
+}
+
+#[test]
 fn json_says_the_same() {
     let report = json(&["sim", "--seeds", "2", "--json"]);
     assert_eq!((&report["passed"], &report["failed"]), (&2.into(), &0.into()));

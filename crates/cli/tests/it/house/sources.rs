@@ -95,8 +95,10 @@ fn sql_is_told_from_prose() {
 fn may_hold_sql(path: &Path) -> bool {
     let in_store = path.components().any(|it| it.as_os_str() == "store");
     let is_store = path.file_name().is_some_and(|it| it == "store.rs");
-    // The replay and the phones of `landfall dev` are apps: they read their tables by plain SQL.
-    let apps = ["crates/cli/src/replay", "crates/cli/src/dev/phones.rs"];
+    // The replay, the phones of `landfall dev` and what `landfall new` makes are apps: they read
+    // their tables by plain SQL.
+    let apps =
+        ["crates/cli/src/replay", "crates/cli/src/dev/phones.rs", "crates/cli/src/new/project"];
     in_store || is_store || apps.iter().any(|app| path.to_string_lossy().starts_with(app))
 }
 
