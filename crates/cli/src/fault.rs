@@ -28,6 +28,12 @@ pub(crate) mod code {
     pub(crate) const ARGUMENTS: &str = "LF9008";
     /// Something stands where new files would go.
     pub(crate) const IN_THE_WAY: &str = "LF9009";
+    /// A line of a file that is no record.
+    pub(crate) const LINE: &str = "LF9010";
+    /// No region answered for what was asked, in time.
+    pub(crate) const NO_REGION: &str = "LF9011";
+    /// An import's journal is held, or does not fit the device's file.
+    pub(crate) const JOURNAL: &str = "LF9012";
 }
 
 /// An error with a code.

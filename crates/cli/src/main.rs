@@ -15,6 +15,7 @@ mod schema;
 mod sim;
 mod terminal;
 mod token;
+mod transfer;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +37,10 @@ enum Command {
     Dev(dev::Args),
     /// A phone in this terminal, on the world that `landfall dev` runs
     Device(device::Args),
+    /// Write the rows of a file, NDJSON or CSV, as a device of that world
+    Import(transfer::Import),
+    /// Print or save a type's rows, as NDJSON or CSV, as a device of that world holds them
+    Export(transfer::Export),
     /// Run one region
     Region(region::Args),
     /// Check a schema
@@ -59,6 +64,8 @@ fn main() -> std::process::ExitCode {
         Command::New(args) => new::run(&args),
         Command::Dev(args) => dev::run(args),
         Command::Device(args) => device::run(args),
+        Command::Import(args) => transfer::run_import(&args),
+        Command::Export(args) => transfer::run_export(&args),
         Command::Region(args) => region::run(args),
         Command::Schema(command) => schema::run(command),
         Command::Sim(args) => sim::run(&args),

@@ -17,5 +17,6 @@ mod replay;
 mod schema;
 mod sim;
 mod throttle;
+mod transfer;
 mod victim;
 mod world;
