@@ -177,7 +177,9 @@ impl Client {
         self.inner.subscribe(scope, terms)
     }
 
-    /// Ask anew for all that a subscription may hold, after rows of it were left out or evicted.
+    /// Ask anew for all that a subscription may hold, after rows of it were left out or evicted. While
+    /// a row is not here, nobody looks whether a write of this device on it, which was safe before,
+    /// is overwritten.
     pub fn refill(&self, scope: &str) -> Result<(), Error> {
         self.inner.refill(scope)
     }

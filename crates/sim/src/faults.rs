@@ -6,6 +6,7 @@ use crate::world::{Event, World};
 use landfall_model::id::{EntityKey, RegionId, Scope};
 use landfall_sync::device::node::Output;
 use landfall_sync::device::store::Store;
+use std::collections::BTreeSet;
 
 /// How often the fault clock ticks.
 const TICK_MS: i64 = 200;
@@ -125,6 +126,10 @@ impl World {
         let pinned = self.rng.pick(&shown).cloned().filter(|_| self.rng.chance(200));
         let refill = self.rng.chance(150);
         self.say(format!("{} evicts {rows} rows", self.devices[device].name));
+        let keys = |w: &Self| -> BTreeSet<EntityKey> {
+            w.devices[device].store.base_rows().map(|(key, _)| key.clone()).collect()
+        };
+        let before = keys(self);
         self.device_call(device, |node, store, now| {
             let mut out = Output::default();
             if let Some(key) = pinned {
@@ -138,6 +143,8 @@ impl World {
             out.durable |= more.durable;
             out
         });
+        let gone = before.difference(&keys(self)).map(|key| (device, key.clone())).collect();
+        self.oracle.evicted.extend::<BTreeSet<_>>(gone);
         if refill {
             self.refill(device);
         }

@@ -49,6 +49,8 @@ pub struct Oracle {
     pub answered: BTreeSet<(usize, Dot)>,
     /// Scopes that a device let go, or died before it had them: it did not follow all that became of its writes.
     pub let_go: BTreeSet<(usize, Scope)>,
+    /// Rows that a device evicted: it did not follow what became of its writes on them.
+    pub evicted: BTreeSet<(usize, EntityKey)>,
     /// Local transactions whose commit is under way.
     pub pending: Vec<(usize, Dot)>,
     /// Rows in deltas since each device's last connection.

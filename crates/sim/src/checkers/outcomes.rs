@@ -32,7 +32,7 @@ pub fn check(world: &mut World, accepted: &Accepted) {
 
 /// Own register writes that came second, to a write that did not replace them. What was between
 /// the two may have seen the one and been seen by the other, and is left to it. Only of entities
-/// whose home the device followed all the time.
+/// whose home the device followed all the time, and that it never evicted.
 fn overwritten_silently(world: &World, accepted: &Accepted) -> Option<String> {
     for ((device, _), written) in &world.oracle.written {
         let (sim, sealed) = (&world.devices[*device], &written.sealed);
@@ -45,9 +45,10 @@ fn overwritten_silently(world: &World, accepted: &Accepted) -> Option<String> {
         let shared = own.iter().any(|id| world.oracle.shared_ids.contains(id));
         let taken = accepted.ops.contains_key(&(sealed.op.dot, sealed.fingerprint));
         let home = &sealed.op.key.home;
+        let evicted = world.oracle.evicted.contains(&(*device, sealed.op.key.clone()));
         let follows =
             sim.wants.contains(home) && !world.oracle.let_go.contains(&(*device, home.clone()));
-        if shared || sim.epoch > 0 || sim.put_back.is_some() || !taken || !follows {
+        if shared || sim.epoch > 0 || sim.put_back.is_some() || !taken || !follows || evicted {
             continue;
         }
         for change in sealed.op.changes() {

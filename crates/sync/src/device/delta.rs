@@ -288,9 +288,7 @@ impl<S: Store> Call<'_, S> {
                 Some(room) => self.admit(row, from, room)?,
                 None => Admit::Take,
             };
-            if admitted == Admit::Skip {
-                settled.push(&row.key);
-            } else if self.install(row, from)? {
+            if admitted == Admit::Skip || self.install(row, from)? {
                 settled.push(&row.key);
             }
         }

@@ -273,7 +273,6 @@ impl<S: Store> Call<'_, S> {
             priority: sub.terms.priority.into(),
             fresh,
             keep_ms: sub.terms.keep_ms.map_or(0, |ms| ms.max(1)),
-            ..wire::Subscribe::default()
         }));
         Ok(())
     }
