@@ -56,6 +56,11 @@ impl Error {
         &self.message
     }
 
+    /// For a refused write: which edit of the transaction, and which of its fields.
+    pub fn refused_edit(&self) -> Option<&RefusedEdit> {
+        self.source()?.downcast_ref()
+    }
+
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), cause: None }
     }

@@ -1,0 +1,6 @@
+//! Writes the foreign halves of this crate from its compiled library:
+//! `landfall-bindgen generate LIBRARY --language kotlin --out-dir DIR`.
+
+fn main() {
+    uniffi::uniffi_bindgen_main();
+}

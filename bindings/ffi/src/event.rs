@@ -1,0 +1,198 @@
+//! What happens in a client, as a stream to fetch from, and the states that it tells of.
+
+use crate::fate::{self, Dot, Entity, Fate, Outcome};
+use landfall_device as device;
+use landfall_device::{Events, Schema};
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+
+/// Something that happened in this client, or in another process that it takes note of.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum Event {
+    /// The visible rows of these entities changed or went, in one transaction.
+    RowsChanged {
+        /// Each entity once.
+        entities: Vec<Entity>,
+    },
+    /// Another process wrote to the file: any row may have changed.
+    ChangedElsewhere,
+    /// An own write went a step further.
+    FateReached {
+        /// The write.
+        dot: Dot,
+        /// What it wrote to.
+        entity: Entity,
+        /// Where it stands now.
+        fate: Fate,
+    },
+    /// An own write came to something that the app should deal with; kept until dismissed.
+    OutcomeReached {
+        /// The write.
+        dot: Dot,
+        /// What it wrote to.
+        entity: Entity,
+        /// What it came to.
+        outcome: Outcome,
+    },
+    /// A subscription took something in.
+    ProgressMade {
+        /// How far it is.
+        progress: Progress,
+    },
+    /// A region refused a subscription.
+    Denied {
+        /// The scope.
+        scope: String,
+        /// The region's code.
+        code: String,
+    },
+    /// The connection changed its state.
+    ConnectionChanged {
+        /// Where it stands.
+        state: ConnectionState,
+    },
+    /// The stream was read too slowly, and so many events are missing here.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// Something that this version of the bindings does not know.
+    Other,
+}
+
+/// How far a subscription is.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Progress {
+    /// The subscribed scope.
+    pub scope: String,
+    /// Rows taken in the pass under way, or in the last one.
+    pub rows: u64,
+    /// Rows of that pass in all, as far as the region knows; 0 if it does not.
+    pub total: u64,
+    /// What of the scope is on this device.
+    pub coverage: Coverage,
+}
+
+impl From<device::Progress> for Progress {
+    fn from(progress: device::Progress) -> Self {
+        let device::Progress { scope, rows, total, coverage } = progress;
+        Self { scope: scope.to_string(), rows, total, coverage: coverage.into() }
+    }
+}
+
+/// What of the data asked for is on this device. A row that is missing from anything less than
+/// complete may exist all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Coverage {
+    /// Everything, as of the last time that a region was heard.
+    Complete,
+    /// The first pass, or a long one, is under way.
+    Loading,
+    /// Some of it is not subscribed, or was refused.
+    Partial,
+}
+
+impl From<device::Coverage> for Coverage {
+    fn from(coverage: device::Coverage) -> Self {
+        match coverage {
+            device::Coverage::Complete => Self::Complete,
+            device::Coverage::Loading => Self::Loading,
+            device::Coverage::Partial => Self::Partial,
+        }
+    }
+}
+
+/// Where the connection with the regions stands.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum ConnectionState {
+    /// By the app's wish, or because no regions were given.
+    Offline,
+    /// Another process of this account syncs the file.
+    Standby,
+    /// A session with this region is being opened.
+    Connecting {
+        /// The region's name.
+        region: String,
+    },
+    /// The session is open with this region.
+    Online {
+        /// The region's name.
+        region: String,
+    },
+    /// Every region was tried in vain; the next round comes by itself.
+    Waiting {
+        /// When, in milliseconds from now.
+        retry_ms: u64,
+        /// A stable code, if a region gave one.
+        code: Option<String>,
+    },
+}
+
+impl From<device::ConnectionState> for ConnectionState {
+    fn from(state: device::ConnectionState) -> Self {
+        match state {
+            device::ConnectionState::Offline => Self::Offline,
+            device::ConnectionState::Standby => Self::Standby,
+            device::ConnectionState::Connecting { region } => Self::Connecting { region },
+            device::ConnectionState::Online { region } => Self::Online { region },
+            device::ConnectionState::Waiting { retry_ms, code } => Self::Waiting { retry_ms, code },
+        }
+    }
+}
+
+/// Events from the moment it was made. Holds up to some thousands; who reads more slowly finds
+/// [`Event::Missed`].
+#[derive(Debug, uniffi::Object)]
+pub struct EventStream {
+    events: Mutex<Events>,
+    closed: watch::Receiver<bool>,
+    schema: Arc<Schema>,
+}
+
+impl EventStream {
+    pub(crate) fn new(
+        events: Events,
+        closed: watch::Receiver<bool>,
+        schema: Arc<Schema>,
+    ) -> Arc<Self> {
+        Arc::new(Self { events: Mutex::new(events), closed, schema })
+    }
+}
+
+#[uniffi::export]
+impl EventStream {
+    /// The next event; nothing when the client is closed. To give up the wait loses no event.
+    pub async fn next(&self) -> Option<Event> {
+        let mut closed = self.closed.clone();
+        let mut events = self.events.lock().await;
+        tokio::select! {
+            biased;
+            event = events.next() => event.map(|e| told(&self.schema, e)),
+            // The sender's end is the client's.
+            _ = closed.wait_for(|closed| *closed) => None,
+        }
+    }
+}
+
+fn told(schema: &Schema, event: device::Event) -> Event {
+    match event {
+        device::Event::Changed { keys } => {
+            let entities = keys.iter().map(|key| fate::entity(schema, key)).collect();
+            Event::RowsChanged { entities }
+        }
+        device::Event::ChangedElsewhere => Event::ChangedElsewhere,
+        device::Event::Fate { dot, key, fate } => {
+            let (entity, fate) = (fate::entity(schema, &key), fate::fate(schema, fate));
+            Event::FateReached { dot: dot.into(), entity, fate }
+        }
+        device::Event::Outcome { dot, key, outcome } => {
+            let outcome = fate::outcome(schema, &key, outcome);
+            Event::OutcomeReached { dot: dot.into(), entity: fate::entity(schema, &key), outcome }
+        }
+        device::Event::Progress(progress) => Event::ProgressMade { progress: progress.into() },
+        device::Event::Denied { scope, code } => Event::Denied { scope: scope.to_string(), code },
+        device::Event::Connection(state) => Event::ConnectionChanged { state: state.into() },
+        device::Event::Missed(count) => Event::Missed { count },
+        _ => Event::Other,
+    }
+}

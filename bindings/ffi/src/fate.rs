@@ -1,0 +1,244 @@
+//! What becomes of own writes: receipts, fates and outcomes.
+
+use crate::error::CallError;
+use crate::row::SqlValue;
+use landfall_device as device;
+use landfall_device::{DeviceId, FieldId, Schema};
+use landfall_model::schema::{FieldKind, ValueType};
+use landfall_model::value::Value;
+use serde_json::Value as Json;
+
+/// The identity of a write.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Dot {
+    /// The device that made it, as 32 hexadecimal digits.
+    pub device: String,
+    /// The number that the device gave it.
+    pub seq: u64,
+}
+
+impl From<device::Dot> for Dot {
+    fn from(dot: device::Dot) -> Self {
+        Self { device: dot.device.to_string(), seq: dot.seq }
+    }
+}
+
+/// The device's dot; fails with `LF2020` if this is none, as no write has it.
+pub(crate) fn dot(dot: &Dot) -> Result<device::Dot, CallError> {
+    let number = u128::from_str_radix(&dot.device, 16).ok().filter(|_| dot.device.len() == 32);
+    let device = number.map(|n| DeviceId(n.to_be_bytes())).ok_or_else(|| CallError::Failed {
+        code: "LF2020".to_owned(),
+        detail: "There is no such write.".to_owned(),
+        edit: None,
+        field: None,
+    })?;
+    Ok(device::Dot::new(device, dot.seq))
+}
+
+/// Which entity.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Entity {
+    /// The entity type's name; empty if the schema does not have it.
+    pub kind: String,
+    /// The entity's id.
+    pub id: String,
+    /// Its home scope.
+    pub home: String,
+}
+
+pub(crate) fn entity(schema: &Schema, key: &device::EntityKey) -> Entity {
+    let kind = schema.entity(key.kind).map(|t| t.name.clone()).unwrap_or_default();
+    Entity { kind, id: key.id.to_string(), home: key.home.to_string() }
+}
+
+/// A transaction that was written to the file.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Receipt {
+    /// The identities of its writes. Empty if it changed nothing.
+    pub dots: Vec<Dot>,
+    /// The entities that it wrote to, in order.
+    pub entities: Vec<Entity>,
+}
+
+pub(crate) fn receipt(schema: &Schema, receipt: device::WriteReceipt) -> Receipt {
+    Receipt {
+        dots: receipt.dots.into_iter().map(Into::into).collect(),
+        entities: receipt.keys.iter().map(|key| entity(schema, key)).collect(),
+    }
+}
+
+/// Where an own write stands.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum Fate {
+    /// No region has answered yet. The write shows on this device.
+    Pending {
+        /// It may have left this device.
+        sent: bool,
+    },
+    /// A region has it, and so will all.
+    Accepted {
+        /// Held by as many regions as the placement asks for: it has left the outbox.
+        durable: bool,
+    },
+    /// Every region that it was sent to has refused it. It no longer shows.
+    Rejected {
+        /// Why, as a stable code.
+        code: String,
+        /// Why, in the region's word.
+        reason: String,
+        /// The field that is to blame, if one is.
+        field: Option<String>,
+        /// In the region's words; for people.
+        detail: String,
+    },
+    /// No write of this device, or one that was dismissed.
+    Unknown,
+}
+
+pub(crate) fn fate(schema: &Schema, fate: device::Fate) -> Fate {
+    match fate {
+        device::Fate::Pending { sent } => Fate::Pending { sent },
+        device::Fate::Accepted { durable } => Fate::Accepted { durable },
+        device::Fate::Rejected { code, reason, field, detail } => {
+            let field = field.and_then(|f| field_name(schema, f));
+            Fate::Rejected { code: code.to_owned(), reason, field, detail }
+        }
+        device::Fate::Unknown => Fate::Unknown,
+    }
+}
+
+/// A field's number is made from its name, so any type that has it tells the name.
+fn field_name(schema: &Schema, id: FieldId) -> Option<String> {
+    schema.types.values().find_map(|t| t.field(id)).map(|f| f.name.clone())
+}
+
+/// The outbox in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct OutboxStatus {
+    /// Writes that no region has answered for.
+    pub pending: u64,
+    /// Writes that a region has, and not yet as many as are asked for.
+    pub accepted: u64,
+    /// When the oldest of them was written, in milliseconds since 1970, in estimated server time.
+    pub oldest_ms: Option<i64>,
+}
+
+impl From<device::OutboxStatus> for OutboxStatus {
+    fn from(status: device::OutboxStatus) -> Self {
+        let device::OutboxStatus { pending, accepted, oldest_ms } = status;
+        Self { pending, accepted, oldest_ms }
+    }
+}
+
+/// Something an own write came to, that the app should deal with and then dismiss.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct WriteOutcome {
+    /// The write.
+    pub dot: Dot,
+    /// What it wrote to.
+    pub entity: Entity,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// What an own write came to.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum Outcome {
+    /// A region refused the write; it is kept for fixing.
+    Rejected {
+        /// Why, as a stable code.
+        code: String,
+        /// Why, in the region's word.
+        reason: String,
+        /// The field that is to blame, if one is.
+        field: Option<String>,
+        /// In the region's words; for people.
+        detail: String,
+    },
+    /// Another write won over this one, and its author had not seen it.
+    Overwritten {
+        /// The field's name.
+        field: String,
+        /// The value that lost, as a column would hold it.
+        lost: SqlValue,
+    },
+    /// The entity had been deleted when the write arrived.
+    Deleted,
+    /// The row left this device's scopes before the write was sent.
+    Left,
+    /// What had been read was lost with a region and rolled back.
+    RolledBack,
+}
+
+pub(crate) fn outcome(
+    schema: &Schema,
+    key: &device::EntityKey,
+    outcome: device::Outcome,
+) -> Outcome {
+    match outcome {
+        device::Outcome::Rejected { code: reason, field, detail } => Outcome::Rejected {
+            code: device::public_code(&reason).to_owned(),
+            field: field.and_then(|f| field_name(schema, f)),
+            reason,
+            detail,
+        },
+        device::Outcome::Overwritten { field, lost, .. } => {
+            let kind = schema.entity(key.kind).and_then(|t| t.field(field)).map(|f| &f.kind);
+            let name = field_name(schema, field).unwrap_or_default();
+            Outcome::Overwritten { field: name, lost: column(schema, kind, &lost) }
+        }
+        device::Outcome::Deleted => Outcome::Deleted,
+        device::Outcome::Left => Outcome::Left,
+        device::Outcome::RolledBack => Outcome::RolledBack,
+    }
+}
+
+pub(crate) fn write_outcome(schema: &Schema, all: device::WriteOutcome) -> WriteOutcome {
+    let device::WriteOutcome { dot, key, outcome: came_to } = all;
+    let entity = entity(schema, &key);
+    WriteOutcome { dot: dot.into(), entity, outcome: outcome(schema, &key, came_to) }
+}
+
+/// A value as its column holds it.
+fn column(schema: &Schema, kind: Option<&FieldKind>, value: &Value) -> SqlValue {
+    match value {
+        Value::Null => SqlValue::Null,
+        Value::Bool(b) => SqlValue::Integer { value: i64::from(*b) },
+        Value::Int(i) => SqlValue::Integer { value: *i },
+        Value::Float(x) => SqlValue::Real { value: x.get() },
+        Value::Text(s) => SqlValue::Text { value: s.clone() },
+        Value::Bytes(b) => SqlValue::Blob { value: b.clone() },
+        Value::Object(_) | Value::List(_) => {
+            SqlValue::Text { value: json(schema, kind, value).to_string() }
+        }
+    }
+}
+
+fn json(schema: &Schema, kind: Option<&FieldKind>, value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(b) => (*b).into(),
+        Value::Int(i) => (*i).into(),
+        Value::Float(x) => x.get().into(),
+        Value::Text(s) => s.as_str().into(),
+        Value::Bytes(b) => b.iter().map(|b| format!("{b:02x}")).collect::<String>().into(),
+        Value::List(items) => {
+            let element = kind.map(|k| match k {
+                FieldKind::List(element) => element,
+                other => other,
+            });
+            items.iter().map(|item| json(schema, element, item)).collect()
+        }
+        Value::Object(members) => {
+            let declared: Option<&ValueType> = match kind {
+                Some(FieldKind::Object(name)) => schema.values.get(name).map(|v| &**v),
+                _ => None,
+            };
+            let named = members.iter().filter_map(|m| {
+                let field = declared?.fields.iter().find(|f| f.id == m.field)?;
+                Some((field.name.clone(), json(schema, Some(&field.kind), &m.value)))
+            });
+            Json::Object(named.collect())
+        }
+    }
+}

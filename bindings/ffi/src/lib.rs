@@ -1,0 +1,39 @@
+//! The device SDK for other languages: what UniFFI turns into Kotlin and Swift.
+//!
+//! This crate converts and cancels; it decides nothing. Every call is one of
+//! [`landfall_device::Client`], under the same name and with the same codes. What crosses is plain
+//! data, handles, and three kinds of callback:
+//!
+//! - [`TokenProvider`] is asynchronous and called while a session begins;
+//! - [`WatchListener`] is called on the thread of the live queries, one update at a time, and for
+//!   the last time when the query has ended, whoever ended it;
+//! - events are not called but fetched ([`EventStream::next`]), so a slow reader holds up nothing.
+//!
+//! No callback is made on the thread of a caller, and none under a lock of the client. A listener
+//! that throws is not called for it again, and hurts nobody else.
+//!
+//! Calls other than `next` do not return before they are done: a write waits for the disk, a
+//! `settle` for its timeout. The hand-written halves (`bindings/kotlin`) move them off the main
+//! thread.
+
+mod client;
+mod edit;
+mod error;
+mod event;
+mod fate;
+mod live;
+mod open;
+mod row;
+mod text;
+
+pub use client::Client;
+pub use edit::{Action, Change, Edit, Value};
+pub use error::CallError;
+pub use event::{ConnectionState, Coverage, Event, EventStream, Progress};
+pub use fate::{Dot, Entity, Fate, OutboxStatus, Outcome, Receipt, WriteOutcome};
+pub use live::{ListenerError, OrderBy, Query, RowChange, Watch, WatchListener, WatchUpdate};
+pub use open::{OpenOptions, Region, TokenError, TokenProvider, TokenReason};
+pub use row::{Row, Rows, SqlValue};
+pub use text::TextEditor;
+
+uniffi::setup_scaffolding!("landfall");

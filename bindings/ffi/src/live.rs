@@ -1,0 +1,209 @@
+//! Live queries: what to watch, and the listener that hears of it.
+
+use crate::error::CallError;
+use crate::event::Coverage;
+use crate::row::{self, SqlValue};
+use landfall_device as device;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A window of one table.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Query {
+    /// The entity type's name.
+    pub table: String,
+    /// Only rows for which this SQL expression is true; `?` stands for the parameters in turn.
+    pub filter: Option<String>,
+    /// The filter's parameters.
+    pub params: Vec<SqlValue>,
+    /// Further entries order what is equal so far; at last rows go by id.
+    pub order: Vec<OrderBy>,
+    /// At most so many rows.
+    pub limit: Option<u64>,
+}
+
+/// One column to order by.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct OrderBy {
+    /// Its name.
+    pub column: String,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl From<Query> for device::Query {
+    fn from(query: Query) -> Self {
+        let mut made = Self::table(query.table);
+        if let Some(filter) = query.filter {
+            made = made.filter(filter, row::params(query.params));
+        }
+        for OrderBy { column, descending } in query.order {
+            made = if descending { made.descending(column) } else { made.ascending(column) };
+        }
+        match query.limit {
+            Some(rows) => made.limit(rows),
+            None => made,
+        }
+    }
+}
+
+/// What changed in a live query's rows between two of its updates.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct WatchUpdate {
+    /// Names of the columns, in order.
+    pub columns: Vec<String>,
+    /// Removals by falling old place, then moves, insertions and updates by rising new place. The
+    /// first update inserts every row.
+    pub changes: Vec<RowChange>,
+    /// What is on this device of the scopes that the query reads.
+    pub coverage: Coverage,
+    /// True if an update costs what the window costs; false if the whole statement is run anew.
+    pub incremental: bool,
+}
+
+/// One change. `old` is a place in the rows before all changes of the update, `new` a place in the
+/// rows after all of them; both count from 0.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum RowChange {
+    /// The row is no longer in the answer.
+    Remove {
+        /// Where it was.
+        old: u32,
+    },
+    /// The row is new in the answer.
+    Insert {
+        /// Where it is.
+        new: u32,
+        /// All its values.
+        values: Vec<SqlValue>,
+    },
+    /// The row changed its place; if values changed too, an update follows.
+    Move {
+        /// Where it was.
+        old: u32,
+        /// Where it is.
+        new: u32,
+    },
+    /// Some of the row's values are others.
+    Update {
+        /// Where it was.
+        old: u32,
+        /// Where it is.
+        new: u32,
+        /// Which columns changed, by place, ascending.
+        changed: Vec<u32>,
+        /// All its values, as they are now.
+        values: Vec<SqlValue>,
+    },
+}
+
+impl From<&device::RowChange> for RowChange {
+    fn from(change: &device::RowChange) -> Self {
+        match change {
+            device::RowChange::Remove { old } => Self::Remove { old: place(*old) },
+            device::RowChange::Insert { new, row } => {
+                Self::Insert { new: place(*new), values: row::values(row) }
+            }
+            device::RowChange::Move { old, new } => {
+                Self::Move { old: place(*old), new: place(*new) }
+            }
+            device::RowChange::Update { old, new, columns, row } => Self::Update {
+                old: place(*old),
+                new: place(*new),
+                changed: columns.iter().map(|c| place(*c)).collect(),
+                values: row::values(row),
+            },
+        }
+    }
+}
+
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("a window of 4 billion rows is in no memory")
+}
+
+impl From<device::WatchUpdate> for WatchUpdate {
+    fn from(update: device::WatchUpdate) -> Self {
+        let columns = update.rows.first().map(|row| row.columns().to_vec());
+        Self {
+            columns: columns.unwrap_or_default(),
+            changes: update.changes.iter().map(Into::into).collect(),
+            coverage: update.coverage.into(),
+            incremental: update.incremental,
+        }
+    }
+}
+
+/// A listener threw. The client goes on; the listener is called again for what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+pub enum ListenerError {
+    /// It threw.
+    #[error("{detail}")]
+    Threw {
+        /// What it threw, for people who read logs.
+        detail: String,
+    },
+}
+
+impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
+    fn from(error: uniffi::UnexpectedUniFFICallbackError) -> Self {
+        Self::Threw { detail: error.reason }
+    }
+}
+
+/// Hears of a live query. What takes long belongs elsewhere. The client may be called from here,
+/// but not closed.
+#[uniffi::export(with_foreign)]
+pub trait WatchListener: Send + Sync {
+    /// The rows, or what is known of them, changed.
+    fn updated(&self, update: WatchUpdate) -> Result<(), ListenerError>;
+
+    /// The query can no longer be run; only [`WatchListener::ended`] will follow.
+    fn failed(&self, error: CallError) -> Result<(), ListenerError>;
+
+    /// Nothing more will come: the watch was stopped, the client closed, or the query failed.
+    fn ended(&self) -> Result<(), ListenerError>;
+}
+
+/// The client holds it for as long as it may call it, and its end is the listener's end.
+struct Adapter(Arc<dyn WatchListener>);
+
+impl device::WatchListener for Adapter {
+    fn updated(&self, update: device::WatchUpdate) {
+        // What a listener throws is its own affair.
+        let _ = self.0.updated(update.into());
+    }
+
+    fn failed(&self, error: device::Error) {
+        let _ = self.0.failed(error.into());
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        let _ = self.0.ended();
+    }
+}
+
+/// The device's listener for this one.
+pub(crate) fn adapter(listener: Arc<dyn WatchListener>) -> Arc<dyn device::WatchListener> {
+    Arc::new(Adapter(listener))
+}
+
+/// Keeps a live query running; to let go of it stops the query, too.
+#[derive(Debug, uniffi::Object)]
+pub struct Watch(Mutex<Option<device::WatchHandle>>);
+
+impl Watch {
+    pub(crate) fn new(handle: device::WatchHandle) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(handle))))
+    }
+}
+
+#[uniffi::export]
+impl Watch {
+    /// Stop the query. An update under way may still arrive. To stop twice is to stop once.
+    pub fn stop(&self) {
+        let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Outside of the lock: the listener hears of it.
+        drop(handle);
+    }
+}
