@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy unit sim replay
+.PHONY: help run test tools fmt-check clippy unit sim replay kotlin
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -38,6 +38,8 @@ endef
 help:
 	@echo 'make run     build Landfall (release) and start it:  landfall dev'
 	@echo 'make test    everything that must pass: format, lints, tests, simulator, replay'
+	@echo
+	@echo 'make kotlin  build the Kotlin SDK for the JVM and test it (installs what it needs, by name)'
 	@echo
 	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay'
 
@@ -77,6 +79,9 @@ sim: tools
 replay: tools
 	$(call step,replay: landfall replay retail $(RETAIL_SAMPLE))
 	@$(LANDFALL) replay retail $(RETAIL_SAMPLE)
+
+kotlin: tools
+	@bindings/kotlin/run-tests
 
 # Debian's names: gcc compiles SQLite and zstd and links the binary, libc6-dev has the C headers.
 C_PACKAGES := gcc libc6-dev

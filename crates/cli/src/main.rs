@@ -8,6 +8,7 @@ mod dev;
 mod device;
 mod exit;
 mod fault;
+mod generate;
 mod new;
 mod region;
 mod replay;
@@ -46,6 +47,9 @@ enum Command {
     /// Check a schema
     #[command(subcommand)]
     Schema(schema::Command),
+    /// Write typed classes for an app, from its schema
+    #[command(subcommand)]
+    Generate(generate::Command),
     /// Run simulated worlds, each from one seed, and check what must hold
     Sim(sim::Args),
     /// Send real data through devices, regions and back, and print what arrived
@@ -68,6 +72,7 @@ fn main() -> std::process::ExitCode {
         Command::Export(args) => transfer::run_export(&args),
         Command::Region(args) => region::run(args),
         Command::Schema(command) => schema::run(command),
+        Command::Generate(command) => generate::run(command),
         Command::Sim(args) => sim::run(&args),
         Command::Replay(command) => replay::run(command),
         Command::Bench(command) => bench::run(command),

@@ -8,6 +8,7 @@ mod arguments;
 mod bench;
 mod binary;
 mod device;
+mod generate;
 mod handover;
 mod house;
 mod kills;

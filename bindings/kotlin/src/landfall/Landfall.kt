@@ -1,0 +1,253 @@
+// The generated half has a file of this name, too.
+@file:JvmName("LandfallCalls")
+
+package landfall
+
+import kotlinx.coroutines.CoroutineDispatcher
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.channels.awaitClose
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.buffer
+import kotlinx.coroutines.flow.callbackFlow
+import kotlinx.coroutines.flow.conflate
+import kotlinx.coroutines.flow.filterIsInstance
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.flowOn
+import kotlinx.coroutines.flow.map
+import kotlinx.coroutines.withContext
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.TimeSource
+
+/** Gives bearer tokens (JWT) when a session begins; see [TokenReason]. What it throws is "not now". */
+public typealias Tokens = suspend (TokenReason) -> String
+
+/**
+ * An open file of one account: the app's database, and what keeps it in step with the regions.
+ *
+ * Calls suspend on [Dispatchers.IO] and wait for no network, [settle] apart. They fail with a
+ * [LandfallException]. A coroutine that is cancelled during a write does not learn its receipt;
+ * the write stands, as it is in the file at once. Flows start when they are collected and stop
+ * with the collector; all of them complete when the client is closed.
+ */
+public class Landfall private constructor(
+    private val native: Client,
+    private val io: CoroutineDispatcher,
+) {
+    // ---- writing ----
+
+    /** Write a batch in one transaction: all of it or nothing. */
+    public suspend fun write(batch: (Batch) -> Unit): Receipt {
+        val edits = Batch().also(batch).edits
+        return call { it.write(edits) }
+    }
+
+    // ---- reading ----
+
+    /** Run one SQL statement that reads. */
+    public suspend fun query(sql: String, vararg params: SqlValue): List<RowView> {
+        val rows = call { it.query(sql, params.asList()) }
+        val columns = Columns(rows.columns)
+        return rows.rows.map { RowView(columns, it) }
+    }
+
+    /** An entity's row; null if this device has none, which does not mean that there is none. */
+    public suspend fun get(kind: String, id: String): RowView? =
+        call { it.get(kind, id) }?.let { RowView(Columns(it.columns), it.values) }
+
+    /** Watch a window of one table, update by update. A slow collector is told each one in turn. */
+    public fun <T> observe(query: Query, reader: RowReader<T>): Flow<Update<T>> =
+        windows(reader) { client, listener -> client.observe(query, listener) }
+
+    /** Watch any SQL that reads; a slow collector is told the newest rows only. */
+    public fun watch(sql: String, vararg params: SqlValue): Flow<List<RowView>> =
+        windows({ it }) { client, listener -> client.watch(sql, params.asList(), listener) }
+            .map { it.rows }
+            .conflate()
+
+    /** An editor on a text field of an entity that is there. Close it after use. */
+    public suspend fun text(kind: String, id: String, field: String): SharedText =
+        SharedText(call { it.text(kind, id, field) }, io)
+
+    // ---- what becomes of writes ----
+
+    /** Where a write of this device stands. */
+    public suspend fun fate(dot: Dot): Fate = call { it.fate(dot) }
+
+    /** Everything that happens from the time of collecting on. */
+    public fun events(): Flow<Event> = stream { it.events() }
+
+    /** Every step of every own write. */
+    public fun fates(): Flow<Event> = stream { it.fates() }
+
+    /** Own writes that came to something to deal with, as they do; see [outcomes]. */
+    public fun outcomeEvents(): Flow<Event.OutcomeReached> = events().filterIsInstance()
+
+    /** The outbox in numbers; empty once every write is as safe as was asked for. */
+    public suspend fun outboxStatus(): OutboxStatus = call { it.outboxStatus() }
+
+    /** Refused, overwritten and otherwise unlucky writes, oldest first, until they are dismissed. */
+    public suspend fun outcomes(): List<WriteOutcome> = call { it.outcomes() }
+
+    /** The app has dealt with the outcomes of a write: forget them. */
+    public suspend fun dismiss(dot: Dot): Unit = call { it.dismiss(dot) }
+
+    /** Make a refused transaction anew, as seen from now. */
+    public suspend fun resubmit(dot: Dot): Receipt = call { it.resubmit(dot) }
+
+    // ---- subscriptions ----
+
+    /** Hold a scope's rows on this device from now on, across restarts. */
+    public suspend fun subscribe(scope: String): Unit = call { it.subscribe(scope) }
+
+    /** Let go of a scope's rows. Writes on them that were not sent yet are still sent. */
+    public suspend fun unsubscribe(scope: String): Unit = call { it.unsubscribe(scope) }
+
+    /** How far a subscription is; null if the scope is not subscribed. */
+    public suspend fun progress(scope: String): Progress? = call { it.progress(scope) }
+
+    /** All subscriptions, by scope. */
+    public suspend fun subscriptions(): List<Progress> = call { it.subscriptions() }
+
+    // ---- the network ----
+
+    /** Use no network until [goOnline]. An open session is closed. */
+    public suspend fun goOffline(): Unit = call { it.goOffline() }
+
+    /** Sync from now on. */
+    public suspend fun goOnline(): Unit = call { it.goOnline() }
+
+    /** Where the connection stands. */
+    public suspend fun connection(): ConnectionState = call { it.connection() }
+
+    /**
+     * Wait until the outbox is empty and every subscription was heard to its end. Fails with
+     * [LandfallException.NotSettled] if that takes longer, as it does offline.
+     */
+    public suspend fun settle(timeout: Duration) {
+        val started = TimeSource.Monotonic.markNow()
+        while (true) {
+            // The wait itself cannot be cancelled, so it is made of short ones.
+            val left = (timeout - started.elapsedNow()).coerceAtLeast(Duration.ZERO)
+            val slice = minOf(left, SETTLE_SLICE)
+            try {
+                return call { it.settle(slice.inWholeMilliseconds.toULong()) }
+            } catch (e: LandfallException.NotSettled) {
+                if (slice == left) throw e
+            }
+            currentCoroutineContext().ensureActive()
+        }
+    }
+
+    /**
+     * Stop syncing, make all that was written survive a loss of power, and let go of the file. Not
+     * cancelled half-way. Other calls fail with [LandfallException.Closed] from here on; to close
+     * twice is to close once.
+     */
+    public suspend fun close(): Unit = withContext(NonCancellable) { call { it.shut() } }
+
+    // ---- within ----
+
+    private suspend fun <T> call(work: (Client) -> T): T =
+        withContext(io) { calling { work(native) } }
+
+    private fun <T> windows(
+        reader: RowReader<T>,
+        start: (Client, WatchListener) -> Watch,
+    ): Flow<Update<T>> = flow {
+        val window = Window(reader)
+        updates(start).collect { emit(window.apply(it)) }
+    }.flowOn(Dispatchers.Default)
+
+    /** Updates are differences, so none is dropped between the native thread and [Window]. */
+    private fun updates(start: (Client, WatchListener) -> Watch): Flow<WatchUpdate> = callbackFlow {
+        val listener = object : WatchListener {
+            override fun updated(update: WatchUpdate) {
+                trySend(update)
+            }
+
+            override fun failed(error: CallException) {
+                close(typed(error))
+            }
+
+            override fun ended() {
+                close()
+            }
+        }
+        // Between the start and `awaitClose` nothing suspends, so a watch that runs is stopped.
+        val watch = calling { start(native, listener) }
+        awaitClose {
+            watch.stop()
+            watch.close()
+        }
+    }.buffer(Channel.UNLIMITED).flowOn(io)
+
+    private fun stream(open: (Client) -> EventStream): Flow<Event> = flow {
+        calling { open(native) }.use { events ->
+            while (true) emit(events.next() ?: break)
+        }
+    }
+
+    public companion object {
+        private val SETTLE_SLICE = 250.milliseconds
+
+        /**
+         * Open an account's file, or make it, and begin to sync unless told to start offline.
+         * Fails if the file cannot be opened, is not this account's, or does not fit the schema;
+         * it is then as it was.
+         */
+        public suspend fun open(
+            options: OpenOptions,
+            io: CoroutineDispatcher = Dispatchers.IO,
+            tokens: Tokens,
+        ): Landfall {
+            // Were it cancelled, nobody would have the client to close it.
+            val native = withContext(NonCancellable + io) {
+                calling { Client.open(options, Provider(tokens)) }
+            }
+            return Landfall(native, io)
+        }
+    }
+}
+
+/** An editor's copy of a shared text; see the device SDK's `TextEditor`. */
+public class SharedText internal constructor(
+    private val native: TextEditor,
+    private val io: CoroutineDispatcher,
+) : AutoCloseable {
+    /** The text as this editor shows it. */
+    public val value: String get() = native.value()
+
+    /** Replace [delete] code points at [at] by [insert], in this editor. */
+    public fun splice(at: Int, delete: Int, insert: String): Unit =
+        calling { native.splice(at.toUInt(), delete.toUInt(), insert) }
+
+    /** Write what was spliced since the last commit. Null if nothing was. */
+    public suspend fun commit(): Receipt? = withContext(io) { calling { native.commit() } }
+
+    /** Take in everything that the device has. */
+    public suspend fun pull(): Unit = withContext(io) { calling { native.pull() } }
+
+    override fun close(): Unit = native.close()
+}
+
+private class Provider(private val tokens: Tokens) : TokenProvider {
+    override suspend fun token(reason: TokenReason): String = try {
+        tokens(reason)
+    } catch (e: kotlinx.coroutines.CancellationException) {
+        throw e
+    } catch (e: Exception) {
+        throw TokenException.Unavailable(e.message ?: e.javaClass.simpleName)
+    }
+}
+
+/** Failures leave typed. */
+private inline fun <T> calling(work: () -> T): T = try {
+    work()
+} catch (e: CallException) {
+    throw typed(e)
+}

@@ -1,0 +1,56 @@
+package landfall
+
+/**
+ * A call that failed; nothing of it was kept.
+ *
+ * Look at the class for what to do and at [code], which is stable, for what it was. `docs/errors`
+ * has every code. A message names no value, account or path.
+ */
+public sealed class LandfallException(
+    /** `LF` and four digits. */
+    public val code: String,
+    /** For people: what happened and what to do. */
+    public val detail: String,
+) : Exception("$code: $detail") {
+
+    /** `LF20xx`: a batch that cannot be written. [edit] counts from 0. */
+    public class RefusedWrite(code: String, detail: String, public val edit: Int?, public val field: String?) :
+        LandfallException(code, detail)
+
+    /** `LF2101`: the schema has faults. */
+    public class FaultySchema(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF2102`, `LF2103`: SQL, or a live query, that names what is not there or is not understood. */
+    public class FaultyQuery(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF2104`: the client was closed. */
+    public class Closed(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF2106`: writes wait, or subscriptions are not complete. */
+    public class NotSettled(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF2107`: the file belongs to another account. */
+    public class OtherAccount(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF22xx`: the file cannot be opened, read or written. */
+    public class File(code: String, detail: String) : LandfallException(code, detail)
+
+    /** A code that this version has no class for. */
+    public class Other(code: String, detail: String) : LandfallException(code, detail)
+}
+
+internal fun typed(error: CallException): LandfallException {
+    val failed = error as CallException.Failed
+    val (code, detail) = failed.code to failed.detail
+    return when {
+        code.startsWith("LF20") ->
+            LandfallException.RefusedWrite(code, detail, failed.edit?.toInt(), failed.field)
+        code == "LF2101" -> LandfallException.FaultySchema(code, detail)
+        code == "LF2102" || code == "LF2103" -> LandfallException.FaultyQuery(code, detail)
+        code == "LF2104" -> LandfallException.Closed(code, detail)
+        code == "LF2106" -> LandfallException.NotSettled(code, detail)
+        code == "LF2107" -> LandfallException.OtherAccount(code, detail)
+        code.startsWith("LF22") -> LandfallException.File(code, detail)
+        else -> LandfallException.Other(code, detail)
+    }
+}

@@ -1,0 +1,71 @@
+package landfall
+
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.conflate
+import kotlinx.coroutines.flow.map
+
+/** What can be written to one entity type within a batch; generated code adds `upsert`. */
+@LandfallDsl
+public abstract class Writes<E : EntityEdit>(
+    protected val batch: Batch,
+    private val kind: String,
+    private val newEdit: () -> E,
+) {
+    /** Change an entity that is there. [home]: its home scope, where several have this id. */
+    public fun update(id: String, home: String? = null, edit: E.() -> Unit) {
+        batch.add(kind, id, Action.UPDATE, home, newEdit().apply(edit))
+    }
+
+    /** Delete an entity that is there. */
+    public fun delete(id: String, home: String? = null) {
+        batch.add(kind, id, Action.DELETE, home, null)
+    }
+
+    /** Create an entity or change it: [given] is what a new one needs. */
+    protected fun put(id: String, given: List<Change>, edit: E.() -> Unit) {
+        val all = newEdit()
+        all._changes.addAll(given)
+        batch.add(kind, id, Action.UPSERT, null, all.apply(edit))
+    }
+
+    /** A field and its value, for [put]. */
+    protected fun <V : Any> given(name: String, codec: Codec<V>, value: V): Change =
+        Change.Put(name, codec.toValue(value))
+}
+
+/**
+ * One entity type's table: its rows as [T], its writes, its live queries.
+ *
+ * A row that is absent here may exist all the same, unless [Update.coverage] says that everything
+ * is on this device.
+ */
+public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
+    protected val client: Landfall,
+    private val kind: String,
+    private val columns: C,
+    private val reader: RowReader<T>,
+    private val writes: (Batch) -> W,
+) {
+    /** The entity's row, if this device has it. */
+    public suspend fun get(id: String): T? = client.get(kind, id)?.let(reader::read)
+
+    /** Change an entity that is there. */
+    public suspend fun update(id: String, home: String? = null, edit: E.() -> Unit): Receipt =
+        write { update(id, home, edit) }
+
+    /** Delete an entity that is there. */
+    public suspend fun delete(id: String, home: String? = null): Receipt = write { delete(id, home) }
+
+    /** The rows of a window, now and whenever they change. A slow collector sees the newest. */
+    public fun observe(window: WindowBuilder.(C) -> Unit = {}): Flow<List<T>> =
+        observeChanges(window).map { it.rows }.conflate()
+
+    /** The same with what changed and what is on this device. Each update comes, in turn. */
+    public fun observeChanges(window: WindowBuilder.(C) -> Unit = {}): Flow<Update<T>> {
+        val query = WindowBuilder(kind).apply { window(columns) }.build()
+        return client.observe(query, reader)
+    }
+
+    /** Several writes of this type as one transaction. */
+    protected suspend fun write(work: W.() -> Unit): Receipt = client.write { writes(it).work() }
+}
