@@ -2,7 +2,7 @@
 //! before the write to the update that has it. `bindings/kotlin/test/Measure.kt` is the same in
 //! Kotlin, through the binding. `measure SECONDS` prints one line.
 
-use landfall_device::{Account, Client, Options, Query, Watch};
+use landfall_device::{Account, Client, Options, Query, Value, Watch};
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, mpsc};
@@ -26,7 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for block in 0..ROWS / 1_000 {
         let block = block * 1_000..(block + 1) * 1_000;
         let all = block.fold(client.transaction(), |t, n| {
-            t.upsert("Product", &format!("p-{n}"), [("description", format!("a{n:09}").into())])
+            t.upsert(
+                "Product",
+                &format!("p-{n}"),
+                [("description", Value::Text(format!("a{n:09}")))],
+            )
         });
         all.commit()?;
     }
@@ -64,7 +68,7 @@ fn run(client: &Client, word: &str, writes: u64) -> Result<Vec<Duration>, Box<dy
         let id = format!("p-{}", n * 37 % ROWS);
         client
             .transaction()
-            .update("Product", &id, [("description", description.into())])
+            .update("Product", &id, [("description", Value::Text(description))])
             .commit()?;
     }
     watching.join().expect("it does not panic");
