@@ -15,6 +15,7 @@ use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::inner::Inner;
 use crate::options::Options;
 use crate::read::{self, Row, Rows, SqlValue};
+use crate::runtime::Running;
 use crate::text::TextEditor;
 use crate::transaction::Transaction;
 use crate::transport::Traffic;
@@ -22,7 +23,6 @@ use landfall_model::id::{Dot, EntityKey};
 use landfall_model::schema::{Merge, Schema};
 use landfall_sync::device::node::{Edit, Problem, Receipt, RefusedEdit};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// A handle to an open file. Clones share it; when the last one is dropped, syncing stops.
@@ -55,7 +55,7 @@ impl Client {
     /// bytes are then as they were. Codes: `LF22xx`, `LF2107`.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let inner = Inner::open(options)?;
-        let engine = Engine { inner: inner.clone(), thread: Mutex::new(None) };
+        let engine = Engine { inner: inner.clone(), running: Mutex::new(None) };
         *engine.lock() = Some(engine::start(inner.clone())?);
         Ok(Self { inner, engine: Arc::new(engine) })
     }
@@ -213,11 +213,23 @@ impl Client {
         self.inner.settle(timeout)
     }
 
+    /// Like [`Client::settle`], for callers that must not block.
+    pub async fn settle_async(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.settle_async(timeout).await
+    }
+
     /// Stop syncing, make all that was written survive a loss of power, and let go of the file.
     /// Other clones fail with `LF2104` from here on. Not to be called by a listener.
     pub fn close(&self) -> Result<(), Error> {
         self.inner.stop();
         self.engine.join();
+        self.inner.close(true)
+    }
+
+    /// Like [`Client::close`], for callers that must not block.
+    pub async fn close_async(&self) -> Result<(), Error> {
+        self.inner.stop();
+        self.inner.until_engine_ended().await;
         self.inner.close(true)
     }
 
@@ -227,23 +239,22 @@ impl Client {
     }
 }
 
-/// The sync thread, as long as anybody holds a client.
+/// The sync engine, as long as anybody holds a client.
 #[derive(Debug)]
 struct Engine {
     inner: Arc<Inner>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    running: Mutex<Option<Running>>,
 }
 
 impl Engine {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn join(&self) {
-        let thread = self.lock().take();
-        if let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) {
-            // A panic in it was told where it happened.
-            let _ = thread.join();
+        let running = self.lock().take();
+        if let Some(running) = running {
+            running.join();
         }
     }
 }

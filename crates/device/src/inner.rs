@@ -11,11 +11,13 @@
 
 mod core;
 mod sessions;
+mod waits;
 
 pub(crate) use sessions::Health;
 
 use self::core::{Core, Fault};
-use crate::error::{Error, OpenError, code};
+use self::waits::Bell;
+use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Coverage, Event, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
@@ -29,8 +31,8 @@ use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::{Store, Subscription};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
 
 /// Events that a slow observer may be behind.
@@ -43,9 +45,6 @@ const READERS_KEPT: usize = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const LEASE_MS: i64 = 5_000;
 const _: () = assert!(BUSY_TIMEOUT.as_millis() < LEASE_MS as u128);
-
-/// How often who waits for something looks again, even if nothing was told.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Own ops read at a time.
 const OPS_PER_READ: usize = 1_000;
@@ -64,7 +63,7 @@ pub(crate) struct Inner {
     /// `None` once closed.
     core: Mutex<Option<Core>>,
     /// Something changed that [`Inner::settle`] may wait for.
-    settled: Condvar,
+    settled: Bell,
     readers: Mutex<Vec<rusqlite::Connection>>,
     pub events: broadcast::Sender<Event>,
     pub live: Hub,
@@ -72,6 +71,7 @@ pub(crate) struct Inner {
     pub wake: Notify,
     pub goal: watch::Sender<Goal>,
     pub connection: watch::Sender<ConnectionState>,
+    engine_ended: watch::Sender<bool>,
     pub traffic: Arc<Traffic>,
 }
 
@@ -95,13 +95,14 @@ impl Inner {
             options,
             holder,
             core: Mutex::new(Some(core)),
-            settled: Condvar::new(),
+            settled: Bell::default(),
             readers: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             live: Hub::default(),
             wake: Notify::new(),
             goal: watch::Sender::new(goal),
             connection: watch::Sender::new(ConnectionState::Offline),
+            engine_ended: watch::Sender::new(false),
             traffic: Arc::default(),
         }))
     }
@@ -226,32 +227,6 @@ impl Inner {
         })
     }
 
-    /// See [`Node::text_changes`]: waits until the device has all of `until`, at most this long.
-    pub fn text_changes_within(
-        &self,
-        key: &EntityKey,
-        field: FieldId,
-        since: &Version,
-        until: &Version,
-        most: Duration,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let end = Instant::now() + most;
-        let mut guard = self.lock()?;
-        loop {
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            let (changes, _) = core.run(&self.options, |node, t, _| {
-                Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
-            })?;
-            let left = end.saturating_duration_since(Instant::now());
-            if changes.is_some() || left.is_zero() {
-                return Ok(changes);
-            }
-            // Every commit of this client ends the wait, and of others in time.
-            let wait = self.settled.wait_timeout(guard, left.min(LOOK_EVERY));
-            guard = wait.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
     /// An author id for an editor of a text.
     pub fn text_author(&self, key: &EntityKey, field: FieldId) -> Result<u64, Error> {
         self.run(|node, _, _| Ok((node.text_author(key, field), Output::default())))
@@ -283,27 +258,6 @@ impl Inner {
             kept.push(reader);
         }
         done
-    }
-
-    /// Wait until nothing is left to do with the regions.
-    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        let until = Instant::now() + timeout;
-        let mut guard = self.lock()?;
-        loop {
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            if core.is_settled()? {
-                return Ok(());
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let message = "The client did not settle in time: writes wait in the outbox, or \
-                               subscriptions are not complete. Look at outbox_status, progress \
-                               and connection.";
-                return Err(Error::new(code::UNSETTLED, message));
-            }
-            let wait = self.settled.wait_timeout(guard, left.min(LOOK_EVERY));
-            guard = wait.unwrap_or_else(PoisonError::into_inner).0;
-        }
     }
 
     /// Let go of the file. `durable`: what was written last survives a loss of power, too.

@@ -42,6 +42,7 @@ mod inner;
 mod live;
 mod options;
 mod read;
+pub mod runtime;
 pub mod store;
 mod text;
 mod transaction;

@@ -4,6 +4,7 @@
 //! system's clock and its random source are read here, behind traits that tests replace.
 
 use crate::error::OpenError;
+use crate::runtime::{Runtime, Threads};
 use crate::transport::{Http, Transport};
 use landfall_model::schema::{self, Schema};
 use std::fmt;
@@ -205,13 +206,15 @@ pub struct Options {
     pub random: Arc<dyn Random>,
     /// What carries the frames.
     pub transport: Arc<dyn Transport>,
+    /// What syncing and live queries run on.
+    pub runtime: Arc<dyn Runtime>,
     /// Timeouts and waits.
     pub network: Network,
 }
 
 impl Options {
-    /// Options with the system's clock and randomness, HTTP, and an empty token; to be completed
-    /// through the fields.
+    /// Options with the system's clock, randomness and threads, HTTP, and an empty token; to be
+    /// completed through the fields.
     pub fn new(path: impl Into<PathBuf>, schema: Arc<Schema>, account: Account) -> Self {
         Self {
             path: path.into(),
@@ -222,6 +225,7 @@ impl Options {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
             transport: Arc::new(Http::new()),
+            runtime: Arc::new(Threads::new()),
             network: Network::default(),
         }
     }
