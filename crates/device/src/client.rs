@@ -65,6 +65,11 @@ impl Client {
         &self.inner.options.schema
     }
 
+    /// The app's schema, to be kept.
+    pub fn schema_shared(&self) -> Arc<Schema> {
+        self.inner.options.schema.clone()
+    }
+
     // ---- writing ----
 
     /// Write edits in one transaction: all of them or none.
@@ -208,12 +213,7 @@ impl Client {
     }
 
     /// Wait until the outbox is empty and every subscription was heard to its end in the open
-    /// session. Fails with `LF2106` if that takes too long, as it does offline.
-    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        self.inner.settle(timeout)
-    }
-
-    /// Like [`Client::settle`], for callers that must not block.
+    /// session, without blocking. Fails with `LF2106` if that takes too long, as it does offline.
     pub async fn settle_async(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.settle_async(timeout).await
     }
@@ -226,7 +226,8 @@ impl Client {
         self.inner.close(true)
     }
 
-    /// Like [`Client::close`], for callers that must not block.
+    /// Like [`Client::close`], for callers that must not block; needed where the engine has no
+    /// thread of its own.
     pub async fn close_async(&self) -> Result<(), Error> {
         self.inner.stop();
         self.inner.until_engine_ended().await;

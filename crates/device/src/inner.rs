@@ -10,6 +10,7 @@
 //! its commits.
 
 mod core;
+mod once;
 mod sessions;
 mod waits;
 
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, broadcast, watch};
 const EVENTS_KEPT: usize = 4_096;
 
 /// Connections for reading that are kept open.
+#[cfg(not(target_family = "wasm"))]
 const READERS_KEPT: usize = 4;
 
 /// How long another process may hold the file, and how long a lease runs without being renewed.
@@ -242,7 +244,17 @@ impl Inner {
         }
     }
 
+    /// Run `work` where nothing can be written.
+    #[cfg(target_family = "wasm")]
+    pub fn with_reader<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.lock()?.as_ref().ok_or_else(Error::closed)?.database.read(work)
+    }
+
     /// Run `work` on a connection that cannot write.
+    #[cfg(not(target_family = "wasm"))]
     pub fn with_reader<T>(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,

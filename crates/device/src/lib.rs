@@ -33,6 +33,8 @@
 //! The whole API is handles, batches of plain values, and callbacks; nothing in it borrows. So it
 //! can be wrapped for other languages as it is.
 
+#[cfg(not(target_family = "wasm"))]
+mod blocking;
 mod client;
 mod engine;
 mod error;
@@ -58,9 +60,11 @@ pub use landfall_model::value::Value;
 pub use landfall_sync::device::node::{Edit, FieldEdit};
 pub use landfall_sync::device::store::Outcome;
 pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply};
+#[cfg(not(target_family = "wasm"))]
+pub use options::SystemClock;
 pub use options::{
-    Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemClock, SystemRandom,
-    TokenError, TokenFuture, TokenProvider, TokenReason,
+    Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemRandom, TokenError,
+    TokenFuture, TokenProvider, TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
 pub use text::{TextEditor, TextVersion};

@@ -1,7 +1,7 @@
 //! What the engine and the live queries run on: a clock that only goes forward, timers, and a
 //! place for work in the background.
 //!
-//! On a phone or a server that is a thread for each piece of work ([`Threads`]). A browser has one
+//! On a phone or a server that is a thread for each piece of work (`Threads`). A browser has one
 //! thread and its own timers; a test has a time that it moves by hand. Both bring a [`Runtime`]
 //! with them. Work handed to one never blocks, except in SQLite: it waits only for the runtime's
 //! timers, for the transport and token provider that the app passed in, and for queues in memory,

@@ -2,14 +2,14 @@
 //!
 //! Every commit of this client rings the [`Bell`]. What others wrote is seen by looking again.
 
+#[cfg(not(target_family = "wasm"))]
+mod blocking;
+
 use super::Inner;
 use crate::error::{Error, code};
 use crate::runtime::timeout;
-use landfall_model::id::{EntityKey, FieldId};
-use landfall_model::text::Version;
-use landfall_sync::device::node::Output;
-use std::sync::{Condvar, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Condvar;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often who waits for something looks again, even if nothing was told.
@@ -33,57 +33,10 @@ impl Bell {
         self.blocked.notify_all();
         self.rung.send_replace(());
     }
-
-    /// Let go of the lock until the bell is rung, at most this long.
-    fn wait<'l, T>(&self, guard: MutexGuard<'l, T>, most: Duration) -> MutexGuard<'l, T> {
-        let wait = self.blocked.wait_timeout(guard, most.min(LOOK_EVERY));
-        wait.unwrap_or_else(PoisonError::into_inner).0
-    }
 }
 
 impl Inner {
-    /// See `Node::text_changes`: waits until the device has all of `until`, at most this long.
-    pub fn text_changes_within(
-        &self,
-        key: &EntityKey,
-        field: FieldId,
-        since: &Version,
-        until: &Version,
-        most: Duration,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let end = Instant::now() + most;
-        let mut guard = self.lock()?;
-        loop {
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            let (changes, _) = core.run(&self.options, |node, t, _| {
-                Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
-            })?;
-            let left = end.saturating_duration_since(Instant::now());
-            if changes.is_some() || left.is_zero() {
-                return Ok(changes);
-            }
-            guard = self.settled.wait(guard, left);
-        }
-    }
-
-    /// Wait until nothing is left to do with the regions.
-    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        let until = Instant::now() + timeout;
-        let mut guard = self.lock()?;
-        loop {
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            if core.is_settled()? {
-                return Ok(());
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(unsettled());
-            }
-            guard = self.settled.wait(guard, left);
-        }
-    }
-
-    /// Like [`Inner::settle`], without blocking.
+    /// Wait until nothing is left to do with the regions, without blocking.
     pub async fn settle_async(&self, most: Duration) -> Result<(), Error> {
         let runtime = &*self.options.runtime;
         let until = runtime.now() + most;

@@ -1,7 +1,7 @@
 //! A thread for each piece of work, with the timers and sockets of tokio on it.
 
 use super::{Running, Runtime, Sleep, Task};
-use crate::event::block_on;
+use crate::blocking::block_on;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
