@@ -9,6 +9,7 @@ mod bench;
 mod dev;
 mod device;
 mod exit;
+mod generate;
 mod region;
 mod replay;
 mod schema;
@@ -39,6 +40,9 @@ enum Command {
     /// Check a schema
     #[command(subcommand)]
     Schema(schema::Command),
+    /// Write typed code for an app, from its schema
+    #[command(subcommand)]
+    Generate(generate::Command),
     /// Run simulated worlds, each from one seed, and check what must hold
     Sim(sim::Args),
     /// Send real data through devices, regions and back, and print what arrived
@@ -58,6 +62,7 @@ fn main() -> std::process::ExitCode {
         Command::Device(args) => device::run(args),
         Command::Region(args) => region::run(args),
         Command::Schema(command) => schema::run(command),
+        Command::Generate(command) => generate::run(command),
         Command::Sim(args) => sim::run(&args),
         Command::Replay(command) => replay::run(command),
         Command::Bench(command) => bench::run(command),

@@ -2,8 +2,8 @@
 //!
 //! The engine asks a [`Transport`] for a [`Connection`]: two queues of whole frames. Nothing here
 //! is durable and nothing here decides anything; a connection that breaks is dropped with what
-//! was in it, and the session begins anew. `Http` is the transport of production; browsers and tests pass
-//! in their own.
+//! was in it, and the session begins anew. `Http` is the transport of production; browsers and
+//! tests pass in their own.
 
 #[cfg(not(target_family = "wasm"))]
 mod http;
