@@ -168,11 +168,8 @@ class Tab {
       [...this.#unanswered.keys()].forEach((id) => this.#answer({ id, error: failed }));
       return;
     }
-    const isTakeover = this.#watches.size > 0 || this.#unanswered.size > 0;
     this.#tell({ kind: "owner" });
-    if (isTakeover) {
-      this.#newOwner();
-    }
+    this.#newOwner();
     tell(null, { event: { kind: "takenOver" } });
     await this.#closed();
   }
@@ -182,16 +179,11 @@ class Tab {
     this.#owner = null;
     let answer: Answer = { id: call.id, value: undefined };
     try {
-      if (owner !== null) {
-        await owner.close();
-      } else {
-        [...this.#watches.keys()].forEach((watch) => {
-          this.#make({ id: call.id, method: "unwatch", args: [watch] });
-        });
-      }
+      await owner?.close();
     } catch (error) {
       answer = { id: call.id, error: error as { code: string; message: string } };
     }
+    // Frees the locks: the next in line owns the file, or its owner forgets this tab.
     this.#closing.abort();
     page({ answer });
   }
