@@ -43,9 +43,10 @@ pub(super) async fn session(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
+    // A plain GET, as before there were WebSockets here.
+    let Ok(upgrade) = upgrade else {
+        let message = "this address takes POST, or a WebSocket\n";
+        return (StatusCode::METHOD_NOT_ALLOWED, message).into_response();
     };
     if !offers_subprotocol(&headers) {
         let message = format!("this address takes the subprotocol {SUBPROTOCOL}\n");
