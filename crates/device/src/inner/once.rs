@@ -50,7 +50,7 @@ fn again(t: &mut Transaction<'_>, dots: &[([u8; 16], u64)]) -> Result<WriteRecei
     let dots: Vec<Dot> = dots.iter().map(|(d, seq)| Dot::new(DeviceId(*d), *seq)).collect();
     let mut keys = Vec::new();
     for dot in &dots {
-        keys.extend(t.op(*dot)?.map(|op| op.sealed.op.key.clone()));
+        keys.extend(t.op(*dot)?.map(|op| op.sealed.op.key));
     }
     Ok(WriteReceipt { dots, keys })
 }
