@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy unit sim replay kotlin
+.PHONY: help run test tools fmt-check clippy unit sim replay kotlin web web-tools
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -40,6 +40,7 @@ help:
 	@echo 'make test    everything that must pass: format, lints, tests, simulator, replay'
 	@echo
 	@echo 'make kotlin  build the Kotlin SDK for the JVM and test it (installs what it needs, by name)'
+	@echo 'make web     build the web client and test it in Chromium (installs what that needs)'
 	@echo
 	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay'
 
@@ -82,6 +83,46 @@ replay: tools
 
 kotlin: tools
 	@bindings/kotlin/run-tests
+
+# ---- the web client; not yet a part of `make test` ----
+
+# Its tools. clang compiles SQLite and zstd for the browser; node and npm bring the TypeScript
+# compiler and what drives the browser (into target/web); wasm-bindgen comes from cargo (into
+# target/tools), in the version of the library.
+WASM := wasm32-unknown-unknown
+WEB_PACKAGES := clang llvm nodejs npm chromium
+WASM_BINDGEN = target/tools/bin/wasm-bindgen
+WASM_BINDGEN_VERSION = $$(sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+
+web: tools web-tools
+	$(call step,building the client for the browser (the first build takes several minutes))
+	@cargo build --profile web --target $(WASM) --locked $(QUIET) -p landfall-web
+	@$(WASM_BINDGEN) --target web --out-dir bindings/web/wasm target/$(WASM)/web/landfall_web.wasm
+	$(call step,compiling the TypeScript)
+	@node target/web/node_modules/typescript/bin/tsc -p bindings/web
+	@printf 'wasm: %s bytes, %s with gzip -9\n' "$$(wc -c < bindings/web/wasm/landfall_web_bg.wasm)" \
+	  "$$(gzip -9 -c bindings/web/wasm/landfall_web_bg.wasm | wc -c)"
+	@if command -v brotli >/dev/null; then printf 'wasm: %s bytes with brotli\n' \
+	  "$$(brotli -c bindings/web/wasm/landfall_web_bg.wasm | wc -c)"; fi
+	$(call step,tests in a browser: node bindings/web/test/browser.mjs)
+	@cargo build --locked $(QUIET) -p landfall
+	@node bindings/web/test/browser.mjs
+
+web-tools:
+	$(call step,prerequisites of the web client: $(WEB_PACKAGES))
+	@missing=''; for tool in clang llvm-ar node npm chromium; do \
+	  command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "missing:$$missing; installing $(WEB_PACKAGES) with apt-get"; \
+	  apt-get update -qq && env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends $(WEB_PACKAGES) >/dev/null; fi
+	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
+	@test -d target/web/node_modules/typescript -a -d target/web/node_modules/playwright-core || { \
+	  echo 'installing typescript and playwright-core with npm, into target/web'; mkdir -p target/web; \
+	  npm install --silent --no-audit --no-fund --prefix target/web typescript@5 playwright-core; }
+	@$(WASM_BINDGEN) --version 2>/dev/null | grep -qF "$(WASM_BINDGEN_VERSION)" || { \
+	  echo "installing wasm-bindgen-cli $(WASM_BINDGEN_VERSION) with cargo, into target/tools"; \
+	  cargo install --quiet wasm-bindgen-cli --version "$(WASM_BINDGEN_VERSION)" --root target/tools; }
 
 # Debian's names: gcc compiles SQLite and zstd and links the binary, libc6-dev has the C headers.
 C_PACKAGES := gcc libc6-dev

@@ -1,16 +1,19 @@
-//! `landfall generate`: typed classes for an app, from its schema.
+//! `landfall generate`: typed code for an app, from its schema.
 
 mod kotlin;
+mod typescript;
 
 use crate::exit::Exit;
 use crate::terminal;
 use anyhow::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Write Kotlin: a class per type, and a client with a table for each
     Kotlin(Kotlin),
+    /// Write TypeScript: what the rows of each type hold, and what can be put into them
+    Typescript(Typescript),
 }
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +31,23 @@ pub(crate) struct Kotlin {
     client: Option<String>,
 }
 
-pub(crate) fn run(Command::Kotlin(args): Command) -> anyhow::Result<Exit> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Typescript {
+    /// The schema (GraphQL SDL)
+    schema: PathBuf,
+    /// The directory for `schema.ts`
+    #[arg(long)]
+    out: PathBuf,
+}
+
+pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Kotlin(args) => write_kotlin(args),
+        Command::Typescript(args) => write_typescript(&args),
+    }
+}
+
+fn write_kotlin(args: Kotlin) -> anyhow::Result<Exit> {
     let (schema, source) = crate::schema::load_with_text(&args.schema)?;
     let client = args.client.unwrap_or_else(|| kotlin::client_of(&args.package));
     let text = match kotlin::file(&schema, &source, &args.package, &client) {
@@ -39,9 +58,17 @@ pub(crate) fn run(Command::Kotlin(args): Command) -> anyhow::Result<Exit> {
         }
     };
     let folder = args.package.split('.').fold(args.out, |dir, word| dir.join(word));
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    let path = folder.join(format!("{client}.kt"));
+    write(&folder, &format!("{client}.kt"), &text)
+}
+
+fn write_typescript(args: &Typescript) -> anyhow::Result<Exit> {
+    let (schema, source) = crate::schema::load_with_text(&args.schema)?;
+    write(&args.out, "schema.ts", &typescript::file(&schema, &source))
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<Exit> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(name);
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     terminal::say(path.display());
     Ok(Exit::Done)

@@ -47,7 +47,7 @@ enum Command {
     /// Check a schema
     #[command(subcommand)]
     Schema(schema::Command),
-    /// Write typed classes for an app, from its schema
+    /// Write typed code for an app, from its schema
     #[command(subcommand)]
     Generate(generate::Command),
     /// Run simulated worlds, each from one seed, and check what must hold

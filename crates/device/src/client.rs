@@ -12,9 +12,10 @@ use crate::engine;
 use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
-use crate::inner::{Inner, SyncLimits, SyncReport};
+use crate::inner::Inner;
 use crate::options::{Account, Options};
 use crate::read::{self, Row, Rows, SqlValue};
+use crate::runtime::Running;
 use crate::text::TextEditor;
 use crate::transaction::Transaction;
 use crate::transport::Traffic;
@@ -23,7 +24,6 @@ use landfall_model::schema::{Merge, Schema};
 use landfall_sync::device::node::{Edit, Problem, Receipt, RefusedEdit};
 use landfall_sync::device::store::Terms;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// A handle to an open file. Clones share it; when the last one is dropped, syncing stops.
@@ -56,7 +56,7 @@ impl Client {
     /// bytes are then as they were. Codes: `LF22xx`, `LF2107`.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let inner = Inner::open(options)?;
-        let engine = Engine { inner: inner.clone(), thread: Mutex::new(None) };
+        let engine = Engine { inner: inner.clone(), running: Mutex::new(None) };
         *engine.lock() = Some(engine::start(inner.clone())?);
         Ok(Self { inner, engine: Arc::new(engine) })
     }
@@ -64,6 +64,11 @@ impl Client {
     /// The app's schema.
     pub fn schema(&self) -> &Schema {
         &self.inner.options.schema
+    }
+
+    /// The app's schema, to be kept.
+    pub fn schema_shared(&self) -> Arc<Schema> {
+        self.inner.options.schema.clone()
     }
 
     // ---- writing ----
@@ -244,36 +249,14 @@ impl Client {
     }
 
     /// Wait until the outbox is empty and every subscription was heard to its end in the open
-    /// session. Fails with `LF2106` if that takes too long, as it does offline.
-    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        self.inner.settle(timeout)
+    /// session, without blocking. Fails with `LF2106` if that takes too long, as it does offline.
+    pub async fn settle_async(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.settle_async(timeout).await
     }
 
     /// Whose file it is.
     pub fn account(&self) -> &Account {
         &self.inner.options.account
-    }
-
-    /// Wait until every write is as safe as was asked for. Fails with `LF2109` if that takes too
-    /// long, as it does offline.
-    pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
-        self.inner.drain(timeout)
-    }
-
-    /// Sync for a while, in a slot that the system gives to an app in the background: until all is
-    /// done, the time is over, or so many bytes went either way. Writes go first, then
-    /// subscriptions by their priority. The slot may end at any moment, also by the process being
-    /// killed; the next one goes on where this one stopped.
-    ///
-    /// The client is offline again afterwards, if it was before.
-    pub fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
-        let was_online = self.inner.goal.borrow().online;
-        self.set_online(true);
-        let report = self.inner.sync_until(limits);
-        if !was_online {
-            self.set_online(false);
-        }
-        report
     }
 
     /// Stop syncing, make all that was written survive a loss of power, and let go of the file.
@@ -284,29 +267,36 @@ impl Client {
         self.inner.close(true)
     }
 
-    fn set_online(&self, online: bool) {
+    /// Like [`Client::close`], for callers that must not block; needed where the engine has no
+    /// thread of its own.
+    pub async fn close_async(&self) -> Result<(), Error> {
+        self.inner.stop();
+        self.inner.until_engine_ended().await;
+        self.inner.close(true)
+    }
+
+    pub(crate) fn set_online(&self, online: bool) {
         self.inner.goal.send_modify(|goal| goal.online = online);
         self.inner.wake.notify_one();
     }
 }
 
-/// The sync thread, as long as anybody holds a client.
+/// The sync engine, as long as anybody holds a client.
 #[derive(Debug)]
 struct Engine {
     inner: Arc<Inner>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    running: Mutex<Option<Running>>,
 }
 
 impl Engine {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn join(&self) {
-        let thread = self.lock().take();
-        if let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) {
-            // A panic in it was told where it happened.
-            let _ = thread.join();
+        let running = self.lock().take();
+        if let Some(running) = running {
+            running.join();
         }
     }
 }

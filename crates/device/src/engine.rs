@@ -1,4 +1,4 @@
-//! The sync engine: a thread that keeps a session with one region, whichever answers.
+//! The sync engine: work in the background that keeps a session with one region, whichever answers.
 //!
 //! It owns nothing durable. What comes in goes to the state machine in transactions of several
 //! frames; what the app wrote meanwhile is pushed in one go, after one fsync. Of all processes
@@ -16,14 +16,12 @@ use crate::error::{Error, code};
 use crate::event;
 use crate::inner::{Health, Inner, LEASE_MS};
 use crate::options::TokenReason;
+use crate::runtime::{Running, Ticks, timeout};
 use crate::transport::{Connection, TransportError};
 use backoff::Backoff;
 use landfall_sync::wire::RegionFrame;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::runtime;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 /// How often a session is polled for what is overdue, and a standby tries for the lease.
 const POLL: Duration = Duration::from_secs(1);
@@ -40,14 +38,11 @@ const GOOD_SESSION: Duration = Duration::from_secs(2);
 /// Codes with which a region says that it wants another token.
 const TOKEN_CODES: &[&str] = &["token_expired", "unauthenticated"];
 
-/// Start the engine's thread.
-pub(crate) fn start(inner: Arc<Inner>) -> Result<JoinHandle<()>, Error> {
+/// Start the engine in the background.
+pub(crate) fn start(inner: Arc<Inner>) -> Result<Running, Error> {
     let failed = |e| Error::new(code::THREAD, "The sync thread could not be started.").because(e);
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let work = move || {
-        runtime.block_on(run(inner));
-    };
-    thread::Builder::new().name("landfall-sync".to_owned()).spawn(work).map_err(failed)
+    let runtime = inner.options.runtime.clone();
+    runtime.spawn("landfall-sync", Box::pin(run(inner))).map_err(failed)
 }
 
 /// How a session, or the attempt at one, ended.
@@ -62,22 +57,32 @@ enum End {
 }
 
 async fn run(inner: Arc<Inner>) {
-    let watch = tokio::spawn(watch_file(inner.clone()));
+    let _ended = Ended(inner.clone());
     let mut engine = Engine {
         region: 0,
         leased: false,
         reason: TokenReason::Connect,
         backoff: Backoff::new(&inner.options.network),
-        inner,
+        inner: inner.clone(),
     };
-    engine.serve().await;
-    watch.abort();
+    tokio::select! {
+        () = engine.serve() => {}
+        () = watch_file(&inner) => {}
+    }
+}
+
+/// Tells the end of the engine, also that by a panic.
+struct Ended(Arc<Inner>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.engine_ended();
+    }
 }
 
 /// Notice what other processes write, whatever the session is doing.
-async fn watch_file(inner: Arc<Inner>) {
-    let mut ticks = interval(inner.options.network.poll());
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn watch_file(inner: &Inner) {
+    let mut ticks = Ticks::new(inner.options.runtime.clone(), inner.options.network.poll());
     loop {
         ticks.tick().await;
         if let Err(error) = inner.look_elsewhere() {
@@ -114,13 +119,13 @@ impl Engine {
 
     /// One session from its beginning to its end, and the wait behind it if there has to be one.
     async fn attempt(&mut self) {
-        let began = Instant::now();
+        let began = self.inner.options.runtime.now();
         let name = self.inner.options.regions[self.region].name.clone();
         self.inner.set_connection(event::ConnectionState::Connecting { region: name.clone() });
         let end = self.session().await;
         self.inner.end_session();
         tracing::debug!(region = name, ?end, "session ended");
-        if began.elapsed() >= GOOD_SESSION {
+        if self.inner.options.runtime.now().saturating_sub(began) >= GOOD_SESSION {
             self.backoff.reset();
         }
         let (code, retry_ms) = match end {
@@ -145,13 +150,13 @@ impl Engine {
     async fn session(&mut self) -> End {
         let ready = self.inner.options.network.ready();
         let opened = tokio::select! {
-            opened = timeout(ready, self.greet()) => opened,
+            opened = timeout(&*self.inner.options.runtime, ready, self.greet()) => opened,
             () = self.unwanted() => return End::Unwanted,
         };
         let mut connection = match opened {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(end)) => return end,
-            Err(_) => return next("the region did not greet in time"),
+            Some(Ok(connection)) => connection,
+            Some(Err(end)) => return end,
+            None => return next("the region did not greet in time"),
         };
         let region = self.inner.options.regions[self.region].name.clone();
         self.inner.set_connection(event::ConnectionState::Online { region });
@@ -184,12 +189,10 @@ impl Engine {
     async fn pump(&mut self, connection: &mut Connection) -> End {
         let most = self.inner.options.network.frames_per_transaction.max(1);
         let mut frames = Vec::with_capacity(most);
-        let mut polls = interval(POLL);
-        let mut renewals = interval(RENEW);
-        let mut tidying = interval(TIDY);
-        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tidying.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let runtime = &self.inner.options.runtime;
+        let mut polls = Ticks::new(runtime.clone(), POLL);
+        let mut renewals = Ticks::new(runtime.clone(), RENEW);
+        let mut tidying = Ticks::new(runtime.clone(), TIDY);
         loop {
             let done = tokio::select! {
                 count = connection.incoming.recv_many(&mut frames, most) => {
@@ -204,9 +207,9 @@ impl Engine {
                     }
                     self.inner.poll().map_err(|e| next(e.message()))
                 }
-                _ = polls.tick() => self.inner.poll().map_err(|e| next(e.message())),
-                _ = tidying.tick() => self.inner.tidy().map_err(|e| next(e.message())),
-                _ = renewals.tick() => match self.renew() {
+                () = polls.tick() => self.inner.poll().map_err(|e| next(e.message())),
+                () = tidying.tick() => self.inner.tidy().map_err(|e| next(e.message())),
+                () = renewals.tick() => match self.renew() {
                     true => Ok(()),
                     false => Err(End::Unwanted),
                 },
@@ -281,13 +284,13 @@ impl Engine {
         if now.closing {
             return;
         }
-        let until = Instant::now() + most;
+        let runtime = &self.inner.options.runtime;
         let _ = tokio::select! {
             changed = goal.wait_for(|g| *g != now) => changed.map(drop),
-            () = sleep_until(until) => Ok(()),
+            () = runtime.sleep(most) => Ok(()),
         };
         // Lets a cancelled connection end before the next begins.
-        sleep(Duration::ZERO).await;
+        runtime.sleep(Duration::ZERO).await;
     }
 }
 

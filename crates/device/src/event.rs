@@ -7,12 +7,7 @@
 use crate::fates::Fate;
 use landfall_model::id::{Dot, EntityKey, Scope};
 use landfall_sync::device::store::Outcome;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// Something that happened in this client, or in another process that it takes note of.
@@ -188,40 +183,12 @@ impl Events {
             }
         }
     }
-
-    /// The next event for callers without a runtime; `None` if none comes in time.
-    pub fn next_within(&mut self, timeout: Duration) -> Option<Event> {
-        block_on(self.next(), timeout).flatten()
-    }
-}
-
-/// Wait for a future on this thread, without a runtime; `None` if it takes too long.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>, timeout: Duration) -> Option<T> {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    let until = Instant::now().checked_add(timeout);
-    loop {
-        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
-            return Some(done);
-        }
-        match until.map(|u| u.saturating_duration_since(Instant::now())) {
-            Some(left) if left.is_zero() => return None,
-            Some(left) => thread::park_timeout(left),
-            None => thread::park(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_stream_gives_what_it_was_asked_for_and_says_what_it_missed() {

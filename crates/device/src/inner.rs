@@ -10,14 +10,15 @@
 //! its commits.
 
 mod core;
+mod once;
 mod room;
 mod sessions;
 mod waits;
 
 pub(crate) use sessions::Health;
-pub use waits::{SyncLimits, SyncReport};
 
 use self::core::{Core, Fault};
+use self::waits::Bell;
 use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Coverage, Event, Granted, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
@@ -32,23 +33,21 @@ use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::{Store, Terms};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
 
 /// Events that a slow observer may be behind.
 const EVENTS_KEPT: usize = 4_096;
 
 /// Connections for reading that are kept open.
+#[cfg(not(target_family = "wasm"))]
 const READERS_KEPT: usize = 4;
 
 /// How long another process may hold the file, and how long a lease runs without being renewed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const LEASE_MS: i64 = 5_000;
 const _: () = assert!(BUSY_TIMEOUT.as_millis() < LEASE_MS as u128);
-
-/// How often who waits for something looks again, even if nothing was told.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Own ops read at a time.
 const OPS_PER_READ: usize = 1_000;
@@ -67,7 +66,7 @@ pub(crate) struct Inner {
     /// `None` once closed.
     core: Mutex<Option<Core>>,
     /// Something changed that [`Inner::settle`] may wait for.
-    settled: Condvar,
+    settled: Bell,
     readers: Mutex<Vec<rusqlite::Connection>>,
     pub events: broadcast::Sender<Event>,
     pub live: Hub,
@@ -77,6 +76,7 @@ pub(crate) struct Inner {
     pub connection: watch::Sender<ConnectionState>,
     /// What a region last said that the account may subscribe.
     pub granted: Mutex<Option<Granted>>,
+    engine_ended: watch::Sender<bool>,
     pub traffic: Arc<Traffic>,
 }
 
@@ -100,7 +100,7 @@ impl Inner {
             options,
             holder,
             core: Mutex::new(Some(core)),
-            settled: Condvar::new(),
+            settled: Bell::default(),
             readers: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             live: Hub::default(),
@@ -108,6 +108,7 @@ impl Inner {
             goal: watch::Sender::new(goal),
             connection: watch::Sender::new(ConnectionState::Offline),
             granted: Mutex::default(),
+            engine_ended: watch::Sender::new(false),
             traffic: Arc::default(),
         }))
     }
@@ -250,32 +251,6 @@ impl Inner {
         })
     }
 
-    /// See [`Node::text_changes`]: waits until the device has all of `until`, at most this long.
-    pub fn text_changes_within(
-        &self,
-        key: &EntityKey,
-        field: FieldId,
-        since: &Version,
-        until: &Version,
-        most: Duration,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let end = Instant::now() + most;
-        let mut guard = self.lock()?;
-        loop {
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            let (changes, _) = core.run(&self.options, |node, t, _| {
-                Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
-            })?;
-            let left = end.saturating_duration_since(Instant::now());
-            if changes.is_some() || left.is_zero() {
-                return Ok(changes);
-            }
-            // Every commit of this client ends the wait, and of others in time.
-            let wait = self.settled.wait_timeout(guard, left.min(LOOK_EVERY));
-            guard = wait.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
     /// An author id for an editor of a text.
     pub fn text_author(&self, key: &EntityKey, field: FieldId) -> Result<u64, Error> {
         self.run(|node, _, _| Ok((node.text_author(key, field), Output::default())))
@@ -291,7 +266,17 @@ impl Inner {
         }
     }
 
+    /// Run `work` where nothing can be written.
+    #[cfg(target_family = "wasm")]
+    pub fn with_reader<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.lock()?.as_ref().ok_or_else(Error::closed)?.database.read(work)
+    }
+
     /// Run `work` on a connection that cannot write.
+    #[cfg(not(target_family = "wasm"))]
     pub fn with_reader<T>(
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,

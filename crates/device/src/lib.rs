@@ -33,7 +33,10 @@
 //! The whole API is handles, batches of plain values, and callbacks; nothing in it borrows. So it
 //! can be wrapped for other languages as it is.
 
+#[cfg(not(target_family = "wasm"))]
 mod accounts;
+#[cfg(not(target_family = "wasm"))]
+mod blocking;
 mod client;
 mod engine;
 mod error;
@@ -43,26 +46,31 @@ mod inner;
 mod live;
 mod options;
 mod read;
+pub mod runtime;
 pub mod store;
 mod text;
 mod transaction;
 pub mod transport;
 
+#[cfg(not(target_family = "wasm"))]
 pub use accounts::{Accounts, KnownAccount, SignOut};
+#[cfg(not(target_family = "wasm"))]
+pub use blocking::{SyncLimits, SyncReport};
 pub use client::{Client, WriteReceipt};
 pub use error::{Error, OpenError, code};
 pub use event::{ConnectionState, Coverage, Event, Events, Granted, Missing, Progress};
 pub use fates::{Fate, OutboxStatus, WriteOutcome, public_code};
-pub use inner::{SyncLimits, SyncReport};
 pub use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
 pub use landfall_sync::device::node::{Edit, FieldEdit};
 pub use landfall_sync::device::store::{Outcome, Terms};
 pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply};
+#[cfg(not(target_family = "wasm"))]
+pub use options::SystemClock;
 pub use options::{
-    Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemClock, SystemRandom,
-    TokenError, TokenFuture, TokenProvider, TokenReason,
+    Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemRandom, TokenError,
+    TokenFuture, TokenProvider, TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
 pub use text::{TextEditor, TextVersion};

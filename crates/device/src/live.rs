@@ -19,7 +19,7 @@ pub(crate) use hub::Hub;
 
 use crate::client::Client;
 use crate::error::{Error, code};
-use crate::event::{Coverage, block_on};
+use crate::event::Coverage;
 use crate::inner::Inner;
 use crate::read::{self, Row, Rows, SqlValue};
 use diff::Keying;
@@ -28,7 +28,6 @@ use landfall_model::id::TypeId;
 use landfall_model::schema::Schema;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A window of one table.
@@ -133,11 +132,6 @@ impl Watch {
     /// The next update; `None` when the client is closed. Updates wait until they are fetched.
     pub async fn next(&mut self) -> Option<Result<WatchUpdate, Error>> {
         self.updates.recv().await
-    }
-
-    /// The next update for callers without a runtime; `None` if none comes in time.
-    pub fn next_within(&mut self, timeout: Duration) -> Option<Result<WatchUpdate, Error>> {
-        block_on(self.updates.recv(), timeout).flatten()
     }
 }
 

@@ -4,14 +4,21 @@
 //! system's clock and its random source are read here, behind traits that tests replace.
 
 use crate::error::OpenError;
-use crate::transport::{Http, Transport};
+use crate::runtime::Runtime;
+use crate::transport::Transport;
 use landfall_model::schema::{self, Schema};
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+
+#[cfg(not(target_family = "wasm"))]
+pub use native::SystemClock;
 
 /// Whose data a file holds. Every account has a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,45 +93,6 @@ impl fmt::Debug for FixedToken {
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z, as well as the device knows.
     fn now_ms(&self) -> i64;
-}
-
-/// The system's wall clock, which it does not follow backwards: a user who sets the clock back
-/// does not set back the app. (It does follow forwards, because the time that a phone slept shows
-/// nowhere else.)
-#[derive(Debug)]
-pub struct SystemClock {
-    last: Mutex<(Instant, i64)>,
-}
-
-impl SystemClock {
-    /// A clock that starts at the wall clock's time.
-    pub fn new() -> Self {
-        Self { last: Mutex::new((Instant::now(), wall_ms())) }
-    }
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for SystemClock {
-    fn now_ms(&self) -> i64 {
-        let mut last = self.last.lock().expect("no panic under this lock");
-        let passed_ms = last.0.elapsed().as_millis() as i64;
-        let now_ms = wall_ms().max(last.1 + passed_ms);
-        if now_ms > last.1 {
-            *last = (Instant::now(), now_ms);
-        }
-        now_ms
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the SDK is the edge of the app's process")]
-fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as i64
 }
 
 /// Gives random numbers, from which device ids are made.
@@ -205,6 +173,8 @@ pub struct Options {
     pub random: Arc<dyn Random>,
     /// What carries the frames.
     pub transport: Arc<dyn Transport>,
+    /// What syncing and live queries run on.
+    pub runtime: Arc<dyn Runtime>,
     /// Timeouts and waits.
     pub network: Network,
     /// Evict rows when more than so many bytes of the file are in use. `None`: never. Rows that the
@@ -212,33 +182,9 @@ pub struct Options {
     pub disk_bytes_max: Option<u64>,
 }
 
-impl Options {
-    /// Options with the system's clock and randomness, HTTP, and an empty token; to be completed
-    /// through the fields.
-    pub fn new(path: impl Into<PathBuf>, schema: Arc<Schema>, account: Account) -> Self {
-        Self {
-            path: path.into(),
-            schema,
-            account,
-            regions: Vec::new(),
-            tokens: Arc::new(FixedToken::default()),
-            clock: Arc::new(SystemClock::new()),
-            random: Arc::new(SystemRandom),
-            transport: Arc::new(Http::new()),
-            network: Network::default(),
-            disk_bytes_max: None,
-        }
-    }
-
-    /// Like [`Options::new`], from the text of a schema. Fails with `LF2101` and its first fault.
-    pub fn from_sdl(
-        path: impl Into<PathBuf>,
-        sdl: &str,
-        account: Account,
-    ) -> Result<Self, OpenError> {
-        let schema = schema::compile(sdl).map_err(|faults| OpenError::schema(&faults))?;
-        Ok(Self::new(path, Arc::new(schema), account))
-    }
+/// Read the text of a schema. Fails with `LF2101` and its first fault.
+pub fn compile(sdl: &str) -> Result<Schema, OpenError> {
+    schema::compile(sdl).map_err(|faults| OpenError::schema(&faults))
 }
 
 impl fmt::Debug for Options {
@@ -248,26 +194,5 @@ impl fmt::Debug for Options {
             .field("regions", &self.regions)
             .field("network", &self.network)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_system_clock_never_goes_back() {
-        let clock = SystemClock::new();
-        clock.last.lock().unwrap().1 += 60_000;
-        let first = clock.now_ms();
-        assert!(first >= wall_ms() + 59_000);
-        assert!(clock.now_ms() >= first);
-    }
-
-    #[test]
-    fn a_faulty_schema_is_told_with_its_code() {
-        let account = Account { tenant: String::new(), subject: "u".into() };
-        let error = Options::from_sdl("x.db", "type A { id: ID! }", account).unwrap_err();
-        assert_eq!(error.code(), "LF2101");
     }
 }

@@ -20,6 +20,9 @@
 //! transaction takes the write lock before it reads, so numbers and clock readings are given once;
 //! who waits longer than the busy timeout gets [`Error::Busy`]. One of the processes syncs, by the
 //! lease; the others notice what it wrote by [`Database::changed_elsewhere`].
+//!
+//! **In a browser** a file belongs to one worker and has one connection, without a log of changes:
+//! each commit is synced by the file system's `flush`, whether it was asked to be durable or not.
 
 mod bases;
 mod error;
@@ -42,7 +45,9 @@ pub use transaction::Transaction;
 
 use landfall_model::schema::Schema;
 use rusqlite::{Connection, TransactionBehavior};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(not(target_family = "wasm"))]
+use std::path::PathBuf;
 use std::time::Duration;
 use tables::Tables;
 
@@ -64,6 +69,7 @@ impl Default for Options {
 }
 
 /// What a file says of itself to somebody who does not open it.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peek {
     pub tenant: String,
@@ -73,6 +79,7 @@ pub struct Peek {
 }
 
 /// Look at a file without opening it for work: nothing of it changes.
+#[cfg(not(target_family = "wasm"))]
 pub fn peek(path: &Path) -> Result<Peek, OpenError> {
     let conn = open::peek(path)?;
     let account: Option<Vec<u8>> =
@@ -90,7 +97,9 @@ pub fn peek(path: &Path) -> Result<Peek, OpenError> {
 pub struct Database {
     conn: Connection,
     tables: Tables,
+    #[cfg(not(target_family = "wasm"))]
     path: PathBuf,
+    #[cfg(not(target_family = "wasm"))]
     options: Options,
     /// What `synchronous` was last set to; unknown at first.
     durable: Option<bool>,
@@ -103,8 +112,16 @@ impl Database {
     pub fn open(path: &Path, schema: &Schema, options: Options) -> Result<Self, OpenError> {
         let conn = open::writer(path, schema, &options)?;
         let seen_version = data_version(&conn)?;
-        let (tables, path) = (Tables::new(schema), path.to_owned());
-        Ok(Self { conn, tables, path, options, durable: None, seen_version })
+        Ok(Self {
+            conn,
+            tables: Tables::new(schema),
+            #[cfg(not(target_family = "wasm"))]
+            path: path.to_owned(),
+            #[cfg(not(target_family = "wasm"))]
+            options,
+            durable: None,
+            seen_version,
+        })
     }
 
     /// Do `work` in one transaction: all of it is kept, or nothing if it fails or panics.
@@ -129,8 +146,26 @@ impl Database {
 
     /// A connection that only reads, for the app's SQL. It sees each transaction whole. A query
     /// left open keeps the log of changes from being emptied.
+    #[cfg(not(target_family = "wasm"))]
     pub fn reader(&self) -> Result<Connection, Error> {
         open::reader(&self.path, &self.options)
+    }
+
+    /// Run what only reads on the one connection that a browser's file has. Whatever a statement
+    /// leaves open is rolled back.
+    #[cfg(target_family = "wasm")]
+    pub fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let conn = &self.conn;
+        conn.pragma_update(None, "query_only", true).map_err(Error::from)?;
+        let done = work(conn);
+        if !conn.is_autocommit() {
+            rows::execute(conn, "ROLLBACK", [])?;
+        }
+        conn.pragma_update(None, "query_only", false).map_err(Error::from)?;
+        done
     }
 
     /// Whether another process, or another handle of this one, has committed since this was last

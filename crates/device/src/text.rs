@@ -6,10 +6,13 @@
 //! other write.
 
 use crate::client::{Client, WriteReceipt};
-use crate::error::{Error, code};
+use crate::error::Error;
+#[cfg(not(target_family = "wasm"))]
+use crate::error::code;
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::text::{Document, Version};
 use landfall_sync::device::node::{Edit, FieldEdit, Problem};
+#[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
 
 /// A version of a text, to compare and to join; it means the same on every device.
@@ -93,6 +96,7 @@ impl TextEditor {
 
     /// Take in what the device has up to a version, and nothing beyond it. Waits until the device
     /// has it; fails with `LF2108` if it has not come in time.
+    #[cfg(not(target_family = "wasm"))]
     pub fn pull_to(&mut self, version: &TextVersion, within: Duration) -> Result<(), Error> {
         if self.document.holds(&version.0) {
             return Ok(());

@@ -134,6 +134,16 @@ impl Transaction {
         }
     }
 
+    /// Like [`Transaction::commit`], at most once for this name: if a transaction of the name was
+    /// written already, nothing is, and the receipt is that one's. For callers that can lose the
+    /// answer, such as another tab of a browser; the last names are kept in the file, a few dozen.
+    pub fn commit_once(self, name: &str) -> Result<WriteReceipt, Error> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.client.inner.write_once(name, self.edits),
+        }
+    }
+
     fn put<N: AsRef<str>>(
         mut self,
         intent: Intent,

@@ -2,12 +2,17 @@
 //!
 //! The engine asks a [`Transport`] for a [`Connection`]: two queues of whole frames. Nothing here
 //! is durable and nothing here decides anything; a connection that breaks is dropped with what
-//! was in it, and the session begins anew. [`Http`] is the transport of production; tests pass in
-//! their own.
+//! was in it, and the session begins anew. `Http` is the transport of production; browsers and
+//! tests pass in their own.
 
+#[cfg(not(target_family = "wasm"))]
 mod http;
 
+#[cfg(not(target_family = "wasm"))]
 pub use http::Http;
+
+/// The frames themselves, for transports outside of this crate.
+pub use landfall_sync::wire;
 
 use crate::options::RegionUrl;
 use landfall_sync::wire::{DeviceFrame, RegionFrame};

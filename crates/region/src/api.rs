@@ -1,11 +1,12 @@
 //! HTTP: the only place that knows it.
 //!
 //! One port speaks HTTP/2 without TLS (prior knowledge) and HTTP/1. Two addresses carry the
-//! protocol, both as one long POST whose request and response bodies are streams of frames:
+//! protocol, each as one long POST whose request and response bodies are streams of frames:
 //!
 //! | address | |
 //! |---|---|
 //! | `POST /v1/session` | a device's session |
+//! | `GET /v1/session` | the same over a WebSocket, for browsers |
 //! | `POST /v1/peer` | a link that another region opened |
 //! | `GET /` | what this is, and these addresses |
 //! | `GET /healthz` | the process is alive |
@@ -22,6 +23,7 @@ pub mod dial;
 pub mod duplex;
 mod pace;
 mod pages;
+mod websocket;
 
 pub(crate) use accept::serve;
 
@@ -37,13 +39,14 @@ use http::{HeaderMap, StatusCode};
 use pace::Pace;
 use serde::Serialize;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The media type of frames.
 pub const MEDIA_TYPE: &str = "application/x-landfall";
 
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/v1/session", post(session))
+        .route("/v1/session", post(session).get(websocket::session))
         .route("/v1/peer", post(peer))
         .route("/", get(pages::index))
         .route("/healthz", get(pages::health))
@@ -57,17 +60,26 @@ async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     if !carries_frames(request.headers()) {
         return wrong_media_type();
     }
-    if shared.is_draining() {
-        return refuse("draining", "the region takes no new sessions", 0);
-    }
-    let Ok(seat) = Arc::clone(&shared.sessions).try_acquire_owned() else {
-        shared.board.counters.overloaded.add(1);
-        let message = "the region has as many sessions as it takes";
-        return refuse("overloaded", message, OVERLOADED_RETRY_MS);
+    let seat = match seat(&shared) {
+        Ok(seat) => seat,
+        Err(refusal) => return refusal,
     };
     let pace = Pace::new(&shared.config.limits);
     let id = shared.next_session();
     frames(duplex::answer(&shared, id, request.into_body(), Some(pace), seat))
+}
+
+/// The right to have one more session.
+#[expect(clippy::result_large_err, reason = "it is passed on as it is")]
+fn seat(shared: &Shared) -> Result<OwnedSemaphorePermit, Response> {
+    if shared.is_draining() {
+        return Err(refuse("draining", "the region takes no new sessions", 0));
+    }
+    Arc::clone(&shared.sessions).try_acquire_owned().map_err(|_| {
+        shared.board.counters.overloaded.add(1);
+        let message = "the region has as many sessions as it takes";
+        refuse("overloaded", message, OVERLOADED_RETRY_MS)
+    })
 }
 
 async fn peer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

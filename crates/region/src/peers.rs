@@ -10,13 +10,14 @@
 mod delay;
 
 use crate::api::dial::{self, Target, dial};
-use crate::api::duplex::Reading;
+use crate::api::duplex::{Break, Reading};
 use crate::inputs::{GoneOnDrop, Input};
 use crate::limits::{DIAL_WITHIN, HELLO_WITHIN, RETRY_MAX, RETRY_MIN};
 use crate::outbox;
 use crate::server::{PeerConfig, Shared, StartError};
 use crate::world::Entropy;
 use delay::delayed;
+use futures_util::TryStreamExt;
 use landfall_model::id::RegionId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +92,7 @@ async fn link(shared: &Shared, peer: &Peer) -> Result<(), Error> {
     tracing::info!(peer = peer.name, "the link is up");
     let reading = Reading { role, inputs, pace: None, within: HELLO_WITHIN + 2 * peer.delay };
     let incoming = Box::pin(delayed(dialled.incoming, peer.delay));
-    let mut reader = std::pin::pin!(reading.read(incoming));
+    let mut reader = std::pin::pin!(reading.read(incoming.map_err(|_| Break::Lost)));
     tokio::select! {
         () = reader.as_mut() => {}
         _ = sent => {

@@ -1,4 +1,4 @@
-//! The thread that runs live queries, and what it is told by those who commit.
+//! The work in the background that runs live queries, and what it is told by those who commit.
 
 use super::diff::diff;
 use super::{Plan, WatchListener, WatchUpdate, run};
@@ -10,8 +10,9 @@ use crate::store;
 use landfall_model::id::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
+use tokio::sync::Notify;
 
 /// One live query and what it last told.
 pub(super) struct Watched {
@@ -70,6 +71,9 @@ impl Watched {
     }
 }
 
+/// Queries whose turn it is, by their ids.
+type Due = Vec<(u64, Arc<Watched>)>;
+
 /// All live queries of a client.
 #[derive(Default)]
 pub(crate) struct Hub {
@@ -79,7 +83,8 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    wake: Condvar,
+    /// For the one who serves.
+    wake: Notify,
 }
 
 #[derive(Default)]
@@ -106,14 +111,14 @@ impl Hub {
         let mut state = self.shared.lock();
         if !state.watches.is_empty() {
             state.kinds.extend(kinds);
-            self.shared.wake.notify_all();
+            self.shared.wake.notify_one();
         }
     }
 
     /// Anything may have changed.
     pub fn all_changed(&self) {
         self.shared.lock().all = true;
-        self.shared.wake.notify_all();
+        self.shared.wake.notify_one();
     }
 
     /// This query could not be run.
@@ -133,7 +138,7 @@ impl Hub {
             state.stopped = true;
             std::mem::take(&mut state.watches)
         };
-        self.shared.wake.notify_all();
+        self.shared.wake.notify_one();
         drop(gone);
     }
 }
@@ -146,10 +151,11 @@ pub(super) fn add(inner: &Arc<Inner>, watched: Watched) -> Result<u64, Error> {
         return Err(Error::closed());
     }
     if !state.running {
+        let runtime = inner.options.runtime.clone();
         let (inner, shared) = (Arc::downgrade(inner), shared.clone());
-        thread::Builder::new()
-            .name("landfall-live".to_owned())
-            .spawn(move || serve(&inner, &shared))
+        let serve = Box::pin(serve(inner, shared));
+        runtime
+            .spawn_listeners("landfall-live", serve)
             .map_err(|e| Error::new(code::THREAD, "A thread could not be started.").because(e))?;
         state.running = true;
     }
@@ -157,12 +163,12 @@ pub(super) fn add(inner: &Arc<Inner>, watched: Watched) -> Result<u64, Error> {
     let id = state.last_id;
     state.watches.insert(id, Arc::new(watched));
     state.fresh.insert(id);
-    shared.wake.notify_all();
+    shared.wake.notify_one();
     Ok(id)
 }
 
-fn serve(inner: &Weak<Inner>, shared: &Shared) {
-    while let Some(due) = shared.due() {
+async fn serve(inner: Weak<Inner>, shared: Arc<Shared>) {
+    while let Some(due) = shared.due().await {
         let Some(inner) = inner.upgrade() else { return };
         for (id, watched) in due {
             if !watched.turn(id, &inner) {
@@ -178,22 +184,29 @@ impl Shared {
     }
 
     /// Wait until something changed; the queries that it concerns. `None` at the end.
-    fn due(&self) -> Option<Vec<(u64, Arc<Watched>)>> {
-        let mut state = self.lock();
+    async fn due(&self) -> Option<Due> {
         loop {
-            if state.stopped {
-                return None;
+            if let Poll::Ready(due) = self.lock().next_turn() {
+                return due;
             }
-            if state.all || !state.kinds.is_empty() || !state.fresh.is_empty() {
-                return Some(state.take_due());
-            }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.wake.notified().await;
         }
     }
 }
 
 impl State {
-    fn take_due(&mut self) -> Vec<(u64, Arc<Watched>)> {
+    /// Pending: nothing is due now. `None`: nothing ever will be again.
+    fn next_turn(&mut self) -> Poll<Option<Due>> {
+        if self.stopped {
+            return Poll::Ready(None);
+        }
+        if self.all || !self.kinds.is_empty() || !self.fresh.is_empty() {
+            return Poll::Ready(Some(self.take_due()));
+        }
+        Poll::Pending
+    }
+
+    fn take_due(&mut self) -> Due {
         let all = std::mem::take(&mut self.all);
         let kinds = std::mem::take(&mut self.kinds);
         let fresh = std::mem::take(&mut self.fresh);

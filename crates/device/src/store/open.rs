@@ -9,9 +9,12 @@ use super::error::{Error, OpenError};
 use super::migrations::{self, APPLICATION_ID, VERSION};
 use super::{Options, tables};
 use landfall_model::schema::Schema;
+#[cfg(not(target_family = "wasm"))]
+use rusqlite::ErrorCode;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 use std::path::Path;
+#[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
 
 /// Statements of one connection that stay prepared: those of the side tables, and two for each
@@ -26,6 +29,7 @@ const WAL_BYTES_KEPT: i64 = 16 << 20;
 const CHECKPOINT_PAGES: i64 = 3_500;
 
 /// Between two tries of something that SQLite does not wait for.
+#[cfg(not(target_family = "wasm"))]
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a file holds.
@@ -60,6 +64,7 @@ pub(super) fn writer(
 }
 
 /// A connection that cannot write, to a file that a writer has opened.
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.busy_timeout(options.busy_timeout)?;
@@ -69,6 +74,7 @@ pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error
 }
 
 /// A connection that looks at a file, ours or not.
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn peek(path: &Path) -> Result<Connection, OpenError> {
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match look(&mut conn)? {
@@ -130,15 +136,26 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     // Where the system's fsync leaves data in the drive's cache (Apple's), ask for the real one.
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
-    enter_wal(conn, options)?;
+    choose_journal(conn, options)?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
     Ok(())
 }
 
-/// The mode is a property of the file, set once. SQLite does not wait when two connections that
+/// A browser's file has one connection and no memory to share with others, so it keeps what a
+/// transaction overwrites in a second file. That one stays, cut to nothing, between transactions:
+/// files that come and go are dear there.
+#[cfg(target_family = "wasm")]
+fn choose_journal(conn: &Connection, _: &Options) -> Result<(), OpenError> {
+    conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+    conn.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
+    Ok(())
+}
+
+/// The log of changes. The mode is a property of the file, set once. SQLite does not wait when two connections that
 /// look at an empty file both want to set it, so the waiting is done here.
-fn enter_wal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
+#[cfg(not(target_family = "wasm"))]
+fn choose_journal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     let mut waited = Duration::ZERO;
     loop {
         let mode = conn
@@ -159,6 +176,7 @@ fn enter_wal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn is_read_only(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
 }

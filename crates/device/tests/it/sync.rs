@@ -179,3 +179,23 @@ fn a_scope_that_is_left_is_gone_and_comes_back() {
     assert_eq!(client.progress("market/fr").unwrap().unwrap().coverage, Coverage::Complete);
     assert_eq!(orders(&client).len(), 1);
 }
+
+#[tokio::test]
+async fn what_must_not_block_waits_by_a_future() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(1);
+    let client = world.client(&folder.path().join("a.db"), &[0]);
+    client.go_offline();
+    client
+        .transaction()
+        .upsert("Stock", "tea", NONE)
+        .increment("Stock", "tea", "sold", 1)
+        .commit()
+        .unwrap();
+    let early = client.settle_async(Duration::from_millis(30)).await;
+    assert_eq!(early.unwrap_err().code(), "LF2106");
+    client.go_online();
+    client.settle_async(SOON).await.unwrap();
+    client.close_async().await.unwrap();
+    assert_eq!(client.outbox_status().unwrap_err().code(), "LF2104");
+}

@@ -120,3 +120,26 @@ fn a_closed_client_says_so() {
     assert_eq!(other.query("SELECT 1", []).unwrap_err().code(), "LF2104");
     assert_eq!(other.watch("SELECT 1", []).unwrap_err().code(), "LF2104");
 }
+
+#[test]
+fn a_named_transaction_is_written_once_also_by_the_next_opening() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.network.start_offline = true;
+    let sell = |client: &Client, name: &str| {
+        let t = client.transaction().upsert("Stock", "tea", [] as [(&str, Value); 0]);
+        t.increment("Stock", "tea", "sold", 1).commit_once(name).unwrap()
+    };
+    let sold = |client: &Client| client.get("Stock", "tea").unwrap().unwrap().get("sold").cloned();
+    let client = Client::open(options.clone()).unwrap();
+    let first = sell(&client, "tab:1");
+    assert_eq!(sell(&client, "tab:1"), first);
+    assert_eq!(sold(&client), Some(SqlValue::Integer(1)));
+    client.close().unwrap();
+    let client = Client::open(options).unwrap();
+    assert_eq!(sell(&client, "tab:1"), first);
+    assert_ne!(sell(&client, "tab:2"), first);
+    assert_eq!(sold(&client), Some(SqlValue::Integer(2)));
+    (0..100).for_each(|n| drop(sell(&client, &format!("other:{n}"))));
+    assert_eq!(sold(&client), Some(SqlValue::Integer(102)));
+}

@@ -11,7 +11,7 @@ use crate::outbox::{self, Outbox};
 use crate::server::Shared;
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use landfall_sync::wire::{self, FrameReader};
 use prost::Message;
 use std::time::Duration;
@@ -42,7 +42,8 @@ pub(super) fn answer<R: Role>(
     inputs.send(role.input(Event::Up(outbox)));
     let reading =
         Reading { role, inputs: inputs.clone(), pace, within: shared.config.limits.hello_within };
-    let reader = AbortOnDrop(tokio::spawn(reading.read(request.into_data_stream())));
+    let chunks = request.into_data_stream().map_err(|_| Break::Lost);
+    let reader = AbortOnDrop(tokio::spawn(reading.read(chunks)));
     let guard = (reader, GoneOnDrop { role, inputs }, seat);
     Body::from_stream(frames.encode(guard))
 }
@@ -57,6 +58,15 @@ pub struct Reading<R: Role> {
     pub within: Duration,
 }
 
+/// Why no more bytes come, before the other side has said that it is done.
+#[derive(Debug)]
+pub enum Break {
+    /// The connection broke.
+    Lost,
+    /// What came cannot be part of a conversation.
+    Refused(wire::Error),
+}
+
 /// How reading came to its end.
 enum End {
     /// The other side has said all that it had to say.
@@ -67,10 +77,9 @@ enum End {
 
 impl<R: Role> Reading<R> {
     /// Read until the stream ends, and tell the driver how it did.
-    pub async fn read<S, E>(mut self, stream: S)
+    pub async fn read<S>(mut self, stream: S)
     where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Send,
+        S: Stream<Item = Result<Bytes, Break>> + Send + Unpin,
     {
         let event = match self.read_frames(stream).await {
             Ok(End::Finished) => Event::Ended,
@@ -80,10 +89,9 @@ impl<R: Role> Reading<R> {
         self.inputs.send(self.role.input(event));
     }
 
-    async fn read_frames<S, E>(&mut self, mut stream: S) -> Result<End, wire::Error>
+    async fn read_frames<S>(&mut self, mut stream: S) -> Result<End, wire::Error>
     where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Send,
+        S: Stream<Item = Result<Bytes, Break>> + Send + Unpin,
     {
         let deadline = Instant::now() + self.within;
         let mut reader = FrameReader::default();
@@ -99,8 +107,10 @@ impl<R: Role> Reading<R> {
             let Some(chunk) = chunk else {
                 return finished(&reader);
             };
-            let Ok(chunk) = chunk else {
-                return Ok(End::Broken);
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(Break::Lost) => return Ok(End::Broken),
+                Err(Break::Refused(error)) => return Err(error),
             };
             greeting = greeting.map(|bytes| bytes + chunk.len());
             reader.push(&chunk);

@@ -6,4 +6,5 @@ mod hostile;
 mod load;
 mod peers;
 mod sessions;
+mod websocket;
 mod world;

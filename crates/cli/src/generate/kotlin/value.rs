@@ -10,9 +10,9 @@ pub fn object(out: &mut String, schema: &Schema, kind: &ValueType) {
     let _ = write!(out, "\n{}public data class {name}(\n", doc("", kind.doc.as_deref(), &[]));
     for field in &kind.fields {
         let rest = if field.required { "" } else { "? = null" };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "{}    public val {}: {}{rest},\n",
+            "{}    public val {}: {}{rest},",
             doc("    ", field.doc.as_deref(), &[]),
             property(&field.name),
             kotlin_type(schema, &field.kind)

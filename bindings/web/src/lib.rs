@@ -1,0 +1,20 @@
+//! The device's client in a browser: what JavaScript calls, and what the client asks of a browser.
+//!
+//! This is the part that runs in a worker, the only place where a browser's files can be read and
+//! written without waiting. It converts values and carries calls; the rules are those of
+//! `landfall-device`, and everything between pages and this worker is TypeScript in `ts/`.
+//!
+//! Off the web the crate is empty.
+
+#![cfg(target_family = "wasm")]
+
+mod client;
+mod clock;
+mod convert;
+mod edits;
+mod runtime;
+mod storage;
+mod token;
+mod transport;
+
+pub use client::WebClient;

@@ -1,0 +1,66 @@
+// What a test needs around the browser: regions, a web server, and the browser itself. All of it
+// listens on loopback, and ends with the test.
+
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { readFile, rm, mkdtemp } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { extname, join, normalize, resolve } from "node:path";
+import { once } from "node:events";
+
+const PACKAGE = resolve(import.meta.dirname, "..");
+const ROOT = resolve(PACKAGE, "../..");
+export const SCHEMA = await readFile(join(ROOT, "examples/shop/schema.graphql"), "utf8");
+
+/** Three regions, as `landfall dev` starts them. */
+export async function startWorld() {
+  const binary = process.env.LANDFALL ?? join(ROOT, "target/debug/landfall");
+  const dir = await mkdtemp(join(tmpdir(), "landfall-web-"));
+  const args = ["dev", "--json", "--no-phones", "--wan", "none", "--port", "0", "--dir", dir];
+  const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += chunk;
+    if (text.includes("\n")) {
+      break;
+    }
+  }
+  const { regions, token } = JSON.parse(text);
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await once(child, "exit");
+    await rm(dir, { recursive: true, force: true });
+  };
+  return { regions, token, stop };
+}
+
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+
+/** The package's own files. */
+export async function servePackage() {
+  const server = createServer(async (request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
+    try {
+      const body = await readFile(join(PACKAGE, path));
+      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/plain" });
+      response.end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}/test/page.html`, stop: () => server.close() };
+}
+
+/** A Chromium without a screen. */
+export async function startBrowser() {
+  const require = createRequire(join(ROOT, "target/web/package.json"));
+  const { chromium } = require("playwright-core");
+  const args = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ];
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
+}

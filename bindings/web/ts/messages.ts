@@ -1,0 +1,45 @@
+// What a page and its worker, and the workers of several tabs, say to each other.
+
+import type { Event, OpenOptions, RowChange, Coverage } from "./values.js";
+
+/** A call of the client, by name. */
+export interface Call {
+  id: number;
+  method: string;
+  args: unknown[];
+}
+
+/** What a call came to. */
+export type Answer =
+  | { id: number; value: unknown }
+  | { id: number; error: { code: string; message: string } };
+
+/** A live query's update as it travels: the page keeps the rows. */
+export interface Change {
+  changes: RowChange<Record<string, unknown>>[];
+  coverage: Coverage;
+  incremental: boolean;
+}
+
+/** Told without being asked, by whoever has the file. */
+export type News =
+  | { watch: number; update: Change; first: boolean }
+  | { watch: number; error: { code: string; message: string } }
+  | { event: Event };
+
+/** From a page to its worker. A function cannot travel, so tokens are asked for. */
+export type ToWorker =
+  | { open: Omit<OpenOptions, "token"> & { token: string | null } }
+  | { call: Call }
+  | { token: number; value?: string; failed?: true };
+
+/** From a worker to its page. */
+export type ToPage = { answer: Answer } | { news: News } | { askToken: number; reason: string };
+
+/** Between the workers of one file. */
+export type Between =
+  | { kind: "owner" }
+  | { kind: "call"; from: string; call: Call }
+  | { kind: "answer"; to: string; answer: Answer }
+  | { kind: "news"; to: string | null; news: News }
+  | { kind: "goal"; online: boolean };

@@ -1,0 +1,155 @@
+// The owner's side: the open file, and the calls of all tabs on it.
+
+import init, { WebClient } from "../wasm/landfall_web.js";
+import type { Answer, Call, Change, News } from "./messages.js";
+import type { Edit, Event, Parameter, Query } from "./values.js";
+
+/** How the owner reaches the tabs. */
+export interface Tabs {
+  /** `to` is a tab, or all of them. */
+  tell(to: string | null, news: News): void;
+  /** An app went online or offline; the next owner begins with that. */
+  goal(online: boolean): void;
+}
+
+/** The file's lock can be free a moment before the browser has closed the file of its last owner. */
+const OPEN_TRIES = 40;
+const OPEN_PAUSE_MS = 100;
+const NO_STORAGE = "LF2201";
+
+/** The only one that has the file open. */
+export class Owner {
+  readonly #client: WebClient;
+  readonly #tabs: Tabs;
+  /** Live queries: the client's number by tab and the tab's own number. */
+  readonly #watches = new Map<string, Map<number, number>>();
+  readonly #lastCall = new Map<string, number>();
+  readonly #followed = new Set<string>();
+
+  static async open(options: object, tabs: Tabs): Promise<Owner> {
+    await init();
+    for (let tried = 1; ; tried += 1) {
+      try {
+        return new Owner(await WebClient.open(options), tabs);
+      } catch (error) {
+        const { code, message } = error as { code?: string; message: string };
+        if (code !== NO_STORAGE || tried === OPEN_TRIES) {
+          throw { code: code ?? "LF2105", message };
+        }
+        await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS));
+      }
+    }
+  }
+
+  private constructor(client: WebClient, tabs: Tabs) {
+    this.#client = client;
+    this.#tabs = tabs;
+    client.events((event: Event) => tabs.tell(null, { event }));
+  }
+
+  /** False for a call that was heard before: an owner that has just begun is told twice. */
+  isNew(tab: string, id: number): boolean {
+    if (id < 0) {
+      return true;
+    }
+    const last = this.#lastCall.get(tab) ?? 0;
+    this.#lastCall.set(tab, Math.max(last, id));
+    return id > last;
+  }
+
+  /** Forget a tab when its lock is free: it is gone. */
+  follow(tab: string, lock: string): void {
+    if (!this.#followed.has(tab)) {
+      this.#followed.add(tab);
+      void navigator.locks.request(lock, () => this.#gone(tab));
+    }
+  }
+
+  async call(tab: string, { id, method, args }: Call): Promise<Answer> {
+    try {
+      return { id, value: await this.#run(tab, id, method, args) };
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      return { id, error: { code: code ?? "LF2105", message } };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  #run(tab: string, id: number, method: string, args: unknown[]): unknown {
+    const client = this.#client;
+    const text = args[0] as string;
+    switch (method) {
+      case "commit":
+        return client.commit(args[0] as Edit[], `${tab}:${id}`);
+      case "query":
+        return client.query(text, args[1] as Parameter[]);
+      case "watch":
+        return this.#watch(tab, args[0] as number, args[1] as Query);
+      case "unwatch":
+        return this.#unwatch(tab, args[0] as number);
+      case "fate":
+        return client.fate(text);
+      case "outcomes":
+        return client.outcomes();
+      case "dismiss":
+        return client.dismiss(text);
+      case "resubmit":
+        return client.resubmit(text);
+      case "outboxStatus":
+        return client.outboxStatus();
+      case "subscribe":
+        return client.subscribe(text);
+      case "unsubscribe":
+        return client.unsubscribe(text);
+      case "subscriptions":
+        return client.subscriptions();
+      case "connection":
+        return client.connection();
+      case "goOffline":
+        this.#tabs.goal(false);
+        return client.goOffline();
+      case "goOnline":
+        this.#tabs.goal(true);
+        return client.goOnline();
+      case "settle":
+        return client.settle(args[0] as number);
+      case "digest":
+        return client.digest();
+      default:
+        throw { code: "LF2111", message: `There is no call of the name ${method}.` };
+    }
+  }
+
+  #watch(tab: string, watch: number, query: Query): void {
+    let first = true;
+    const listener = (update: Change | null, error?: { code: string; message: string }) => {
+      if (update !== null) {
+        this.#tabs.tell(tab, { watch, update, first });
+        first = false;
+      } else if (error !== undefined) {
+        this.#tabs.tell(tab, { watch, error: { code: error.code, message: error.message } });
+      }
+    };
+    const number = this.#client.watch(query, listener);
+    const watches = this.#watches.get(tab) ?? new Map<number, number>();
+    this.#watches.set(tab, watches.set(watch, number));
+  }
+
+  #unwatch(tab: string, watch: number): void {
+    const number = this.#watches.get(tab)?.get(watch);
+    if (number !== undefined) {
+      this.#client.unwatch(number);
+      this.#watches.get(tab)?.delete(watch);
+    }
+  }
+
+  #gone(tab: string): void {
+    [...(this.#watches.get(tab)?.keys() ?? [])].forEach((watch) => this.#unwatch(tab, watch));
+    this.#watches.delete(tab);
+    this.#lastCall.delete(tab);
+    this.#followed.delete(tab);
+  }
+}

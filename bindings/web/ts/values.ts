@@ -1,0 +1,157 @@
+// What goes in and comes out, as an app sees it.
+
+/** A value of a column. Whole numbers beyond 2^53 are `bigint`. */
+export type SqlValue = null | number | bigint | string | Uint8Array;
+
+/** A parameter of a statement. */
+export type Parameter = SqlValue | boolean;
+
+/** What a field can be set to. Decimals are text (`"12.50"`); value objects and lists are objects
+ * and arrays. */
+export type FieldValue = Parameter | { [member: string]: unknown } | unknown[];
+
+/** The types of a schema: what their rows hold, and what can be put into them. The output of
+ * `landfall generate typescript` has one. */
+export interface AnyTables {
+  [type: string]: { row: Record<string, SqlValue>; put: Record<string, FieldValue> };
+}
+
+/** An entity by its names. */
+export interface EntityKey {
+  type: string;
+  id: string;
+  home: string;
+}
+
+/** A transaction that was written: its ops, for `fate`, and the entities that it wrote to. */
+export interface Receipt {
+  dots: string[];
+  keys: EntityKey[];
+}
+
+/** Where a write stands. */
+export type Fate =
+  | { state: "pending"; sent: boolean }
+  | { state: "accepted"; durable: boolean }
+  | { state: "rejected"; code: string; reason: string; field: string | null; detail: string }
+  | { state: "unknown" };
+
+/** Something that the app should deal with; kept until `dismiss`. */
+export interface Outcome {
+  dot: string;
+  key: EntityKey;
+  kind: "rejected" | "overwritten" | "deleted" | "left" | "rolledBack";
+  code?: string;
+  field?: string | null;
+  detail?: string;
+}
+
+/** What of the data asked for is on this device. A row that is missing from anything less than
+ * `complete` may exist all the same. */
+export type Coverage = "complete" | "loading" | "partial";
+
+/** How far a subscription is. `total` is 0 while the region does not know it. */
+export interface Progress {
+  scope: string;
+  rows: number;
+  total: number;
+  coverage: Coverage;
+}
+
+/** Where the connection with the regions stands. */
+export interface Connection {
+  state: "offline" | "standby" | "connecting" | "online" | "waiting";
+  region?: string;
+  retryMs?: number;
+  code?: string | null;
+}
+
+/** The outbox in numbers. `oldestMs` is when its oldest write was made, since 1970. */
+export interface OutboxStatus {
+  pending: number;
+  accepted: number;
+  oldestMs: number | null;
+}
+
+/** Something that happened. `takenOver`: another tab has the file now, and events may be missing. */
+export type Event =
+  | { kind: "fate"; dot: string; key: EntityKey; fate: Fate }
+  | { kind: "outcome"; outcome: Outcome }
+  | { kind: "progress"; progress: Progress }
+  | { kind: "denied"; scope: string; code: string }
+  | { kind: "connection"; connection: Connection }
+  | { kind: "missed"; count: number }
+  | { kind: "takenOver" };
+
+/** A window of one table, which is followed row by row; or any statement that reads, which is run
+ * anew when a table that it names changes. */
+export type Query =
+  | {
+      table: string;
+      where?: string;
+      params?: Parameter[];
+      orderBy?: { column: string; descending?: boolean }[];
+      limit?: number;
+    }
+  | { sql: string; params?: Parameter[] };
+
+/** One change of a live query's rows. `old` is a place before all changes of the update, `new` one
+ * after all of them. */
+export type RowChange<Row> =
+  | { kind: "remove"; old: number }
+  | { kind: "insert"; new: number; row: Row }
+  | { kind: "move"; old: number; new: number }
+  | { kind: "update"; old: number; new: number; columns: string[]; row: Row };
+
+/** What changed in a live query between two of its updates, and what it holds now. */
+export interface Update<Row> {
+  changes: RowChange<Row>[];
+  rows: Row[];
+  coverage: Coverage;
+  incremental: boolean;
+  /** True in the first update, and in the one after another tab took the file over: the changes
+   * lead from no rows to these. */
+  reset: boolean;
+}
+
+/** One edit of a transaction. */
+export type Edit =
+  | { op: "upsert" | "update"; type: string; id: string; fields: Record<string, FieldValue>; home?: string }
+  | { op: "delete"; type: string; id: string; home?: string }
+  | { op: "increment"; type: string; id: string; field: string; by: number | bigint; home?: string }
+  | { op: "add" | "remove"; type: string; id: string; field: string; value: FieldValue; home?: string }
+  | {
+      op: "splice"; type: string; id: string; field: string;
+      at: number; delete: number; insert: string; home?: string;
+    };
+
+/** Why a token is asked for: `refused` wants another than the last one. */
+export type TokenReason = "connect" | "refused";
+
+/** Everything that `open` needs. */
+export interface OpenOptions {
+  /** The name of the account's file; every account has one of its own. */
+  name: string;
+  /** The text of the app's schema. */
+  schema: string;
+  /** Whose file it is. `tenant` is `""` where there is only one. */
+  account: { tenant: string; subject: string };
+  /** Regions in order of preference, by name and URL (`https://…`). */
+  regions: { name: string; url: string }[];
+  /** A bearer token, or what gives one. */
+  token: string | ((reason: TokenReason) => string | Promise<string>);
+  /** Use no network until `goOnline`. */
+  startOffline?: boolean;
+  /** Keep nothing beyond this tab. */
+  inMemory?: boolean;
+}
+
+/** A call that failed. `code` is stable; docs/errors has every one. */
+export class LandfallError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "LandfallError";
+    this.code = code;
+  }
+}

@@ -1,0 +1,108 @@
+//! Waits that hold up the calling thread.
+
+use super::{Bell, LOOK_EVERY, unsettled};
+use crate::blocking::{SyncLimits, SyncReport};
+use crate::error::{Error, code};
+use crate::inner::Inner;
+use crate::inner::core::Core;
+use landfall_model::id::{EntityKey, FieldId};
+use landfall_model::text::Version;
+use landfall_sync::device::node::Output;
+use landfall_sync::device::store::Store;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a slot's bytes are counted.
+const COUNT_EVERY: Duration = Duration::from_millis(20);
+
+impl Bell {
+    /// Let go of the lock until the bell is rung, at most this long.
+    fn wait<'l, T>(&self, guard: MutexGuard<'l, T>, most: Duration) -> MutexGuard<'l, T> {
+        let wait = self.blocked.wait_timeout(guard, most.min(LOOK_EVERY));
+        wait.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Inner {
+    /// See `Node::text_changes`: waits until the device has all of `until`, at most this long.
+    pub fn text_changes_within(
+        &self,
+        key: &EntityKey,
+        field: FieldId,
+        since: &Version,
+        until: &Version,
+        most: Duration,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let end = Instant::now() + most;
+        let mut guard = self.lock()?;
+        loop {
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            let (changes, _) = core.run(&self.options, |node, t, _| {
+                Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
+            })?;
+            let left = end.saturating_duration_since(Instant::now());
+            if changes.is_some() || left.is_zero() {
+                return Ok(changes);
+            }
+            guard = self.settled.wait(guard, left);
+        }
+    }
+
+    /// Wait until nothing is left to do with the regions.
+    pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
+        if self.wait_for(timeout, Core::is_settled)? { Ok(()) } else { Err(unsettled()) }
+    }
+
+    /// Wait until the outbox is empty.
+    pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        let empty = |core: &mut Core| {
+            let left = core.database.transact(false, |t| t.outbox(0, 1))?;
+            Ok(left.is_empty())
+        };
+        if self.wait_for(timeout, empty)? {
+            return Ok(());
+        }
+        let message = "Writes are still unsent. Wait longer, keep them, or discard them.";
+        Err(Error::new(code::UNSENT, message))
+    }
+
+    /// Wait until all is done or the slot is over.
+    pub fn sync_until(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
+        let (up, down) = (self.traffic.up(), self.traffic.down());
+        let moved = || (self.traffic.up() - up, self.traffic.down() - down);
+        let until = Instant::now() + limits.deadline;
+        let spent = || limits.bytes_max.is_some_and(|most| moved().0 + moved().1 >= most);
+        let mut done = false;
+        while !done && !spent() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            done = self.wait_for(left.min(COUNT_EVERY), Core::is_settled)?;
+        }
+        let status = self.outbox_status()?;
+        let (bytes_up, bytes_down) = moved();
+        Ok(SyncReport { done, unsent: status.pending + status.accepted, bytes_up, bytes_down })
+    }
+
+    /// True once `done` says so; false if it does not in time.
+    fn wait_for(
+        &self,
+        timeout: Duration,
+        mut done: impl FnMut(&mut Core) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let until = Instant::now() + timeout;
+        let mut guard = self.lock()?;
+        loop {
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            if done(core)? {
+                return Ok(true);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            guard = self.settled.wait(guard, left);
+        }
+    }
+}
