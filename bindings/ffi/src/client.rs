@@ -2,7 +2,7 @@
 
 use crate::edit::{self, Edit};
 use crate::error::CallError;
-use crate::event::{ConnectionState, EventStream, Progress};
+use crate::event::{ConnectionState, EventStream, Progress, Terms};
 use crate::fate::{self, Dot, Fate, OutboxStatus, Receipt, WriteOutcome};
 use crate::live::{self, Query, Watch, WatchListener};
 use crate::open::{self, OpenOptions, TokenProvider};
@@ -127,6 +127,27 @@ impl Client {
     /// Hold a scope's rows on this device from now on, across restarts.
     pub fn subscribe(&self, scope: &str) -> Result<(), CallError> {
         Ok(self.client.subscribe(scope)?)
+    }
+
+    /// Hold a part of a scope's rows on this device from now on, across restarts.
+    pub fn subscribe_with(&self, scope: &str, terms: Terms) -> Result<(), CallError> {
+        Ok(self.client.subscribe_with(scope, terms.into())?)
+    }
+
+    /// Ask anew for all that a subscription may hold, after rows of it were left out or evicted.
+    pub fn refill(&self, scope: &str) -> Result<(), CallError> {
+        Ok(self.client.refill(scope)?)
+    }
+
+    /// Keep a row whatever its age and however little room there is, and fetch it if it is not
+    /// here. `home` is its home scope.
+    pub fn pin(&self, kind: &str, home: &str, id: &str) -> Result<(), CallError> {
+        Ok(self.client.pin(kind, home, id)?)
+    }
+
+    /// Keep a row no longer than others.
+    pub fn unpin(&self, kind: &str, home: &str, id: &str) -> Result<(), CallError> {
+        Ok(self.client.unpin(kind, home, id)?)
     }
 
     /// Let go of a scope's rows. Writes on them that were not sent yet are still sent.

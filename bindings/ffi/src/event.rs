@@ -71,12 +71,59 @@ pub struct Progress {
     pub total: u64,
     /// What of the scope is on this device.
     pub coverage: Coverage,
+    /// What is missing from it, and why.
+    pub missing: Missing,
+    /// The scope was last heard to its end at this time, in milliseconds since 1970; 0 if it never
+    /// was.
+    pub as_of_ms: i64,
+}
+
+/// Why rows of a subscribed scope may be missing on this device though it is not loading.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Missing {
+    /// Those older than this many milliseconds, by the subscription's terms.
+    pub older_than_ms: Option<u64>,
+    /// Some were left out or evicted for want of room.
+    pub for_room: bool,
+    /// All of them: a region refused the scope, with this code.
+    pub denied: Option<String>,
+}
+
+/// How much of a scope a subscription holds. By default all of it, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Terms {
+    /// Only what is younger than this, in milliseconds, by the window field of its type or of its
+    /// parent's.
+    #[uniffi(default = None)]
+    pub keep_ms: Option<u64>,
+    /// Rows of higher ones come first and are evicted last.
+    #[uniffi(default = 0)]
+    pub priority: u8,
+    /// At most so many rows.
+    #[uniffi(default = None)]
+    pub rows_max: Option<u64>,
+    /// At most so many bytes of row state.
+    #[uniffi(default = None)]
+    pub bytes_max: Option<u64>,
+    /// Let go of the scope by itself, this long after the app last asked for it.
+    #[uniffi(default = None)]
+    pub ttl_ms: Option<u64>,
+}
+
+impl From<Terms> for device::Terms {
+    fn from(terms: Terms) -> Self {
+        let Terms { keep_ms, priority, rows_max, bytes_max, ttl_ms } = terms;
+        Self { keep_ms, priority, rows_max, bytes_max, ttl_ms }
+    }
 }
 
 impl From<device::Progress> for Progress {
     fn from(progress: device::Progress) -> Self {
-        let device::Progress { scope, rows, total, coverage } = progress;
-        Self { scope: scope.to_string(), rows, total, coverage: coverage.into() }
+        let device::Progress { scope, rows, total, coverage, missing, as_of_ms } = progress;
+        let device::Missing { older_than_ms, for_room, denied } = missing;
+        let missing = Missing { older_than_ms, for_room, denied };
+        let (scope, coverage) = (scope.to_string(), coverage.into());
+        Self { scope, rows, total, coverage, missing, as_of_ms }
     }
 }
 

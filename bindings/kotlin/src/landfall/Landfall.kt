@@ -104,6 +104,21 @@ public class Landfall private constructor(
     /** Hold a scope's rows on this device from now on, across restarts. */
     public suspend fun subscribe(scope: String): Unit = call { it.subscribe(scope) }
 
+    /** Hold a part of a scope's rows on this device from now on, across restarts. */
+    public suspend fun subscribe(scope: String, terms: Terms): Unit =
+        call { it.subscribeWith(scope, terms) }
+
+    /** Ask anew for all that a subscription may hold, after rows were left out or evicted. */
+    public suspend fun refill(scope: String): Unit = call { it.refill(scope) }
+
+    /** Keep a row whatever its age and however little room there is, and fetch it if need be. */
+    public suspend fun pin(kind: String, home: String, id: String): Unit =
+        call { it.pin(kind, home, id) }
+
+    /** Keep a row no longer than others. */
+    public suspend fun unpin(kind: String, home: String, id: String): Unit =
+        call { it.unpin(kind, home, id) }
+
     /** Let go of a scope's rows. Writes on them that were not sent yet are still sent. */
     public suspend fun unsubscribe(scope: String): Unit = call { it.unsubscribe(scope) }
 

@@ -19,13 +19,13 @@ pub(super) fn file(schema: &Schema, source: &str) -> String {
         choice(&mut out, kind);
     }
     for kind in schema.values.values() {
-        object(&mut out, schema, kind);
+        object(&mut out, kind);
     }
     let mut kinds: Vec<&EntityType> =
         schema.types.values().filter(|t| !t.local).map(|t| &**t).collect();
     kinds.sort_by(|a, b| a.name.cmp(&b.name));
     for kind in &kinds {
-        entity(&mut out, schema, kind);
+        entity(&mut out, kind);
     }
     out.push_str("\n/** The types of this schema, for `open<Tables>`. */\n");
     out.push_str("export type Tables = {\n");
@@ -44,7 +44,7 @@ fn choice(out: &mut String, kind: &EnumType) {
         write!(out, "\nexport type {} = {} | (string & {{}});\n", kind.name, members.join(" | "));
 }
 
-fn object(out: &mut String, schema: &Schema, kind: &ValueType) {
+fn object(out: &mut String, kind: &ValueType) {
     let _ = writeln!(out, "\nexport interface {} {{", kind.name);
     for field in &kind.fields {
         let none = if field.required { "" } else { " | null" };
@@ -53,7 +53,7 @@ fn object(out: &mut String, schema: &Schema, kind: &ValueType) {
     out.push_str("}\n");
 }
 
-fn entity(out: &mut String, schema: &Schema, kind: &EntityType) {
+fn entity(out: &mut String, kind: &EntityType) {
     let _ = writeln!(out, "\n/** A row of the table `{}`. */", kind.name);
     let _ = writeln!(out, "export interface {}Row {{", kind.name);
     for field in &kind.fields {
