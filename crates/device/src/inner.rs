@@ -88,8 +88,12 @@ impl std::fmt::Debug for Inner {
 
 impl Inner {
     pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
-        let busy = store::Options { busy_timeout: BUSY_TIMEOUT, ..store::Options::default() };
-        let mut database = Database::open(&options.path, &options.schema, busy)?;
+        let opened = store::Options {
+            busy_timeout: BUSY_TIMEOUT,
+            shrinks: options.disk_bytes_max.is_some(),
+            ..store::Options::default()
+        };
+        let mut database = Database::open(&options.path, &options.schema, opened)?;
         core::check_account(&mut database, &options)?;
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
         let mut core = Core { database, node: None, session: None };

@@ -177,7 +177,8 @@ pub struct Options {
     pub runtime: Arc<dyn Runtime>,
     /// Timeouts and waits.
     pub network: Network,
-    /// Evict rows when more than so many bytes of the file are in use. `None`: never. Rows that the
+    /// Evict rows when more than so many bytes of the file are in use. What arrives together may
+    /// exceed it for a moment; a file that was made under a limit shrinks back. `None`: never. Rows that the
     /// app pinned and rows with own writes that are not yet safe stay whatever it costs.
     pub disk_bytes_max: Option<u64>,
 }

@@ -60,11 +60,19 @@ pub struct Options {
     pub cache_kib: u32,
     /// A file of up to this many bytes is read through and checked at opening.
     pub check_bytes_max: u64,
+    /// A file that is made now can be made smaller again ([`Database::shrink`]). It costs a little
+    /// with every page that is written.
+    pub shrinks: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), cache_kib: 8 << 10, check_bytes_max: 32 << 20 }
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            cache_kib: 8 << 10,
+            check_bytes_max: 32 << 20,
+            shrinks: false,
+        }
     }
 }
 
@@ -175,8 +183,7 @@ impl Database {
         Ok(std::mem::replace(&mut self.seen_version, version) != version)
     }
 
-    /// Bytes of the file that hold something. It shrinks no further by itself: what is free is used
-    /// again.
+    /// Bytes of the file that hold something; what is free is used again.
     pub fn bytes_used(&self) -> Result<u64, Error> {
         let number = |name: &str| -> Result<u64, Error> {
             let n: i64 = self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
@@ -184,6 +191,15 @@ impl Database {
         };
         let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
         Ok(pages.saturating_mul(number("page_size")?))
+    }
+
+    /// Give what is free back to the file system, if the file was made to be able to.
+    pub fn shrink(&self) -> Result<(), Error> {
+        // Each step frees one page.
+        let mut statement = self.conn.prepare("PRAGMA incremental_vacuum")?;
+        let mut steps = statement.query([])?;
+        while steps.next()?.is_some() {}
+        Ok(())
     }
 
     /// Rows that regions have confirmed.

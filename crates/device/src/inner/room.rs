@@ -38,7 +38,8 @@ impl Inner {
             }
             left = left.saturating_sub(gone as u64);
         }
-        Ok(())
+        let mut guard = self.lock()?;
+        Ok(guard.as_mut().ok_or_else(Error::closed)?.database.shrink()?)
     }
 
     fn size(&self) -> Result<(u64, u64), Error> {

@@ -136,6 +136,10 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     // Where the system's fsync leaves data in the drive's cache (Apple's), ask for the real one.
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+    if options.shrinks {
+        // Takes effect only while the file has no tables yet.
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     choose_journal(conn, options)?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
@@ -152,8 +156,8 @@ fn choose_journal(conn: &Connection, _: &Options) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The log of changes. The mode is a property of the file, set once. SQLite does not wait when two connections that
-/// look at an empty file both want to set it, so the waiting is done here.
+/// The log of changes. The mode is a property of the file, set once. SQLite does not wait when two
+/// connections that look at an empty file both want to set it, so the waiting is done here.
 #[cfg(not(target_family = "wasm"))]
 fn choose_journal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
     let mut waited = Duration::ZERO;
