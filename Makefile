@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy unit sim replay kotlin web web-tools
+.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin web web-tools
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -17,9 +17,6 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 ARGS ?=
 # The simulated worlds that `make test` runs, from seed 0 on. More:  make sim SEEDS=10000
 SEEDS ?= 200
-# The profile of `cargo test`: our code is checked (overflow, debug assertions), dependencies are
-# optimised. See [profile.dev] in Cargo.toml.
-TEST_PROFILE ?= dev
 # A few hundred order lines, made for this repository.
 RETAIL_SAMPLE ?= examples/shop/retail-sample.csv
 
@@ -50,7 +47,7 @@ run: tools
 	$(call step,landfall dev $(ARGS))
 	@$(LANDFALL) dev $(ARGS)
 
-test: tools fmt-check clippy unit sim replay
+test: tools fmt-check clippy built unit sim replay
 	$(call step,all passed)
 	@$(HAS_FMT) || echo 'but the formatting was not checked: this Rust has no rustfmt'
 	@$(HAS_CLIPPY) || echo 'but the lints were not checked: this Rust has no clippy'
@@ -65,21 +62,24 @@ clippy: tools
 	then cargo clippy --workspace --all-targets --locked $(QUIET) -- -D warnings; \
 	else echo 'SKIPPED: this Rust has no clippy'; fi
 
-unit: tools
+built: tools
 	$(call step,building the tests)
-	@cargo test --workspace --profile $(TEST_PROFILE) --locked --no-run $(QUIET)
+	@cargo test --workspace --locked --no-run $(QUIET)
+
+unit: built
 	$(call step,tests: cargo test)
-	@cargo test --workspace --profile $(TEST_PROFILE) --locked --no-fail-fast --quiet
+	@cargo test --workspace --locked --no-fail-fast --quiet
 
-sim: tools
-	$(call step,building the release binary)
-	@cargo build --release --locked $(QUIET) -p landfall
+# With the binary that the tests were built with: overflow and debug assertions are checked.
+CHECKED = $${CARGO_TARGET_DIR:-target}/debug/landfall
+
+sim: built
 	$(call step,simulator: landfall sim --seeds $(SEEDS))
-	@$(LANDFALL) sim --seeds $(SEEDS)
+	@$(CHECKED) sim --seeds $(SEEDS)
 
-replay: tools
+replay: built
 	$(call step,replay: landfall replay retail $(RETAIL_SAMPLE))
-	@$(LANDFALL) replay retail $(RETAIL_SAMPLE)
+	@$(CHECKED) replay retail $(RETAIL_SAMPLE)
 
 kotlin: tools
 	@bindings/kotlin/run-tests
