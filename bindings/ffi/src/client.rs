@@ -12,15 +12,12 @@ use landfall_device as device;
 use landfall_device::Schema;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// An open file of one account. When the last handle goes, syncing stops.
 #[derive(Debug, uniffi::Object)]
 pub struct Client {
     client: device::Client,
     schema: Arc<Schema>,
-    /// Ends the event streams: they would wait for as long as this handle is held.
-    closed: watch::Sender<bool>,
 }
 
 #[uniffi::export]
@@ -34,7 +31,7 @@ impl Client {
         let options = open::options(options, tokens)?;
         let schema = options.schema.clone();
         let client = device::Client::open(options)?;
-        Ok(Arc::new(Self { client, schema, closed: watch::Sender::new(false) }))
+        Ok(Arc::new(Self { client, schema }))
     }
 
     // ---- writing ----
@@ -192,14 +189,12 @@ impl Client {
     /// Other calls fail with `LF2104` from here on; to close twice is to close once. Not to be
     /// called by a listener.
     pub fn shut(&self) -> Result<(), CallError> {
-        let closed = self.client.close();
-        self.closed.send_replace(true);
-        Ok(closed?)
+        Ok(self.client.close()?)
     }
 }
 
 impl Client {
     fn stream(&self, events: device::Events) -> Arc<EventStream> {
-        EventStream::new(events, self.closed.subscribe(), self.schema.clone())
+        EventStream::new(events, self.schema.clone())
     }
 }

@@ -4,7 +4,7 @@ use crate::fate::{self, Dot, Entity, Fate, Outcome};
 use landfall_device as device;
 use landfall_device::{Events, Schema};
 use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 /// Something that happened in this client, or in another process that it takes note of.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
@@ -192,17 +192,12 @@ impl From<device::ConnectionState> for ConnectionState {
 #[derive(Debug, uniffi::Object)]
 pub struct EventStream {
     events: Mutex<Events>,
-    closed: watch::Receiver<bool>,
     schema: Arc<Schema>,
 }
 
 impl EventStream {
-    pub(crate) fn new(
-        events: Events,
-        closed: watch::Receiver<bool>,
-        schema: Arc<Schema>,
-    ) -> Arc<Self> {
-        Arc::new(Self { events: Mutex::new(events), closed, schema })
+    pub(crate) fn new(events: Events, schema: Arc<Schema>) -> Arc<Self> {
+        Arc::new(Self { events: Mutex::new(events), schema })
     }
 }
 
@@ -210,14 +205,7 @@ impl EventStream {
 impl EventStream {
     /// The next event; nothing when the client is closed. To give up the wait loses no event.
     pub async fn next(&self) -> Option<Event> {
-        let mut closed = self.closed.clone();
-        let mut events = self.events.lock().await;
-        tokio::select! {
-            biased;
-            event = events.next() => event.map(|e| told(&self.schema, e)),
-            // The sender's end is the client's.
-            _ = closed.wait_for(|closed| *closed) => None,
-        }
+        self.events.lock().await.next().await.map(|event| told(&self.schema, event))
     }
 }
 

@@ -140,12 +140,12 @@ impl Client {
 
     /// Every step of every own write from now on, as [`crate::Event::Fate`].
     pub fn fates(&self) -> Events {
-        Events::new(self.inner.events.subscribe(), Only::Fates)
+        self.inner.listen(Only::Fates)
     }
 
     /// Everything that happens from now on.
     pub fn events(&self) -> Events {
-        Events::new(self.inner.events.subscribe(), Only::All)
+        self.inner.listen(Only::All)
     }
 
     /// The outbox in numbers; empty once every write is as safe as was asked for.

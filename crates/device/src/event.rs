@@ -9,6 +9,7 @@ use landfall_model::id::{Dot, EntityKey, Scope};
 use landfall_sync::device::store::Outcome;
 use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 
 /// Something that happened in this client, or in another process that it takes note of.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +152,7 @@ pub enum ConnectionState {
 #[derive(Debug)]
 pub struct Events {
     receiver: broadcast::Receiver<Event>,
+    closed: watch::Receiver<bool>,
     only: Only,
 }
 
@@ -162,14 +164,24 @@ pub(crate) enum Only {
 }
 
 impl Events {
-    pub(crate) fn new(receiver: broadcast::Receiver<Event>, only: Only) -> Self {
-        Self { receiver, only }
+    pub(crate) fn new(
+        receiver: broadcast::Receiver<Event>,
+        closed: watch::Receiver<bool>,
+        only: Only,
+    ) -> Self {
+        Self { receiver, closed, only }
     }
 
-    /// The next event; `None` when the client is closed.
+    /// The next event; `None` when the client is closed, also while clones of it are held.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            let event = match self.receiver.recv().await {
+            let told = tokio::select! {
+                // What was told before the end is still given.
+                biased;
+                told = self.receiver.recv() => told,
+                _ = self.closed.wait_for(|closed| *closed) => return None,
+            };
+            let event = match told {
                 Ok(event) => event,
                 Err(RecvError::Lagged(missed)) => Event::Missed(missed),
                 Err(RecvError::Closed) => return None,
@@ -193,13 +205,16 @@ mod tests {
     #[test]
     fn a_stream_gives_what_it_was_asked_for_and_says_what_it_missed() {
         let (sender, receiver) = broadcast::channel(2);
-        let mut events = Events::new(receiver, Only::Fates);
+        let closed = watch::Sender::new(false);
+        let mut events = Events::new(receiver, closed.subscribe(), Only::Fates);
         for _ in 0..3 {
             sender.send(Event::ChangedElsewhere).unwrap();
         }
         assert_eq!(events.next_within(Duration::ZERO), Some(Event::Missed(1)));
         assert_eq!(events.next_within(Duration::from_millis(5)), None);
-        drop(sender);
+        sender.send(Event::Missed(7)).unwrap();
+        closed.send_replace(true);
+        assert_eq!(events.next_within(Duration::from_secs(5)), Some(Event::Missed(7)));
         assert_eq!(events.next_within(Duration::from_secs(5)), None);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use sessions::Health;
 use self::core::{Core, Fault};
 use self::waits::Bell;
 use crate::error::{Error, OpenError};
-use crate::event::{ConnectionState, Coverage, Event, Granted, Progress};
+use crate::event::{ConnectionState, Coverage, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
 use crate::options::Options;
@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     /// What a region last said that the account may subscribe.
     pub granted: Mutex<Option<Granted>>,
     engine_ended: watch::Sender<bool>,
+    closed: watch::Sender<bool>,
     pub traffic: Arc<Traffic>,
 }
 
@@ -113,6 +114,7 @@ impl Inner {
             connection: watch::Sender::new(ConnectionState::Offline),
             granted: Mutex::default(),
             engine_ended: watch::Sender::new(false),
+            closed: watch::Sender::new(false),
             traffic: Arc::default(),
         }))
     }
@@ -304,12 +306,18 @@ impl Inner {
         lock(&self.readers).clear();
         self.live.stop();
         self.settled.notify_all();
+        self.closed.send_replace(true);
         let Some(mut core) = core else { return Ok(()) };
         core.database.release_lease(&self.holder)?;
         if durable {
             core.database.transact(true, |_| Ok::<(), store::Error>(()))?;
         }
         Ok(())
+    }
+
+    /// What happens from now on.
+    pub fn listen(&self, only: Only) -> Events {
+        Events::new(self.events.subscribe(), self.closed.subscribe(), only)
     }
 
     /// Ask the engine to stop.

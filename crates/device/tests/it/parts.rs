@@ -100,3 +100,51 @@ fn a_slot_ends_when_all_is_done_or_its_limits_are_met_and_the_next_goes_on() {
     let cut = client.sync_once(limits).unwrap();
     assert!(!cut.done && cut.unsent == 1);
 }
+
+/// A catalogue that is much larger than what the device may hold. `LANDFALL_TEST_PRODUCTS` sets how
+/// large; the device keeps the same part of it.
+#[test]
+fn of_a_large_catalogue_a_part_is_held_and_nothing_absent_reads_as_deleted() {
+    let products = std::env::var("LANDFALL_TEST_PRODUCTS").map_or(5_000, |n| n.parse().unwrap());
+    let (rows_max, disk_bytes_max) = (products / 25, products as u64 * 100);
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let writer = world.client(&dir.path().join("writer.db"), &[0]);
+    for page in 0..products / 1_000 {
+        let mut tx = writer.transaction();
+        for n in page * 1_000..(page + 1) * 1_000 {
+            let fields = [("market", "fr".into()), ("status", "a product".into())];
+            tx = tx.upsert("Order", &format!("p{n:07}"), fields);
+        }
+        tx.commit().unwrap();
+    }
+    writer.drain(SOON * 60).unwrap();
+
+    let path = dir.path().join("a.db");
+    let mut options = world.options(&path, &[0]);
+    options.disk_bytes_max = Some(disk_bytes_max);
+    let client = Client::open(options).unwrap();
+    let terms = Terms { rows_max: Some(rows_max as u64), ..Terms::default() };
+    client.subscribe_with("market/fr", terms).unwrap();
+    client.settle(SOON * 60).unwrap();
+    let here = count(&client);
+    assert!(here > 0 && here <= rows_max, "{here} rows");
+    let progress = client.progress("market/fr").unwrap().unwrap();
+    assert_eq!(progress.coverage, Coverage::Partial);
+    assert!(progress.missing.for_room);
+
+    // What is absent was neither deleted nor overwritten: a change of it elsewhere says nothing,
+    // and it can be had at any time.
+    let absent = format!("p{:07}", products - 1);
+    assert_eq!(client.get("Order", &absent).unwrap(), None);
+    order(&writer, &absent, "CHANGED");
+    writer.drain(SOON).unwrap();
+    client.settle(SOON).unwrap();
+    assert_eq!((count(&client), client.outcomes().unwrap()), (here, vec![]));
+    client.pin("Order", "market/fr", &absent).unwrap();
+    eventually("the absent product", || client.get("Order", &absent).unwrap().is_some());
+    let down = client.traffic().down();
+    client.close().unwrap();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes <= disk_bytes_max, "{bytes} bytes");
+    println!("{here} of {products} products here, {bytes} bytes on disk, {down} received");
+}
