@@ -141,7 +141,7 @@ impl Accounts {
         let unsent = unsent(&mut old)?;
         if to.exists() {
             let mut new = self.database(&to)?;
-            self.make_again(&mut new, account, &unsent)?;
+            self.make_again(&mut new, account, anonymous, &unsent)?;
             drop(old);
             remove(&from)?;
         } else {
@@ -157,22 +157,33 @@ impl Accounts {
         let random = self.defaults.random.clone();
         let mut node = self.node(database, account)?;
         let adopted = database.transact(true, |t| {
-            t.put_account(&account.tenant, &account.subject)?;
-            node.adopt(t, account.subject.as_str().into(), &mut || random.next())
+            let subject = account.subject.as_str().into();
+            let adopted = node.adopt(t, subject, &mut || random.next())?;
+            if adopted {
+                t.put_account(&account.tenant, &account.subject)?;
+            }
+            Ok::<bool, store::Error>(adopted)
         })?;
         if adopted { Ok(()) } else { Err(on_their_way()) }
     }
 
-    /// All of it or nothing: a crash in between leaves both files as they were.
+    /// All of it or nothing, and once: a crash before the anonymous file is removed leaves it to be
+    /// claimed again, and what was made again already is known by its name.
     fn make_again(
         &self,
         database: &mut Database,
         account: &Account,
+        anonymous: &Account,
         transactions: &[Vec<Op>],
     ) -> Result<(), Error> {
         let now_ms = self.defaults.clock.now_ms();
         let mut node = self.node(database, account)?;
+        let claimed = format!("claimed/{}/{}", anonymous.tenant, anonymous.subject);
         database.transact(true, |t| {
+            if t.fact(&claimed)?.is_some() {
+                return Ok(());
+            }
+            t.put_fact(&claimed, &[])?;
             for ops in transactions {
                 node.make_again(t, now_ms, ops).map_err(again)?;
             }

@@ -171,6 +171,38 @@ fn an_account_that_is_here_already_takes_it_over_too() {
 }
 
 #[test]
+fn a_claim_that_was_killed_before_its_end_takes_nothing_over_twice() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let accounts = accounts(&world, dir.path());
+    let anna = sign_in(&accounts, "anna");
+    accounts.sign_out(&anna, SignOut::Keep).unwrap();
+    let anonymous = accounts.anonymous();
+    let guest = accounts.sign_in(anonymous.clone(), Arc::new(FixedToken::default())).unwrap();
+    guest.go_offline();
+    let none: [(&str, Value); 0] = [];
+    guest
+        .transaction()
+        .upsert("Stock", "tea", none)
+        .increment("Stock", "tea", "sold", 3)
+        .commit()
+        .unwrap();
+    guest.close().unwrap();
+    let known = |path: &Path| landfall_device::store::peek(path).unwrap().subject;
+    let files = fs::read_dir(dir.path().join("accounts")).unwrap().map(|e| e.unwrap().path());
+    let file = files.into_iter().find(|p| known(p) == anonymous.subject).unwrap();
+    let copy = dir.path().join("copy");
+    fs::copy(&file, &copy).unwrap();
+    accounts.claim(&anonymous, &account("anna")).unwrap();
+    // As if the process had died before it removed the file.
+    fs::rename(&copy, &file).unwrap();
+    accounts.claim(&anonymous, &account("anna")).unwrap();
+    assert_eq!(accounts.list().unwrap().len(), 1);
+    let anna = sign_in(&accounts, "anna");
+    let sold = anna.query("SELECT sold FROM \"Stock\"", []).unwrap();
+    assert_eq!(sold.scalar().and_then(landfall_device::SqlValue::as_i64), Some(3));
+}
+
+#[test]
 fn writes_that_regions_know_under_one_name_are_not_taken_over_under_another() {
     let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
     let accounts = accounts(&world, dir.path());

@@ -322,15 +322,9 @@ impl<S: Store> Call<'_, S> {
     /// Ask anew for what was evicted or left out.
     pub fn refill(&mut self, scope: &Scope) -> Result<(), S::Error> {
         let Some(sub) = self.store.subscription(scope)?.filter(|s| s.short) else { return Ok(()) };
-        let sub = self.start_over(sub);
+        let sub = sub.from_the_start();
         self.store.put_subscription(scope, &sub)?;
         self.ask_anew_of(scope, &sub)
-    }
-
-    /// Start a subscription over under these terms: what it may hold was not all asked for.
-    pub fn start_over(&mut self, sub: Subscription) -> Subscription {
-        let (cursor, short) = (Vector::new(), false);
-        Subscription { cursor, pass: None, provisional: None, loading: true, short, ..sub }
     }
 }
 

@@ -312,7 +312,7 @@ impl<S: Store> Call<'_, S> {
         let before = known.unwrap_or(fresh);
         let mut sub = Subscription { denied: None, terms, asked_ms, ..before.clone() };
         if terms.exceed(&before.terms) {
-            sub = self.start_over(sub);
+            sub = sub.from_the_start();
         }
         if sub == before && !is_new {
             return Ok(());
@@ -335,7 +335,7 @@ impl<S: Store> Call<'_, S> {
         if let Some(sub) = self.store.subscription(&gone.scope)? {
             let revoked = matches!(code.as_str(), "scope_revoked" | "not_allowed");
             // With its rows gone, the scope is read from its beginning when it comes back.
-            let sub = if revoked { self.start_over(sub) } else { sub };
+            let sub = if revoked { sub.from_the_start() } else { sub };
             let sub = Subscription { denied: Some(code.clone()), ..sub };
             self.store.put_subscription(&gone.scope, &sub)?;
             self.forget_subscribed();

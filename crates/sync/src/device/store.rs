@@ -159,6 +159,12 @@ impl Terms {
 }
 
 impl Subscription {
+    /// The same terms with nothing consumed: what they hold was not all asked for, or is gone.
+    pub fn from_the_start(self) -> Self {
+        let (cursor, short) = (Vector::new(), false);
+        Self { cursor, pass: None, provisional: None, loading: true, short, ..self }
+    }
+
     /// Rows of the scope may be missing here though its passes are complete.
     pub fn is_partial(&self) -> bool {
         self.short || self.terms.is_partial()
@@ -237,7 +243,6 @@ pub trait Store {
         after: Option<&EntityKey>,
         limit: usize,
     ) -> Result<Vec<EntityKey>, Self::Error>;
-    /// Base rows in key order after `after`.
     /// How much a scope holds.
     fn held(&mut self, scope: &str) -> Result<Held, Self::Error>;
     /// Base rows that a scope holds, the ones that are here for longest first where that is known,
@@ -262,6 +267,7 @@ pub trait Store {
     fn is_pinned(&mut self, key: &EntityKey) -> Result<bool, Self::Error>;
     /// Ascending.
     fn pins(&mut self) -> Result<Vec<EntityKey>, Self::Error>;
+    /// Base rows in key order after `after`.
     fn bases(
         &mut self,
         after: Option<&EntityKey>,
