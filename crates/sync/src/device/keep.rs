@@ -23,7 +23,6 @@ use landfall_model::entity::{Entity, UnderParent};
 use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::EntityType;
 use landfall_model::value::Value;
-use landfall_model::vector::Vector;
 use std::collections::BTreeMap;
 
 /// Rows looked at in one transaction of tidying.
