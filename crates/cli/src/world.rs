@@ -8,7 +8,6 @@
 mod description;
 mod faults;
 mod process;
-mod proxy;
 mod wan;
 
 pub(crate) use description::Description;
@@ -17,6 +16,7 @@ pub(crate) use wan::Wan;
 
 use crate::fault::{self, code};
 use anyhow::Context;
+use landfall_chaos::{Profile, Proxy, Way};
 use landfall_device::{Account, Client, FixedToken, Options, RegionUrl};
 use landfall_model::id::RegionId;
 use landfall_model::schema::Schema;
@@ -28,7 +28,6 @@ use landfall_region::world::{Clock, Entropy};
 use landfall_sync::digest;
 use landfall_sync::region::store::Store;
 use process::{Files, Process, Running};
-use proxy::Proxy;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -91,7 +90,7 @@ impl World {
             let name = options.wan.name(i).to_owned();
             let dir = options.dir.join(&name);
             let port = if options.port == 0 { 0 } else { options.port + i as u16 };
-            let front = Proxy::start(port, nowhere, Duration::ZERO).await.map_err(|error| {
+            let front = Proxy::start(port, nowhere, Profile::PERFECT).await.map_err(|error| {
                 let message =
                     format!("cannot listen on 127.0.0.1:{port} for {name}: {error}; try --port");
                 fault::new(code::LISTEN, message)
@@ -99,7 +98,7 @@ impl World {
             regions.push(Region { name, dir, front, server: None });
             for j in (0..options.regions).filter(|j| *j != i) {
                 let delay = options.wan.one_way(i, j);
-                links.insert((i, j), Proxy::start(0, nowhere, delay).await?);
+                links.insert((i, j), Proxy::start(0, nowhere, Profile::delayed(delay)).await?);
             }
         }
         let entropy = OsEntropy;
@@ -128,7 +127,7 @@ impl World {
     }
 
     pub(crate) fn url(&self, region: usize) -> String {
-        format!("http://{}", self.regions[region].front.address)
+        format!("http://{}", self.regions[region].front.address())
     }
 
     /// A country's region: the same every time, whatever the number of devices.
@@ -179,20 +178,20 @@ impl World {
 
     /// Cut or mend the way that one region's questions to another take.
     pub(crate) fn set_link_cut(&self, from: usize, to: usize, cut: bool) {
-        self.links[&(from, to)].set_cut(cut);
+        self.links[&(from, to)].set_way(way(cut));
     }
 
     /// Cut or mend the way that devices take to a region.
     pub(crate) fn set_front_cut(&self, region: usize, cut: bool) {
-        self.regions[region].front.set_cut(cut);
+        self.regions[region].front.set_way(way(cut));
     }
 
     pub(crate) fn link_cut(&self, from: usize, to: usize) -> bool {
-        self.links[&(from, to)].is_cut()
+        self.links[&(from, to)].way() == Way::Cut
     }
 
     pub(crate) fn front_cut(&self, region: usize) -> bool {
-        self.regions[region].front.is_cut()
+        self.regions[region].front.way() == Way::Cut
     }
 
     pub(crate) fn is_running(&self, region: usize) -> bool {
@@ -211,12 +210,12 @@ impl World {
 
     /// Bytes between regions so far.
     pub(crate) fn link_bytes(&self) -> u64 {
-        self.links.values().map(Proxy::bytes).sum()
+        self.links.values().map(|link| link.bytes_up() + link.bytes_down()).sum()
     }
 
     /// Bytes between devices and regions so far.
     pub(crate) fn front_bytes(&self) -> u64 {
-        self.regions.iter().map(|r| r.front.bytes()).sum()
+        self.regions.iter().map(|r| r.front.bytes_up() + r.front.bytes_down()).sum()
     }
 
     fn config(&self, i: usize) -> ServerConfig {
@@ -224,7 +223,7 @@ impl World {
         let peer = |j: usize| PeerConfig {
             region: RegionId(j as u16 + 1),
             name: self.regions[j].name.clone(),
-            url: format!("http://{}", self.links[&(i, j)].address),
+            url: format!("http://{}", self.links[&(i, j)].address()),
             delay_ms: 0,
         };
         ServerConfig {
@@ -242,6 +241,8 @@ impl World {
             keys: Keys::new(Some(self.secret.clone()), self.peer_secret.clone()),
             limits: Limits::default(),
             gather: Duration::ZERO,
+            ramp: Duration::ZERO,
+            directory: None,
             grace: Duration::from_secs(2),
             clock: Arc::new(WallClock),
             entropy: Arc::new(OsEntropy),
@@ -252,7 +253,7 @@ impl World {
     pub(crate) fn describe(&self, page: &str, schema: String) -> Description {
         let regions = self.regions.iter().map(|r| description::Region {
             name: r.name.clone(),
-            url: format!("http://{}", r.front.address),
+            url: format!("http://{}", r.front.address()),
         });
         Description { page: page.to_owned(), regions: regions.collect(), schema }
     }
@@ -413,4 +414,8 @@ impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the system has random numbers");
     }
+}
+
+fn way(cut: bool) -> Way {
+    if cut { Way::Cut } else { Way::Open }
 }

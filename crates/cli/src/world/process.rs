@@ -150,6 +150,8 @@ fn write_config(path: &Path, config: &ServerConfig, files: &Files) -> anyhow::Re
         peer_key: std::path::absolute(&files.peer_key)?,
         dev_key: Some(std::path::absolute(&files.dev_key)?),
         jwks: None,
+        ramp_ms: config.ramp.as_millis() as u64,
+        directory: None,
         grace_ms: config.grace.as_millis() as u64,
     };
     if let Some(dir) = path.parent() {
