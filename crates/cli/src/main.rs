@@ -6,6 +6,7 @@
 mod bench;
 mod dev;
 mod device;
+mod directory;
 mod exit;
 mod fault;
 mod generate;
@@ -42,6 +43,8 @@ enum Command {
     Import(transfer::Import),
     /// Print or save a type's rows, as NDJSON or CSV, as a device of that world holds them
     Export(transfer::Export),
+    /// The list of regions that devices are given, signed
+    Directory(directory::Args),
     /// Run one region
     Region(region::Args),
     /// Check a schema
@@ -70,6 +73,7 @@ fn main() -> std::process::ExitCode {
         Command::Device(args) => device::run(args),
         Command::Import(args) => transfer::run_import(&args),
         Command::Export(args) => transfer::run_export(&args),
+        Command::Directory(args) => directory::run(args),
         Command::Region(args) => region::run(args),
         Command::Schema(command) => schema::run(command),
         Command::Generate(command) => generate::run(command),

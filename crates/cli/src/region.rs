@@ -54,6 +54,11 @@ pub(crate) struct File {
     pub jwks: Option<PathBuf>,
     #[serde(default = "grace")]
     pub grace_ms: u64,
+    /// How long after its start the region takes back only some of the devices that failed over.
+    #[serde(default = "ramp")]
+    pub ramp_ms: u64,
+    /// The list of regions for devices, as `landfall directory sign` made it.
+    pub directory: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,6 +79,10 @@ fn two() -> usize {
 
 fn grace() -> u64 {
     5_000
+}
+
+fn ramp() -> u64 {
+    60_000
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
@@ -158,6 +167,7 @@ fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
         Some(dir) => base.join(dir),
         None => data_dir.parent().unwrap_or(base).join("marker"),
     };
+    let directory = file.directory.map(|path| crate::directory::read(&base.join(path)));
     let peer =
         |p: Peer| PeerConfig { region: RegionId(p.region), name: p.name, url: p.url, delay_ms: 0 };
     Ok(ServerConfig {
@@ -176,6 +186,8 @@ fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
         limits: Limits::default(),
         gather: Duration::ZERO,
         grace: Duration::from_millis(file.grace_ms),
+        ramp: Duration::from_millis(file.ramp_ms),
+        directory: directory.transpose()?,
         clock: Arc::new(WallClock),
         entropy: Arc::new(OsEntropy),
     })

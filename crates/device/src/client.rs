@@ -13,7 +13,7 @@ use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::inner::Inner;
-use crate::options::{Account, Options};
+use crate::options::{Account, Conditions, Options};
 use crate::read::{self, Row, Rows, SqlValue};
 use crate::runtime::Running;
 use crate::text::TextEditor;
@@ -238,6 +238,20 @@ impl Client {
         self.set_online(true);
     }
 
+    /// What the user's network and battery are like now, as the operating system says. What it
+    /// means is in [`Options::network`]: [`Policy`](crate::Policy).
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.inner.goal.send_modify(|goal| goal.conditions = conditions);
+        self.inner.wake.notify_one();
+    }
+
+    /// The operating system says that the device's network is another one, or is back: look at
+    /// once whether the region still answers, and end every wait.
+    pub fn network_changed(&self) {
+        self.inner.goal.send_modify(|goal| goal.network = goal.network.wrapping_add(1));
+        self.inner.wake.notify_one();
+    }
+
     /// Where the connection stands.
     pub fn connection(&self) -> ConnectionState {
         self.inner.connection.borrow().clone()
@@ -277,6 +291,10 @@ impl Client {
 
     pub(crate) fn set_online(&self, online: bool) {
         self.inner.goal.send_modify(|goal| goal.online = online);
+        if !online {
+            // Nothing that is written from here on leaves with a session that is about to end.
+            self.inner.end_session();
+        }
         self.inner.wake.notify_one();
     }
 }

@@ -1,25 +1,36 @@
 //! The sync engine: work in the background that keeps a session with one region, whichever answers.
 //!
-//! It owns nothing durable. What comes in goes to the state machine in transactions of several
-//! frames; what the app wrote meanwhile is pushed in one go, after one fsync. Of all processes
-//! that open the file only the holder of the lease has a session; the others look after the file
-//! and wait. A kill at any point leaves a file that the next engine goes on from.
+//! It owns nothing durable but the count of metered bytes. What comes in goes to the state machine
+//! in transactions of several frames; what the app wrote meanwhile is pushed in one go, after one
+//! fsync. Of all processes that open the file only the holder of the lease has a session; the
+//! others look after the file and wait. A kill at any point leaves a file that the next engine
+//! goes on from.
 //!
-//! Regions are tried in the order in which they were given, beginning with the one that worked
-//! last. One that does not greet in time, hangs up, or asks to be left is followed by the next at
-//! once; only after a round in vain is there a wait, jittered, so that devices do not come back
-//! all at the same moment.
+//! Regions are greeted in a race, the best one (`choice`) a little ahead of the others. A session
+//! whose region hangs up, refuses, asks to be left or falls silent ends, and the race begins anew
+//! at once; only after a race that nobody won is there a wait, jittered, so that devices do not
+//! come back all at the same moment. How a session goes on while its region is late, and how a
+//! device finds its way back to a region that had failed, is in `carry`.
 
+mod allowance;
+mod answers;
 mod backoff;
+mod carry;
+mod choice;
+mod greet;
+
+pub(crate) use answers::{Answers, Deadlines};
 
 use crate::error::{Error, code};
 use crate::event;
-use crate::inner::{Health, Inner, LEASE_MS};
+use crate::inner::{Goal, Inner, LEASE_LOST, LEASE_MS};
 use crate::options::TokenReason;
-use crate::runtime::{Running, Ticks, timeout};
-use crate::transport::{Connection, TransportError};
+use crate::runtime::{Running, Ticks};
+use allowance::Allowance;
 use backoff::Backoff;
-use landfall_sync::wire::RegionFrame;
+use choice::Choice;
+use greet::{Failure, Greeted};
+use landfall_sync::device::node::Extent;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +45,9 @@ const RENEW: Duration = Duration::from_millis(LEASE_MS as u64 / 4);
 
 /// A session that lasted this long was a good one: what comes after it is no repeated failure.
 const GOOD_SESSION: Duration = Duration::from_secs(2);
+
+/// The longest wait for something that wakes the engine anyway.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Codes with which a region says that it wants another token.
 const TOKEN_CODES: &[&str] = &["token_expired", "unauthenticated"];
@@ -50,16 +64,29 @@ pub(crate) fn start(inner: Arc<Inner>) -> Result<Running, Error> {
 enum End {
     /// The app wants no session now, or another process has the lease.
     Unwanted,
-    /// Begin anew with the same region, at once.
+    /// Begin anew, at once and with no wait counted against any region.
     Again,
-    /// Go on with the next region.
-    Next { code: Option<String>, retry_ms: u64 },
+    /// Go on with another region, which is ready.
+    Moved(Box<Greeted>),
+    /// Its region is to be left.
+    Failed(Failure),
+    /// No region was ready.
+    Nobody(Failure),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 async fn run(inner: Arc<Inner>) {
     let _ended = Ended(inner.clone());
+    let slot = u32::from(inner.device_byte());
     let mut engine = Engine {
-        region: 0,
+        choice: Choice::new(inner.regions(), slot),
+        allowance: Allowance::kept(inner.metered_bytes()),
+        hedges: Hedges::default(),
         leased: false,
         reason: TokenReason::Connect,
         backoff: Backoff::new(&inner.options.network),
@@ -91,10 +118,41 @@ async fn watch_file(inner: &Inner) {
     }
 }
 
+/// How many pushes may be offered to a second region, as those before allow it.
+#[derive(Debug)]
+struct Hedges {
+    /// In hundredths of a hedge.
+    saved: u32,
+}
+
+impl Default for Hedges {
+    fn default() -> Self {
+        Self { saved: Self::WHOLE }
+    }
+}
+
+impl Hedges {
+    const WHOLE: u32 = 100;
+    const SAVED_MAX: u32 = 2 * Self::WHOLE;
+
+    fn pushed(&mut self, percent: u32) {
+        self.saved = self.saved.saturating_add(percent).min(Self::SAVED_MAX);
+    }
+
+    fn may(&self) -> bool {
+        self.saved >= Self::WHOLE
+    }
+
+    fn spend(&mut self) {
+        self.saved = self.saved.saturating_sub(Self::WHOLE);
+    }
+}
+
 struct Engine {
     inner: Arc<Inner>,
-    /// The region to use, as an index.
-    region: usize,
+    choice: Choice,
+    allowance: Allowance,
+    hedges: Hedges,
     leased: bool,
     /// Why the next token is asked for.
     reason: TokenReason,
@@ -103,158 +161,108 @@ struct Engine {
 
 impl Engine {
     async fn serve(&mut self) {
-        while !self.inner.goal.borrow().closing {
-            if !self.inner.goal.borrow().online || self.inner.options.regions.is_empty() {
+        loop {
+            let goal = *self.inner.goal.borrow();
+            if goal.closing {
+                break;
+            } else if !goal.online || self.choice.regions.is_empty() {
                 self.inner.set_connection(event::ConnectionState::Offline);
-                self.pause(Duration::from_secs(3600)).await;
+                self.pause(LONG).await;
             } else if !self.renew() {
                 self.inner.set_connection(event::ConnectionState::Standby);
                 self.pause(POLL).await;
+            } else if let Some(extent) = self.extent() {
+                self.attempt(extent).await;
             } else {
-                self.attempt().await;
+                let (retry_ms, code) = (POLL.as_millis() as u64, Some("metered".to_owned()));
+                self.inner.set_connection(event::ConnectionState::Waiting { retry_ms, code });
+                self.pause(POLL).await;
             }
         }
         self.inner.set_connection(event::ConnectionState::Offline);
     }
 
-    /// One session from its beginning to its end, and the wait behind it if there has to be one.
-    async fn attempt(&mut self) {
+    /// What may be synced now. Counts what was carried until now.
+    fn extent(&mut self) -> Option<Extent> {
+        let conditions = self.inner.goal.borrow().conditions;
+        let options = &self.inner.options;
+        let traffic = self.inner.traffic.up() + self.inner.traffic.down();
+        self.allowance.count(options.clock.now_ms(), traffic, conditions);
+        self.allowance.extent(conditions, &options.network.policy)
+    }
+
+    /// One session from its beginning to its end, through all regions that it moves between, and
+    /// the wait behind it if there has to be one.
+    async fn attempt(&mut self, extent: Extent) {
         let began = self.inner.options.runtime.now();
-        let name = self.inner.options.regions[self.region].name.clone();
-        self.inner.set_connection(event::ConnectionState::Connecting { region: name.clone() });
-        let end = self.session().await;
+        let mut end = match self.race(extent).await {
+            Ok(greeted) => End::Moved(Box::new(greeted)),
+            Err(end) => end,
+        };
+        while let End::Moved(greeted) = end {
+            end = self.session(*greeted, extent).await;
+        }
         self.inner.end_session();
-        tracing::debug!(region = name, ?end, "session ended");
+        if let Err(error) = self.inner.keep_metered_bytes(self.allowance.keep()) {
+            tracing::debug!(%error, "the count of metered bytes was not kept");
+        }
+        tracing::debug!(?end, "session ended");
         if self.inner.options.runtime.now().saturating_sub(began) >= GOOD_SESSION {
             self.backoff.reset();
         }
-        let (code, retry_ms) = match end {
-            End::Unwanted | End::Again => return,
-            End::Next { code, retry_ms } => (code, retry_ms),
-        };
-        let refused_token = code.as_deref().is_some_and(|c| TOKEN_CODES.contains(&c));
-        self.reason = if refused_token { TokenReason::Refused } else { TokenReason::Connect };
-        if !refused_token {
-            self.region = (self.region + 1) % self.inner.options.regions.len();
-        }
         let random = self.inner.options.random.next();
-        let wait = self.backoff.after_failure(self.inner.options.regions.len(), random);
-        let wait = wait.max(Duration::from_millis(self.backoff.capped(retry_ms)));
+        let regions = self.choice.regions.len();
+        let (failure, wait) = match end {
+            End::Unwanted | End::Again | End::Moved(_) => return,
+            End::Failed(failure) => (failure, self.backoff.after_failure(regions, random)),
+            End::Nobody(failure) => (failure, self.backoff.after_round(regions, random)),
+        };
+        let refused_token = failure.refused_token();
+        self.reason = if refused_token { TokenReason::Refused } else { TokenReason::Connect };
+        let wait = wait.max(Duration::from_millis(self.backoff.capped(failure.retry_ms)));
         if !wait.is_zero() {
-            let retry_ms = wait.as_millis() as u64;
+            let (retry_ms, code) = (wait.as_millis() as u64, failure.code);
             self.inner.set_connection(event::ConnectionState::Waiting { retry_ms, code });
             self.pause(wait).await;
         }
     }
 
-    async fn session(&mut self) -> End {
-        let ready = self.inner.options.network.ready();
-        let opened = tokio::select! {
-            opened = timeout(&*self.inner.options.runtime, ready, self.greet()) => opened,
-            () = self.unwanted() => return End::Unwanted,
-        };
-        let mut connection = match opened {
-            Some(Ok(connection)) => connection,
-            Some(Err(end)) => return end,
-            None => return next("the region did not greet in time"),
-        };
-        let region = self.inner.options.regions[self.region].name.clone();
-        self.inner.set_connection(event::ConnectionState::Online { region });
-        self.reason = TokenReason::Connect;
-        self.pump(&mut connection).await
-    }
-
-    /// Connect, and wait until the region has greeted back: only then is it worth anything.
-    async fn greet(&self) -> Result<Connection, End> {
-        let options = &self.inner.options;
-        let region = options.regions[self.region].clone();
-        let connecting = options.transport.connect(region, self.inner.traffic.clone());
-        let (connection, token) = tokio::join!(connecting, options.tokens.token(self.reason));
-        let mut connection = connection.map_err(|e| next(&e.message))?;
-        let token = token.map_err(|e| next(&e.message))?;
-        let begun = self.inner.begin_session(connection.outgoing.clone(), &token);
-        begun.map_err(|e| next(e.message()))?;
-        while self.inner.health() == Some(Health::Greeting) {
-            let frame = connection.incoming.recv().await;
-            let frame = received(frame)?;
-            self.inner.frames(vec![frame]).map_err(|e| next(e.message()))?;
-        }
-        match self.verdict() {
-            None => Ok(connection),
-            Some(end) => Err(end),
-        }
-    }
-
-    /// Carry frames until the session ends.
-    async fn pump(&mut self, connection: &mut Connection) -> End {
-        let most = self.inner.options.network.frames_per_transaction.max(1);
-        let mut frames = Vec::with_capacity(most);
-        let runtime = &self.inner.options.runtime;
-        let mut polls = Ticks::new(runtime.clone(), POLL);
-        let mut renewals = Ticks::new(runtime.clone(), RENEW);
-        let mut tidying = Ticks::new(runtime.clone(), TIDY);
-        loop {
-            let done = tokio::select! {
-                count = connection.incoming.recv_many(&mut frames, most) => {
-                    if count == 0 {
-                        return next("the connection ended");
-                    }
-                    self.take_in(&mut frames)
-                }
-                () = self.inner.wake.notified() => {
-                    if self.is_unwanted() {
-                        return End::Unwanted;
-                    }
-                    self.inner.poll().map_err(|e| next(e.message()))
-                }
-                () = polls.tick() => self.inner.poll().map_err(|e| next(e.message())),
-                () = tidying.tick() => self.inner.tidy().map_err(|e| next(e.message())),
-                () = renewals.tick() => match self.renew() {
-                    true => Ok(()),
-                    false => Err(End::Unwanted),
-                },
+    /// Greet the regions until one is ready.
+    async fn race(&mut self, extent: Extent) -> Result<Greeted, End> {
+        let order = self.choice.order();
+        let order: Vec<_> =
+            order.into_iter().map(|i| (i, self.choice.regions[i].clone())).collect();
+        let name = order.first().map(|(_, url)| url.name.clone()).unwrap_or_default();
+        self.inner.set_connection(event::ConnectionState::Connecting { region: name });
+        let racing = async {
+            let token = match greet::token(&self.inner, self.reason).await {
+                Ok(token) => token,
+                Err(failure) => return (None, vec![(0, failure)]),
             };
-            if let Err(end) = done {
-                return end;
-            }
-            if let Some(end) = self.verdict() {
-                return end;
-            }
+            greet::race(&self.inner, order, &token, extent).await
+        };
+        let (ready, failed) = tokio::select! {
+            raced = racing => raced,
+            () = self.unwanted() => return Err(End::Unwanted),
+        };
+        if let Some(greeted) = ready {
+            failed.iter().for_each(|(region, _)| self.fail(*region));
+            return Ok(greeted);
         }
+        let lost = |(_, f): &(usize, Failure)| f.code.as_deref() == Some(LEASE_LOST);
+        if failed.iter().any(lost) {
+            return Err(End::Unwanted);
+        }
+        // All failed, or the token was refused: that says nothing about any one of them.
+        let best = failed.into_iter().map(|(_, f)| f).min_by_key(|f| f.retry_ms);
+        Err(End::Nobody(best.unwrap_or_else(|| Failure::new("no region"))))
     }
 
-    /// What arrived together is one transaction. What arrived before a failure counts.
-    fn take_in(&self, frames: &mut Vec<Result<RegionFrame, TransportError>>) -> Result<(), End> {
-        let mut whole = Vec::with_capacity(frames.len());
-        let mut end = Ok(());
-        for frame in frames.drain(..) {
-            match received(Some(frame)) {
-                Ok(frame) => whole.push(frame),
-                Err(e) => end = Err(e),
-            }
-        }
-        if !whole.is_empty() {
-            let taken = self.inner.frames(whole).and_then(|()| self.inner.keep_within());
-            taken.map_err(|e| next(e.message()))?;
-        }
-        end
-    }
-
-    /// Whether the session is at its end, as far as the file's side knows.
-    fn verdict(&self) -> Option<End> {
-        match self.inner.health() {
-            None => Some(next("the file failed")),
-            Some(Health::Greeting | Health::Ready) => None,
-            Some(Health::Move { elsewhere: false }) => Some(End::Again),
-            Some(Health::Move { elsewhere: true }) => {
-                Some(End::Next { code: Some("drain".to_owned()), retry_ms: 0 })
-            }
-            Some(Health::Over(close)) if close.code == "lease_lost" => Some(End::Unwanted),
-            Some(Health::Over(close)) => {
-                tracing::info!(code = close.code, message = close.message, "session refused");
-                Some(End::Next { code: Some(close.code), retry_ms: close.retry_after_ms })
-            }
-        }
+    /// What is held against a region from now on.
+    fn fail(&mut self, region: usize) {
+        let options = &self.inner.options;
+        let (now, random) = (options.runtime.now(), options.random.next());
+        self.choice.failed(region, now, &options.network, random);
     }
 
     fn renew(&mut self) -> bool {
@@ -280,7 +288,7 @@ impl Engine {
     /// Wait, or until the app wants something else.
     async fn pause(&self, most: Duration) {
         let mut goal = self.inner.goal.subscribe();
-        let now = *goal.borrow_and_update();
+        let now: Goal = *goal.borrow_and_update();
         if now.closing {
             return;
         }
@@ -292,18 +300,4 @@ impl Engine {
         // Lets a cancelled connection end before the next begins.
         runtime.sleep(Duration::ZERO).await;
     }
-}
-
-fn received(frame: Option<Result<RegionFrame, TransportError>>) -> Result<RegionFrame, End> {
-    match frame {
-        Some(Ok(frame)) => Ok(frame),
-        Some(Err(error)) => Err(next(&error.message)),
-        None => Err(next("the connection ended")),
-    }
-}
-
-/// The next region, for a reason that goes to the log.
-fn next(reason: &str) -> End {
-    tracing::debug!(reason, "region given up");
-    End::Next { code: None, retry_ms: 0 }
 }

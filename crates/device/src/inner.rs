@@ -10,20 +10,21 @@
 //! its commits.
 
 mod core;
+mod directory;
 mod once;
 mod room;
 mod sessions;
 mod waits;
 
-pub(crate) use sessions::Health;
+pub(crate) use sessions::{Health, LEASE_LOST};
 
-use self::core::{Core, Fault};
+use self::core::{Core, Fault, Lane};
 use self::waits::Bell;
 use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Coverage, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
-use crate::options::Options;
+use crate::options::{Conditions, Options};
 use crate::store::{self, Database, Transaction};
 use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
@@ -33,6 +34,7 @@ use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::{Store, Terms};
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
@@ -57,6 +59,9 @@ const OPS_PER_READ: usize = 1_000;
 pub(crate) struct Goal {
     pub online: bool,
     pub closing: bool,
+    pub conditions: Conditions,
+    /// Goes up when the device's network is another one.
+    pub network: u32,
 }
 
 pub(crate) struct Inner {
@@ -76,8 +81,12 @@ pub(crate) struct Inner {
     pub connection: watch::Sender<ConnectionState>,
     /// What a region last said that the account may subscribe.
     pub granted: Mutex<Option<Granted>>,
+    /// A directory that a region gave, not yet looked at.
+    offered: Mutex<Option<String>>,
     engine_ended: watch::Sender<bool>,
     closed: watch::Sender<bool>,
+    /// Frames were taken in, and what there is no room for has not gone yet.
+    taking_in: AtomicBool,
     pub traffic: Arc<Traffic>,
 }
 
@@ -97,10 +106,15 @@ impl Inner {
         let mut database = Database::open(&options.path, &options.schema, opened)?;
         core::check_account(&mut database, &options)?;
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
-        let mut core = Core { database, node: None, session: None };
+        let mut core = Core { database, node: None, session: None, hedge: None };
         core.node(&options)?;
         core.show_stale(&options)?;
-        let goal = Goal { online: !options.network.start_offline, closing: false };
+        let goal = Goal {
+            online: !options.network.start_offline,
+            closing: false,
+            conditions: Conditions::default(),
+            network: 0,
+        };
         Ok(Arc::new(Self {
             options,
             holder,
@@ -113,8 +127,10 @@ impl Inner {
             goal: watch::Sender::new(goal),
             connection: watch::Sender::new(ConnectionState::Offline),
             granted: Mutex::default(),
+            offered: Mutex::default(),
             engine_ended: watch::Sender::new(false),
             closed: watch::Sender::new(false),
+            taking_in: AtomicBool::new(false),
             traffic: Arc::default(),
         }))
     }
@@ -357,10 +373,18 @@ impl Inner {
         &self,
         work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
     ) -> Result<T, Error> {
+        self.run_on(Lane::Session, work)
+    }
+
+    fn run_on<T>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
+    ) -> Result<T, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
         let (value, output) = core.run(&self.options, work)?;
-        let events = core.send(output)?;
+        let events = core.send(lane, self.options.runtime.now(), output)?;
         let progress = core.progress_of(&events)?;
         // Under the lock: events come in the order of the commits, and whoever sees the file
         // afterwards has been told.
@@ -393,6 +417,10 @@ impl Inner {
                 NodeEvent::Denied { scope, code } => {
                     coverage_changed = true;
                     told.push(Event::Denied { scope, code });
+                }
+                NodeEvent::Directory { jws } => {
+                    *lock(&self.offered) = Some(jws);
+                    self.wake.notify_one();
                 }
                 NodeEvent::Online { .. } | NodeEvent::Drain { .. } => {}
             }

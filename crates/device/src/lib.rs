@@ -38,6 +38,7 @@ mod accounts;
 #[cfg(not(target_family = "wasm"))]
 mod blocking;
 mod client;
+mod directory;
 mod engine;
 mod error;
 mod event;
@@ -69,8 +70,9 @@ pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate,
 #[cfg(not(target_family = "wasm"))]
 pub use options::SystemClock;
 pub use options::{
-    Account, Clock, FixedToken, Network, Options, Random, RegionUrl, SystemRandom, TokenError,
-    TokenFuture, TokenProvider, TokenReason, compile,
+    Account, Clock, Conditions, DirectoryKey, DirectoryKeyError, FixedToken, Network, OnMetered,
+    Options, Policy, Random, RegionUrl, SystemRandom, TokenError, TokenFuture, TokenProvider,
+    TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
 pub use text::{TextEditor, TextVersion};

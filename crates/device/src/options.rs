@@ -6,11 +6,14 @@
 use crate::error::OpenError;
 use crate::runtime::Runtime;
 use crate::transport::Transport;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use landfall_model::schema::{self, Schema};
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +132,92 @@ pub struct Network {
     pub poll_ms: u64,
     /// Incoming frames that may share one transaction.
     pub frames_per_transaction: usize,
+    /// How long one region is waited for before the next is greeted, too.
+    pub race_ms: u64,
+    /// Writes that were not answered within twice the usual time, but no sooner and no later than
+    /// this, are offered to a second region as well...
+    pub hedge_ms_min: u64,
+    /// ... the latest.
+    pub hedge_ms_max: u64,
+    /// Of a hundred pushes, so many may be offered to a second region. 0: none ever.
+    pub hedge_percent: u32,
+    /// A region that has been silent for four times the usual time, but no less and no more than
+    /// this, is left for another...
+    pub answer_ms_min: u64,
+    /// ... the latest.
+    pub answer_ms_max: u64,
+    /// How long a region that failed is left alone, in the middle: between half of it and half as
+    /// much again. No sooner than after half of it a device moves without need.
+    pub dwell_ms: u64,
+    /// The time between the probes that a region must answer before it is gone back to.
+    pub probe_ms: u64,
+    /// How often other regions are looked at in case one is nearer; only where that costs the user
+    /// nothing.
+    pub survey_ms: u64,
+    /// What syncing may cost the user.
+    pub policy: Policy,
+    /// Keys that directories of regions are signed with. None: no directory is taken.
+    pub directory_keys: Vec<DirectoryKey>,
+}
+
+/// An Ed25519 public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryKey(pub [u8; 32]);
+
+impl FromStr for DirectoryKey {
+    type Err = DirectoryKeyError;
+
+    /// As `landfall directory key` prints it: base64url without padding.
+    fn from_str(text: &str) -> Result<Self, DirectoryKeyError> {
+        let bytes = BASE64.decode(text).map_err(|_| DirectoryKeyError)?;
+        let key = bytes.try_into().map_err(|_| DirectoryKeyError)?;
+        Ok(Self(key))
+    }
+}
+
+/// The text is no key of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an Ed25519 public key is 32 bytes in base64url, 43 characters")]
+pub struct DirectoryKeyError;
+
+/// What the user's network and battery are like now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Conditions {
+    /// Bytes cost the user money.
+    pub metered: bool,
+    /// The device saves its battery.
+    pub low_power: bool,
+}
+
+/// What syncing may cost the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// What is synced over a metered network.
+    pub on_metered: OnMetered,
+    /// Bytes a day, both ways, over metered networks; own writes still leave beyond it. Days are
+    /// those of UTC. `None`: no limit.
+    pub metered_bytes_a_day: Option<u64>,
+    /// While the device saves its battery, writes wait so long for others to leave with them, in
+    /// milliseconds; and nothing is done that need not be, such as a look at other regions.
+    pub low_power_gather_ms: u64,
+}
+
+/// What is synced over a metered network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMetered {
+    /// Everything, as over any other.
+    #[default]
+    All,
+    /// Own writes and what becomes of them; rows wait.
+    Writes,
+    /// Nothing.
+    Nothing,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { on_metered: OnMetered::All, metered_bytes_a_day: None, low_power_gather_ms: 2_000 }
+    }
 }
 
 impl Default for Network {
@@ -140,6 +229,17 @@ impl Default for Network {
             backoff_ms_max: 5_000,
             poll_ms: 200,
             frames_per_transaction: 64,
+            race_ms: 150,
+            hedge_ms_min: 250,
+            hedge_ms_max: 1_000,
+            hedge_percent: 5,
+            answer_ms_min: 400,
+            answer_ms_max: 4_000,
+            dwell_ms: 300_000,
+            probe_ms: 30_000,
+            survey_ms: 900_000,
+            policy: Policy::default(),
+            directory_keys: Vec::new(),
         }
     }
 }

@@ -99,6 +99,11 @@ impl Secret {
         Self(bytes)
     }
 
+    /// The bytes themselves, for keys of another kind that are made of them.
+    pub fn bytes(&self) -> &[u8; SECRET_BYTES] {
+        &self.0
+    }
+
     /// Read the secret in `path`, or make it on the first run, readable by its owner only. Several
     /// regions of one machine may do this at the same time: they get the same secret.
     pub fn load_or_create(path: &Path, entropy: &dyn Entropy) -> Result<Self, Error> {

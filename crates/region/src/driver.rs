@@ -234,6 +234,9 @@ impl Driver {
     fn tick(&mut self) -> Next {
         let ops_per_second = self.gauge.rate(self.shared.board.counters.ops.get());
         self.shared.board.update(|p| p.ops_per_second = ops_per_second);
+        if let Some(engine) = &mut self.engine {
+            engine.node.set_accepts(self.shared.accepts_percent());
+        }
         match &self.engine {
             None => self.reopen(),
             Some(engine) if engine.mark_due(self.shared.config.clock.now_ms()) => self.mark(),

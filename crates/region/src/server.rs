@@ -14,7 +14,7 @@ use crate::world::{Clock, Entropy};
 use crate::{api, limits, peers};
 use landfall_model::id::RegionId;
 use landfall_model::schema::Schema;
-use landfall_sync::region::node::{LinkId, SessionId};
+use landfall_sync::region::node::{Directory, LinkId, SessionId};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,6 +54,11 @@ pub struct ServerConfig {
     pub gather: Duration,
     /// How long [`ServerHandle::stop`] waits for devices to leave.
     pub grace: Duration,
+    /// How long after its start the region takes back only some of the devices that went elsewhere
+    /// meanwhile. None of this keeps out who has no other region.
+    pub ramp: Duration,
+    /// The list of regions that devices are given.
+    pub directory: Option<Directory>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -106,6 +111,16 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// A few first, to see that all is well; then more.
+fn ramp(since_start: Duration, whole: Duration) -> u32 {
+    match (since_start.as_millis() * 3).checked_div(whole.as_millis()) {
+        Some(0) => 1,
+        Some(1) => 10,
+        Some(2) => 50,
+        _ => 100,
+    }
+}
+
 /// What all parts of a running server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -134,6 +149,11 @@ impl Shared {
             started: Instant::now(),
             config,
         }
+    }
+
+    /// Of a hundred devices that failed over, so many are taken back now.
+    pub fn accepts_percent(&self) -> u32 {
+        ramp(self.started.elapsed(), self.config.ramp)
     }
 
     pub fn next_session(&self) -> SessionId {
@@ -332,5 +352,18 @@ impl Drop for ServerHandle {
         if self.thread.is_some() {
             self.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_takes_back_a_few_at_first() {
+        let whole = Duration::from_secs(60);
+        let after = |seconds| ramp(Duration::from_secs(seconds), whole);
+        assert_eq!([0, 19, 20, 40, 60, 9_999].map(after), [1, 1, 10, 50, 100, 100]);
+        assert_eq!(ramp(Duration::ZERO, Duration::ZERO), 100);
     }
 }

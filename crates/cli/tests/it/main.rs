@@ -8,6 +8,7 @@ mod arguments;
 mod bench;
 mod binary;
 mod device;
+mod failover;
 mod generate;
 mod handover;
 mod house;

@@ -76,6 +76,18 @@ impl World {
         child.wait().expect("ended");
     }
 
+    /// SIGTERM: the region tells its devices to leave, and ends.
+    pub(crate) fn terminate(&self, region: usize) {
+        let child = self.processes[region].as_ref().expect("it runs");
+        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(kill.expect("a command").success());
+    }
+
+    /// Wait until a region that was told to end has ended.
+    pub(crate) fn await_end(&mut self, region: usize) {
+        self.processes[region].take().expect("it ran").wait().expect("ended");
+    }
+
     /// What a running region says of itself.
     pub(crate) fn status(&self, region: usize) -> Json {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports[region])).expect("it listens");

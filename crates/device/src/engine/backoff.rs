@@ -38,6 +38,13 @@ impl Backoff {
         Duration::from_millis(whole - random % (half + 1))
     }
 
+    /// All regions failed together.
+    pub fn after_round(&mut self, regions: usize, random: u64) -> Duration {
+        let regions = regions.max(1);
+        self.failures = self.failures / regions * regions + regions - 1;
+        self.after_failure(regions, random)
+    }
+
     /// A wait that a region asked for, as far as this device follows it.
     pub fn capped(&self, wait_ms: u64) -> u64 {
         wait_ms.min(self.max_ms)

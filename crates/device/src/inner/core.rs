@@ -4,6 +4,7 @@
 //! between drops the node's memory and the session.
 
 use super::room::progress;
+use crate::engine::Answers;
 use crate::error::{Error, OpenError, code};
 use crate::event::Progress;
 use crate::options::{Account, Options};
@@ -15,8 +16,11 @@ use landfall_sync::device::node::{
 };
 use landfall_sync::device::store::{Store, Subscription};
 use landfall_sync::wire::DeviceFrame;
+use landfall_sync::wire::device_frame::Kind;
+use prost::Message;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Own ops read at a time.
@@ -31,6 +35,15 @@ pub(super) struct Core {
     /// `None` after the file failed, until it is read again.
     pub node: Option<Node>,
     pub session: Option<Session>,
+    /// Where frames of the hedge go; see [`Node::hedge`].
+    pub hedge: Option<mpsc::UnboundedSender<DeviceFrame>>,
+}
+
+/// Which connection a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    Session,
+    Hedge,
 }
 
 /// A session, seen from the file's side.
@@ -46,6 +59,8 @@ pub(super) struct Session {
     pub subscribed: BTreeSet<Scope>,
     /// Scopes whose pass has come to its end in this session.
     pub complete: BTreeSet<Scope>,
+    /// Whether the region answers as it usually does.
+    pub answers: Answers,
 }
 
 /// Why a transaction was not made.
@@ -121,6 +136,7 @@ impl Core {
     pub fn forget(&mut self) {
         self.node = None;
         self.session = None;
+        self.hedge = None;
     }
 
     pub fn run<T>(
@@ -150,7 +166,12 @@ impl Core {
     }
 
     /// Send what the committed call asks to be sent; on disk first, if it must be.
-    pub fn send(&mut self, output: Output) -> Result<Vec<NodeEvent>, Error> {
+    pub fn send(
+        &mut self,
+        lane: Lane,
+        now: Duration,
+        output: Output,
+    ) -> Result<Vec<NodeEvent>, Error> {
         if output.durable
             && !output.frames.is_empty()
             && let Err(error) = self.database.transact(true, |_| Ok::<(), store::Error>(()))
@@ -158,8 +179,15 @@ impl Core {
             self.forget();
             return Err(error.into());
         }
+        if lane == Lane::Hedge {
+            self.send_hedge(output.frames, output.close.is_some());
+            return Ok(output.events);
+        }
         let Some(session) = &mut self.session else { return Ok(output.events) };
         for frame in output.frames {
+            if matches!(frame.kind, Some(Kind::Push(_) | Kind::Ping(_))) {
+                session.answers.sent(now, frame.encoded_len());
+            }
             // A connection that is gone is noticed by the engine.
             let _ = session.outgoing.send(frame);
         }
@@ -177,6 +205,16 @@ impl Core {
             session.over = output.close;
         }
         Ok(output.events)
+    }
+
+    fn send_hedge(&mut self, frames: Vec<DeviceFrame>, over: bool) {
+        let Some(hedge) = &self.hedge else { return };
+        for frame in frames {
+            let _ = hedge.send(frame);
+        }
+        if over {
+            self.hedge = None;
+        }
     }
 
     /// How far the subscriptions are that events tell of.

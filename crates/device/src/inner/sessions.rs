@@ -1,16 +1,22 @@
 //! What the sync engine asks of the file: sessions, the lease, and what other processes wrote.
 
-use super::core::Session;
+use super::core::{Lane, Session};
 use super::{Inner, LEASE_MS};
+use crate::engine::{Answers, Deadlines};
 use crate::error::Error;
 use crate::event::{ConnectionState, Event};
 use crate::store::{self, Transaction};
 use landfall_model::id::Scope;
-use landfall_sync::device::node::{Close, Node, Output};
+use landfall_sync::device::node::{Close, Extent, Greeting, Node, Output};
 use landfall_sync::device::store::Store;
+use landfall_sync::wire::region_frame::Kind;
 use landfall_sync::wire::{DeviceFrame, RegionFrame};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
+
+/// The code of a session that ends because another process has the lease.
+pub(crate) const LEASE_LOST: &str = "lease_lost";
 
 /// How a session is doing, for the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,49 +31,154 @@ pub(crate) enum Health {
 }
 
 impl Inner {
-    /// Begin a session on a fresh connection.
+    /// The first frames for a connection that may become the session's; `None` if another process
+    /// has the lease by now.
+    pub fn greet(
+        &self,
+        token: &str,
+        extent: Extent,
+    ) -> Result<Option<(Greeting, Vec<DeviceFrame>)>, Error> {
+        let directory = self.directory_version();
+        self.run(|node, t, now| {
+            if !t.holds_lease(&self.holder)? {
+                return Ok((None, Output::default()));
+            }
+            let (greeting, output) = node.greet(t, token, directory, extent, now)?;
+            // They leave on a connection that is not yet the session's.
+            let rest = Output { events: output.events, ..Output::default() };
+            Ok((Some((greeting, output.frames)), rest))
+        })
+    }
+
+    /// The session is on this connection from now on. Its region's first frame comes next.
     pub fn begin_session(
         &self,
+        greeting: Greeting,
         outgoing: mpsc::UnboundedSender<DeviceFrame>,
-        token: &str,
+        answers: Answers,
     ) -> Result<(), Error> {
+        let session = self.fresh(outgoing, answers)?;
+        let mut core = self.lock()?;
+        let core = core.as_mut().ok_or_else(Error::closed)?;
+        core.hedge = None;
+        if !self.goal.borrow().online {
+            return Ok(());
+        }
+        core.session = Some(session);
+        core.node(&self.options)?.begin(greeting);
+        Ok(())
+    }
+
+    fn fresh(
+        &self,
+        outgoing: mpsc::UnboundedSender<DeviceFrame>,
+        answers: Answers,
+    ) -> Result<Session, Error> {
         let subscribed = self.read(|t| t.subscriptions())?;
         let subscribed = subscribed.into_iter().map(|(scope, _)| scope).collect();
         let complete = BTreeSet::new();
         let (ready, drain, anew, over) = (false, false, false, None);
-        let session = Session { outgoing, ready, drain, anew, over, subscribed, complete };
-        self.lock()?.as_mut().ok_or_else(Error::closed)?.session = Some(session);
-        self.run_leased(|node, t, now| node.hello(t, token, now))
+        Ok(Session { outgoing, ready, drain, anew, over, subscribed, complete, answers })
+    }
+
+    /// Offer what is unanswered to a second region. False where nothing is, by now.
+    pub fn begin_hedge(
+        &self,
+        greeting: Greeting,
+        outgoing: mpsc::UnboundedSender<DeviceFrame>,
+    ) -> Result<bool, Error> {
+        let mut core = self.lock()?;
+        let core = core.as_mut().ok_or_else(Error::closed)?;
+        let begins = core.node(&self.options)?.hedge(greeting);
+        core.hedge = begins.then_some(outgoing);
+        Ok(begins)
+    }
+
+    pub fn end_hedge(&self) {
+        let Ok(mut guard) = self.lock() else { return };
+        let Some(core) = guard.as_mut() else { return };
+        core.hedge = None;
+        if let Some(node) = &mut core.node {
+            node.end_hedge();
+        }
+    }
+
+    /// Take in frames of the second region. False if it is of no more use.
+    pub fn hedge_frames(&self, frames: Vec<RegionFrame>) -> Result<bool, Error> {
+        let random = self.options.random.clone();
+        self.run_leased(Lane::Hedge, |node, t, now| {
+            gather(frames, |f| node.hedge_frame(t, f, now, &mut || random.next()))
+        })?;
+        Ok(self.lock()?.as_ref().is_some_and(|core| core.hedge.is_some()))
+    }
+
+    /// The second region's connection is the session's from now on.
+    pub fn promote(
+        &self,
+        outgoing: mpsc::UnboundedSender<DeviceFrame>,
+        answers: Answers,
+    ) -> Result<(), Error> {
+        let session = self.fresh(outgoing, answers)?;
+        if let Some(core) = self.lock()?.as_mut() {
+            core.hedge = None;
+            core.session = Some(session);
+        }
+        let random = self.options.random.clone();
+        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))
+    }
+
+    /// Ops that the session's region has not answered.
+    pub fn unanswered(&self) -> usize {
+        let Ok(guard) = self.lock() else { return 0 };
+        guard.as_ref().and_then(|core| core.node.as_ref()).map_or(0, Node::unanswered)
+    }
+
+    /// When the region's silence becomes too long; `None` while nothing is waited for.
+    pub fn deadlines(&self) -> Option<Deadlines> {
+        let core = self.lock().ok()?;
+        core.as_ref()?.session.as_ref()?.answers.deadlines(&self.options.network)
+    }
+
+    /// Have the region say something.
+    pub fn ping(&self) -> Result<(), Error> {
+        self.run_leased(Lane::Session, |node, t, now| node.ping(t, now))
+    }
+
+    /// Take in frames, and keep the file within its limit. Nobody is told that all is done in
+    /// between.
+    pub fn take_in(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
+        self.taking_in.store(true, Ordering::Relaxed);
+        let taken = self.frames(frames).and_then(|()| self.keep_within());
+        self.taking_in.store(false, Ordering::Relaxed);
+        self.settled.notify_all();
+        taken
     }
 
     /// Take in frames, in one transaction.
     pub fn frames(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
         let random = self.options.random.clone();
-        self.run_leased(|node, t, now| {
-            let mut all = Output::default();
-            for frame in frames {
-                let one = node.frame(t, frame, now, &mut || random.next())?;
-                all.frames.extend(one.frames);
-                all.events.extend(one.events);
-                all.durable |= one.durable;
-                all.close = one.close;
-                if all.close.is_some() {
-                    break;
-                }
-            }
-            Ok(all)
-        })
+        let answer = |f: &RegionFrame| matches!(f.kind, Some(Kind::Fates(_) | Kind::Pong(_)));
+        let answers = frames.iter().any(answer);
+        self.run_leased(Lane::Session, |node, t, now| {
+            gather(frames, |f| node.frame(t, f, now, &mut || random.next()))
+        })?;
+        let more = self.unanswered() > 0;
+        if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
+            session.answers.heard(self.options.runtime.now(), answers, more);
+        }
+        Ok(())
     }
 
     /// Push what is there to push.
     pub fn poll(&self) -> Result<(), Error> {
-        self.run_leased(|node, t, now| node.poll(t, now))
+        self.run_leased(Lane::Session, |node, t, now| node.poll(t, now))
     }
 
     pub fn end_session(&self) {
         let Ok(mut guard) = self.lock() else { return };
         let Some(core) = guard.as_mut() else { return };
         core.session = None;
+        core.hedge = None;
         if let Some(node) = &mut core.node {
             node.disconnected();
         }
@@ -139,15 +250,35 @@ impl Inner {
     /// A call of the session. It does nothing if another process has the lease by now.
     fn run_leased(
         &self,
+        lane: Lane,
         work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<Output, store::Error>,
     ) -> Result<(), Error> {
-        self.run(|node, t, now| {
+        self.run_on(lane, |node, t, now| {
             if t.holds_lease(&self.holder)? {
                 return Ok(((), work(node, t, now)?));
             }
             let message = "another process syncs this file by now".to_owned();
-            let close = Close { code: "lease_lost".to_owned(), message, retry_after_ms: 0 };
+            let close = Close { code: LEASE_LOST.to_owned(), message, retry_after_ms: 0 };
             Ok(((), Output { close: Some(close), ..Output::default() }))
         })
     }
+}
+
+/// What several frames come to, up to one that closes the session.
+fn gather(
+    frames: Vec<RegionFrame>,
+    mut take: impl FnMut(RegionFrame) -> Result<Output, store::Error>,
+) -> Result<Output, store::Error> {
+    let mut all = Output::default();
+    for frame in frames {
+        let one = take(frame)?;
+        all.frames.extend(one.frames);
+        all.events.extend(one.events);
+        all.durable |= one.durable;
+        all.close = one.close;
+        if all.close.is_some() {
+            break;
+        }
+    }
+    Ok(all)
 }

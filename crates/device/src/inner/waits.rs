@@ -9,6 +9,7 @@ use super::Inner;
 use crate::error::{Error, code};
 use crate::runtime::timeout;
 use std::sync::Condvar;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -57,6 +58,9 @@ impl Inner {
     }
 
     fn is_settled(&self) -> Result<bool, Error> {
+        if self.taking_in.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         self.lock()?.as_mut().ok_or_else(Error::closed)?.is_settled()
     }
 

@@ -5,6 +5,7 @@ mod http;
 mod live;
 mod parts;
 mod processes;
+mod regions;
 mod sync;
 mod world;
 mod writes;

@@ -1,7 +1,7 @@
 //! Parts of scopes on real files: budgets, the disk, pins, and slots in the background.
 
-use crate::world::{SOON, World, eventually, order};
-use landfall_device::{Client, Coverage, Query, SqlValue, SyncLimits, Terms};
+use crate::world::{SOON, World, count, eventually, order};
+use landfall_device::{Client, Coverage, Query, SyncLimits, Terms};
 use std::time::Duration;
 
 const ORDERS: usize = 3_000;
@@ -23,11 +23,6 @@ fn filled() -> World {
     }
     writer.drain(SOON).unwrap();
     world
-}
-
-fn count(client: &Client) -> usize {
-    let rows = client.query("SELECT count(*) FROM \"Order\"", []).unwrap();
-    rows.scalar().and_then(SqlValue::as_i64).unwrap_or_default() as usize
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use landfall_device::transport::{Connecting, Connection, Traffic, Transport, TransportError};
 use landfall_device::{
-    Account, Client, Clock, Dot, FixedToken, Network, Options, RegionUrl, SystemClock,
+    Account, Client, Clock, Dot, FixedToken, Network, Options, RegionUrl, SqlValue, SystemClock,
 };
 use landfall_model::id::{DeviceId, RegionId};
 use landfall_model::schema::{Schema, compile};
@@ -52,6 +52,8 @@ pub struct Region {
     pub node: Node,
     pub store: MemoryStore,
     up: bool,
+    /// Nothing that devices send is heard.
+    silent: bool,
     sessions: BTreeMap<u64, ToDevice>,
 }
 
@@ -123,6 +125,10 @@ impl World {
         wait.recv().unwrap();
     }
 
+    pub fn set_silent(&self, region: usize, silent: bool) {
+        self.ask(move |regions| regions[region].silent = silent);
+    }
+
     pub fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut [Region]) -> T + Send + 'static,
@@ -177,6 +183,12 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         thread::sleep(Duration::from_millis(5));
     }
     panic!("in vain: {what}");
+}
+
+/// Orders that show.
+pub fn count(client: &Client) -> usize {
+    let rows = client.query("SELECT count(*) FROM \"Order\"", []).unwrap();
+    rows.scalar().and_then(SqlValue::as_i64).unwrap_or_default() as usize
 }
 
 /// Write an order of the French market.
@@ -274,7 +286,7 @@ fn region(
     let node =
         Node::open(&mut store, config, schema.clone(), auth, String::new(), false, now_ms).unwrap();
     store.commit();
-    Region { node, store, up: true, sessions: BTreeMap::new() }
+    Region { node, store, up: true, silent: false, sessions: BTreeMap::new() }
 }
 
 fn obey(regions: &mut [Region], command: Command) {
@@ -286,7 +298,7 @@ fn obey(regions: &mut [Region], command: Command) {
             }
         }
         Command::Frame { region, session, frame } => {
-            if regions[region].sessions.contains_key(&session) {
+            if !regions[region].silent && regions[region].sessions.contains_key(&session) {
                 regions[region].node.device_frame(SessionId(session), frame);
             }
         }

@@ -55,7 +55,7 @@ impl Engine {
             tracing::info!(%why, "a new life begins");
         }
         database.begin()?;
-        let node = Node::open(
+        let mut node = Node::open(
             &mut database,
             node_config(config),
             Arc::clone(schema),
@@ -66,6 +66,7 @@ impl Engine {
             config.clock.now_ms(),
         )?;
         database.commit()?;
+        node.set_directory(config.directory.clone());
         let mut engine = Self { database, marker, marked_life: 0, node };
         engine.mark(config)?;
         Ok(engine)

@@ -89,6 +89,8 @@ pub fn config(region: u16, directory: &Path) -> ServerConfig {
         keys: keys(),
         limits: Limits::default(),
         gather: Duration::ZERO,
+        ramp: Duration::ZERO,
+        directory: None,
         grace: Duration::from_millis(200),
         clock: Arc::new(WallClock),
         entropy: Arc::new(Counting::default()),
@@ -161,6 +163,7 @@ impl Device {
             schema: Default::default(),
             credit: 1 << 20,
             head_tokens: Vec::new(),
+            directory: 0,
         }
     }
 

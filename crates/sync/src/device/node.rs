@@ -9,7 +9,7 @@
 pub use super::refused::{Problem, RefusedEdit, WriteError};
 
 use super::call::Call;
-use super::session::Session;
+use super::session::{Purpose, Session};
 use super::store::{Meta, OpState, Outcome, Store, Terms, View};
 use super::texts::Documents;
 use super::write::Draft;
@@ -80,6 +80,10 @@ pub enum Event {
     Online {
         region: RegionId,
     },
+    /// A newer directory of regions, as it is signed. Nobody has looked at it yet.
+    Directory {
+        jws: String,
+    },
     /// The region asks to move elsewhere within this many milliseconds.
     Drain {
         within_ms: u64,
@@ -133,6 +137,19 @@ pub struct Receipt {
     pub extends: bool,
 }
 
+/// How much a session carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Writes and rows.
+    Whole,
+    /// Own writes and their fates only.
+    Pushes,
+}
+
+/// A session that waits for its region's first answer.
+#[derive(Debug)]
+pub struct Greeting(Session);
+
 /// A device. All that must last is in the store; what is here is rebuilt by the next session.
 #[derive(Debug)]
 pub struct Node {
@@ -140,6 +157,8 @@ pub struct Node {
     /// The account that ops are made and pushed under.
     pub(super) principal: Arc<str>,
     pub(super) session: Option<Session>,
+    /// A session with a second region, for what the first has not answered in time.
+    hedge: Option<Session>,
     pub(super) documents: Documents,
     /// Positions that enough regions are known to hold.
     pub(super) safe: Vector,
@@ -163,6 +182,7 @@ impl Node {
             schema,
             principal,
             session: None,
+            hedge: None,
             documents: Documents::new(random()),
             safe: Vector::new(),
             ahead: BTreeMap::new(),
@@ -269,9 +289,81 @@ impl Node {
         token: &str,
         now_ms: i64,
     ) -> Result<Output, S::Error> {
+        let (greeting, output) = self.greet(store, token, 0, Extent::Whole, now_ms)?;
+        self.begin(greeting);
+        Ok(output)
+    }
+
+    /// A connection is up that may become the session's: the first frame. Several regions may be
+    /// greeted at a time. `directory` is the version of the list of regions that the device has.
+    pub fn greet<S: Store>(
+        &mut self,
+        store: &mut S,
+        token: &str,
+        directory: u64,
+        extent: Extent,
+        now_ms: i64,
+    ) -> Result<(Greeting, Output), S::Error> {
+        let purpose = match extent {
+            Extent::Whole => Purpose::Whole,
+            Extent::Pushes => Purpose::Pushes,
+        };
         let mut call = Call::begin(self, store, now_ms)?;
-        call.hello(token)?;
+        let session = call.greet(token, directory, purpose)?;
+        Ok((Greeting(session), call.finish()?))
+    }
+
+    /// The session is the one of this greeting from now on; the region's answer to it is the next
+    /// frame. One that was open ends here.
+    pub fn begin(&mut self, greeting: Greeting) {
+        self.hedge = None;
+        self.session = Some(greeting.0);
+    }
+
+    /// What the session's region has not answered is offered to the region of this greeting, too.
+    /// Its frames go through [`Node::hedge_frame`]. False where everything is answered.
+    pub fn hedge(&mut self, greeting: Greeting) -> bool {
+        let late = self.session.as_ref().map(|s| s.in_flight.clone()).unwrap_or_default();
+        let begins = !late.is_empty();
+        self.hedge = begins.then(|| Session { purpose: Purpose::Hedge(late), ..greeting.0 });
+        begins
+    }
+
+    /// A frame of the hedge's region. Frames that are returned go there.
+    pub fn hedge_frame<S: Store>(
+        &mut self,
+        store: &mut S,
+        frame: RegionFrame,
+        now_ms: i64,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Output, S::Error> {
+        std::mem::swap(&mut self.session, &mut self.hedge);
+        let done = self.frame(store, frame, now_ms, random);
+        std::mem::swap(&mut self.session, &mut self.hedge);
+        done
+    }
+
+    /// The hedge becomes the session; the one before ends.
+    pub fn promote<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Output, S::Error> {
+        self.session = self.hedge.take();
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.promote(random)?;
         call.finish()
+    }
+
+    /// The hedge's connection is gone, or it has served its purpose.
+    pub fn end_hedge(&mut self) {
+        self.hedge = None;
+    }
+
+    /// Ops that the session's region has not answered.
+    pub fn unanswered(&self) -> usize {
+        self.session.as_ref().map_or(0, |s| s.in_flight.len())
     }
 
     /// A frame came. Randomness is for a new device id, where the old one turns out to be in use
@@ -288,6 +380,13 @@ impl Node {
         call.finish()
     }
 
+    /// Have the session's region say something, so that its silence shows.
+    pub fn ping<S: Store>(&mut self, store: &mut S, now_ms: i64) -> Result<Output, S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.ping();
+        call.finish()
+    }
+
     /// Push what may be pushed, and ask again for what is overdue. Called after writes and from
     /// time to time.
     pub fn poll<S: Store>(&mut self, store: &mut S, now_ms: i64) -> Result<Output, S::Error> {
@@ -296,9 +395,10 @@ impl Node {
         call.finish()
     }
 
-    /// The connection is gone.
+    /// All connections are gone.
     pub fn disconnected(&mut self) {
         self.session = None;
+        self.hedge = None;
     }
 
     /// The region that the session is open with.

@@ -4,6 +4,7 @@
 //! because it was refused, holds up nothing but what needs it in turn.
 
 use super::call::{Call, OPS_PER_READ};
+use super::session::Purpose;
 use super::store::{OpState, OwnOp, Store};
 use super::write::only_text;
 use crate::limits;
@@ -131,7 +132,12 @@ impl<S: Store> Call<'_, S> {
             o.sealed.op.principal == self.node.principal
                 && session.ids.contains(&o.sealed.op.device())
         };
+        let others = |o: &OwnOp| match &session.purpose {
+            Purpose::Hedge(dots) => !dots.contains(&dot(o)),
+            Purpose::Whole | Purpose::Pushes => false,
+        };
         if !tx.iter().all(mine)
+            || tx.iter().all(others)
             || tx.iter().any(|o| session.in_flight.contains(&dot(o)))
             || tx.iter().any(|o| session.refused.contains(&dot(o)))
         {

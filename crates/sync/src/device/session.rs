@@ -16,8 +16,24 @@ use landfall_model::op::Fingerprint;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a session is for.
+#[derive(Debug, Default)]
+pub(super) enum Purpose {
+    /// Everything: pushes, rows, what the region says besides.
+    #[default]
+    Whole,
+    /// Own writes and their fates: rows would cost what the user does not want to spend now.
+    Pushes,
+    /// These ops, which another region has not answered in time. Nothing else leaves, and what the
+    /// region says besides waits until the session becomes the whole one.
+    Hedge(BTreeSet<Dot>),
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Session {
+    pub purpose: Purpose,
+    /// The region's greeting, as far as a hedge leaves it to be taken in later.
+    pub welcome: Option<wire::Welcome>,
     /// Known once the region has greeted back.
     pub region: Option<RegionId>,
     pub hello_ms: i64,
@@ -71,7 +87,13 @@ pub(super) struct Sub {
 }
 
 impl<S: Store> Call<'_, S> {
-    pub fn hello(&mut self, token: &str) -> Result<(), S::Error> {
+    /// The first frame, and the session that it may become.
+    pub fn greet(
+        &mut self,
+        token: &str,
+        directory: u64,
+        purpose: Purpose,
+    ) -> Result<Session, S::Error> {
         self.prune_former()?;
         let mut ids = vec![self.meta.device];
         // The oldest first: once they are settled, the next greeting names others.
@@ -84,12 +106,11 @@ impl<S: Store> Call<'_, S> {
             sent_ms: self.now_ms,
             codecs: vec![1],
             credit: limits::CREDIT_BYTES,
+            directory,
             ..wire::Hello::default()
         };
-        let hello_ms = self.now_ms;
-        self.node.session = Some(Session { hello_ms, ids, ..Session::default() });
         self.send(Kind::Hello(hello));
-        Ok(())
+        Ok(Session { purpose, hello_ms: self.now_ms, ids, ..Session::default() })
     }
 
     /// Earlier ids of which nothing is left to say are forgotten.
@@ -112,6 +133,7 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<(), S::Error> {
         let Some(session) = &self.node.session else { return Ok(()) };
         let greeted = session.region.is_some();
+        let hedges = matches!(session.purpose, Purpose::Hedge(_));
         let handled = match frame.kind {
             Some(FromRegion::Error(e)) => {
                 self.stop(&e.code, e.message);
@@ -122,6 +144,10 @@ impl<S: Store> Call<'_, S> {
             }
             Some(FromRegion::Welcome(w)) if !greeted => self.on_welcome(w, random),
             Some(_) if !greeted => Ok(Err(Malformed("greeting"))),
+            Some(FromRegion::Cuts(_) | FromRegion::Closed(_) | FromRegion::Drain(_)) if hedges => {
+                self.stop("hedge", "the region has more to say than a hedge can take in");
+                Ok(Ok(()))
+            }
             Some(FromRegion::Delta(d)) => self.on_delta(d, random),
             Some(FromRegion::Fates(f)) => self.on_fates(f),
             Some(FromRegion::Durable(d)) => self.on_durable(&d),
@@ -136,6 +162,10 @@ impl<S: Store> Call<'_, S> {
             }
             Some(FromRegion::Pong(p)) => self.on_pong(p),
             Some(FromRegion::Denied(d)) => self.on_denied(&d),
+            Some(FromRegion::Directory(d)) => {
+                self.out.events.push(Event::Directory { jws: d.jws });
+                Ok(Ok(()))
+            }
             Some(FromRegion::Welcome(_)) => Ok(Err(Malformed("second greeting"))),
             // A frame of a later version.
             None => Ok(Ok(())),
@@ -175,11 +205,34 @@ impl<S: Store> Call<'_, S> {
         session.lost = w.lost.iter().filter_map(|r| (*r).try_into().ok().map(RegionId)).collect();
         session.copies = w.copies.max(1);
         self.take_time(w.hello_ms, w.received_ms, w.sent_ms);
-        self.out.events.push(Event::Online { region: RegionId(region) });
+        let is_closed = closed.contains(&self.meta.device);
+        let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
+        if let Purpose::Hedge(_) = session.purpose {
+            if is_closed || self.used_elsewhere() {
+                self.stop("hedge", "the region would have this device take another id");
+                return Ok(Ok(()));
+            }
+            if let Some(session) = &mut self.node.session {
+                session.welcome = Some(w);
+            }
+            return self.push().map(Ok);
+        }
+        self.open_session(RegionId(region), w, is_closed, random)
+    }
+
+    /// Take in what the region said besides, push, and ask for rows.
+    fn open_session(
+        &mut self,
+        region: RegionId,
+        w: wire::Welcome,
+        is_closed: bool,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Handled<S::Error> {
+        self.out.events.push(Event::Online { region });
         if let Err(malformed) = self.on_cuts(&w.cuts)? {
             return Ok(Err(malformed));
         }
-        if closed.contains(&self.meta.device) || self.used_elsewhere() {
+        if is_closed || self.used_elsewhere() {
             self.renew(random)?;
             return Ok(Ok(()));
         }
@@ -193,6 +246,21 @@ impl<S: Store> Call<'_, S> {
             self.send_subscribe(scope, &sub)?;
         }
         Ok(Ok(()))
+    }
+
+    /// The hedge is the whole session from now on.
+    pub fn promote(&mut self, random: &mut dyn FnMut() -> u64) -> Result<(), S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        session.purpose = Purpose::Whole;
+        // What the hedge left out is to be looked at.
+        session.scanned = 0;
+        let (Some(region), Some(welcome)) = (session.region, session.welcome.take()) else {
+            return Ok(());
+        };
+        if let Err(malformed) = self.open_session(region, welcome, false, random)? {
+            self.stop("malformed", malformed.to_string());
+        }
+        Ok(())
     }
 
     /// The region has numbers under this id that this file never sent.
@@ -255,7 +323,8 @@ impl<S: Store> Call<'_, S> {
             && sub.pass.is_none()
             && sub.provisional.is_none()
             && self.store.held_by(&scope, None, 1)?.is_empty();
-        let Some(session) = &mut self.node.session else { return Ok(()) };
+        let whole = |s: &&mut Session| matches!(s.purpose, Purpose::Whole);
+        let Some(session) = self.node.session.as_mut().filter(whole) else { return Ok(()) };
         let Some(region) = session.region else { return Ok(()) };
         session.last_sub += 1;
         let number = session.last_sub;
@@ -387,6 +456,14 @@ impl<S: Store> Call<'_, S> {
         self.restamp()?;
         self.push()?;
         Ok(Ok(()))
+    }
+
+    /// Have the region say something.
+    pub fn ping(&mut self) {
+        if self.node.session.as_ref().is_some_and(|s| s.region.is_some()) {
+            let sent_ms = self.now_ms;
+            self.send(Kind::Ping(wire::Ping { sent_ms }));
+        }
     }
 
     pub fn poll(&mut self) -> Result<(), S::Error> {

@@ -101,6 +101,16 @@ pub struct Node {
     /// A peer's vector moved: ops may have become durable.
     peers_moved: bool,
     token: String,
+    /// What greetings say of how many devices may come back; 0: nothing.
+    accepts_percent: u32,
+    directory: Option<Directory>,
+}
+
+/// The list of regions that devices are given, signed by the operator.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    pub version: u64,
+    pub jws: String,
 }
 
 impl std::fmt::Debug for Node {
@@ -189,7 +199,19 @@ impl Node {
             pushers: BTreeMap::new(),
             peers_moved: true,
             token,
+            accepts_percent: 0,
+            directory: None,
         })
+    }
+
+    /// Of a hundred devices that left for another region, so many may come back now.
+    pub fn set_accepts(&mut self, percent: u32) {
+        self.accepts_percent = percent.clamp(1, 100);
+    }
+
+    /// Give this to devices that know only an older one.
+    pub fn set_directory(&mut self, directory: Option<Directory>) {
+        self.directory = directory;
     }
 
     pub fn region(&self) -> RegionId {

@@ -94,6 +94,10 @@ impl Node {
         }
         let welcome = self.welcome(&hello, version, &author, known, turn.now_ms);
         send(&mut turn.out, id, ToDevice::Welcome(welcome));
+        if let Some(newer) = self.directory.as_ref().filter(|d| d.version > hello.directory) {
+            let jws = newer.jws.clone();
+            send(&mut turn.out, id, ToDevice::Directory(wire::Directory { jws }));
+        }
         for device in &devices {
             let before = self.pushers.insert(*device, id).filter(|before| *before != id);
             if let Some(before) = before.and_then(|b| self.sessions.get_mut(&b)) {
@@ -132,6 +136,7 @@ impl Node {
             copies: config.copies_needed() as u32,
             scopes: author.scopes.iter().map(ToString::to_string).collect(),
             audiences: author.audiences.iter().map(ToString::to_string).collect(),
+            accepts_percent: self.accepts_percent,
         }
     }
 

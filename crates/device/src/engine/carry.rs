@@ -1,0 +1,391 @@
+//! One session with a region that is ready: frames both ways until it ends or moves.
+//!
+//! A region that is late is not waited for alone. After twice the usual time a second region is
+//! greeted and offered what the first has not answered (a hedge; within a budget, because it costs
+//! bytes and both regions their work). If the first answers after all, the hedge is dropped. If it
+//! stays silent for four times the usual time, hangs up, or asks to be left, the hedge becomes the
+//! session, with what the device holds as its cursor: only what is missing is downloaded. Sending
+//! one op to two regions is nothing new to them: dots tell.
+//!
+//! The way back is slow on purpose. `choice` says when a region that failed, or may be nearer, is to
+//! be probed: greeted, and left again. After several such greetings the last one becomes the
+//! session.
+
+use super::answers::{Answers, Deadlines};
+use super::greet::{self, Failure, Greeted, Greets};
+use super::{End, Engine, POLL, RENEW, TIDY};
+use crate::event;
+use crate::inner::{Goal, Health, LEASE_LOST};
+use crate::options::TokenReason;
+use crate::runtime::Ticks;
+use crate::transport::{Connection, TransportError};
+use landfall_sync::device::node::Extent;
+use landfall_sync::wire::RegionFrame;
+use std::time::Duration;
+
+/// Frames of one connection, as they were taken from it.
+type Frames = Vec<Result<RegionFrame, TransportError>>;
+
+/// The second region, if there is one.
+#[derive(Default)]
+enum Side {
+    #[default]
+    None,
+    /// Greeted, to see how it is.
+    Probing(Greets),
+    /// Greeted, because the first is late. `leave`: it is to become the session as soon as it is ready.
+    Hedging { greets: Greets, leave: bool },
+    /// Ready, and offered what the first has not answered.
+    Hedge { region: usize, connection: Connection, greeting: Duration },
+}
+
+/// What the second region did.
+enum Aside {
+    Probed(usize, Result<Greeted, Failure>),
+    Greeted(usize, Result<Greeted, Failure>),
+    /// So many frames came; none: the connection ended.
+    Frames(usize),
+}
+
+/// The session at hand.
+struct Carry {
+    region: usize,
+    connection: Connection,
+    side: Side,
+    extent: Extent,
+    /// The app's wishes when it began, or as they were followed since.
+    goal: Goal,
+    /// A gathered push is due at this time.
+    push_at: Option<Duration>,
+}
+
+impl Engine {
+    /// A session from the region's greeting on.
+    pub(super) async fn session(&mut self, greeted: Greeted, extent: Extent) -> End {
+        let Greeted { region, connection, greeting, welcome, round_trip, .. } = greeted;
+        let answers = Answers::after(round_trip);
+        let begun = self.inner.begin_session(greeting, connection.outgoing.clone(), answers);
+        let taken = begun.and_then(|()| self.inner.frames(vec![welcome]));
+        if let Err(error) = taken {
+            return error.into();
+        }
+        let (goal, side, push_at) = (*self.inner.goal.borrow(), Side::None, None);
+        let mut carry = Carry { region, connection, side, extent, goal, push_at };
+        let mut end = self.verdict();
+        if end.is_none() {
+            self.is_online(&carry, round_trip);
+        }
+        loop {
+            let over = match end.take() {
+                Some(over) => over,
+                None => match self.carry(&mut carry).await {
+                    Ok(()) => {
+                        end = self.verdict();
+                        continue;
+                    }
+                    Err(over) => over,
+                },
+            };
+            // A region that was refused a lease or a token is not at fault.
+            let End::Failed(failure) = &over else { return over };
+            if !failure.refused_token() {
+                self.fail(carry.region);
+            }
+            match std::mem::take(&mut carry.side) {
+                Side::Hedge { region, connection, greeting } if !failure.refused_token() => {
+                    carry.connection = connection;
+                    carry.region = region;
+                    let answers = Answers::after(greeting);
+                    let outgoing = carry.connection.outgoing.clone();
+                    if let Err(error) = self.inner.promote(outgoing, answers) {
+                        return error.into();
+                    }
+                    self.is_online(&carry, greeting);
+                    end = self.verdict();
+                }
+                _ => return over,
+            }
+        }
+    }
+
+    /// The session is with this region now.
+    fn is_online(&mut self, carry: &Carry, round_trip: Duration) {
+        self.choice.ready(carry.region, self.inner.options.runtime.now(), round_trip);
+        let region = self.choice.regions[carry.region].name.clone();
+        self.inner.set_connection(event::ConnectionState::Online { region });
+        self.reason = TokenReason::Connect;
+    }
+
+    /// Carry frames, and do what is due, for as long as nothing ends the session.
+    async fn carry(&mut self, carry: &mut Carry) -> Result<(), End> {
+        let inner = self.inner.clone();
+        let runtime = &inner.options.runtime;
+        let most = inner.options.network.frames_per_transaction.max(1);
+        let (mut frames, mut aside) = (Vec::with_capacity(most), Vec::new());
+        let mut polls = Ticks::new(runtime.clone(), POLL);
+        let mut renewals = Ticks::new(runtime.clone(), RENEW);
+        let mut tidying = Ticks::new(runtime.clone(), TIDY);
+        loop {
+            let due = self.due(carry);
+            let wait = due.map(|at| at.saturating_sub(runtime.now()));
+            tokio::select! {
+                count = carry.connection.incoming.recv_many(&mut frames, most) => {
+                    if count == 0 {
+                        return Err(End::Failed(Failure::new("the connection ended")));
+                    }
+                    let taken = self.take_in(&mut frames);
+                    self.heard(carry);
+                    taken?;
+                }
+                () = inner.wake.notified() => self.woken(carry)?,
+                () = polls.tick() => {
+                    self.within_extent(carry)?;
+                    inner.poll()?;
+                }
+                () = tidying.tick() => inner.tidy()?,
+                () = renewals.tick() => if !self.renew() {
+                    return Err(End::Unwanted);
+                },
+                told = carry.side.next(&mut aside, most) => {
+                    self.aside(carry, told, &mut aside)?;
+                }
+                () = runtime.sleep(wait.unwrap_or_default()), if wait.is_some() => {
+                    self.overdue(carry).await?;
+                }
+            }
+            if let Some(end) = self.verdict() {
+                return Err(end);
+            }
+        }
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn due(&self, carry: &Carry) -> Option<Duration> {
+        let late = self.inner.deadlines().and_then(|d| match &carry.side {
+            Side::Hedging { leave: true, .. } => None,
+            Side::None | Side::Probing(_) if self.may_hedge(carry) => Some(d.hedge.min(d.give_up)),
+            _ => Some(d.give_up),
+        });
+        let idle = matches!(carry.side, Side::None);
+        let probe = self.next_probe(carry).filter(|_| idle).map(|(at, _)| at);
+        [late, probe, carry.push_at].into_iter().flatten().min()
+    }
+
+    fn next_probe(&self, carry: &Carry) -> Option<(Duration, usize)> {
+        let conditions = carry.goal.conditions;
+        let survey = !conditions.metered && !conditions.low_power;
+        self.choice.next_probe(&self.inner.options.network, survey)
+    }
+
+    fn may_hedge(&self, carry: &Carry) -> bool {
+        self.hedges.may()
+            && !carry.goal.conditions.low_power
+            && self.choice.second().is_some()
+            && self.inner.unanswered() > 0
+    }
+
+    async fn overdue(&mut self, carry: &mut Carry) -> Result<(), End> {
+        let now = self.inner.options.runtime.now();
+        if carry.push_at.is_some_and(|at| at <= now) {
+            self.push(carry)?;
+        }
+        let Some(Deadlines { hedge, give_up }) = self.inner.deadlines() else {
+            return self.probe_due(carry, now).await;
+        };
+        if give_up <= now {
+            return match &mut carry.side {
+                Side::Hedging { leave, .. } => {
+                    *leave = true;
+                    Ok(())
+                }
+                _ => Err(End::Failed(Failure::new("the region fell silent"))),
+            };
+        }
+        if hedge <= now && self.may_hedge(carry) {
+            match carry.side {
+                Side::None | Side::Probing(_) => {
+                    let Some(second) = self.choice.second() else { return Ok(()) };
+                    let Some(greets) = self.greets(second, Extent::Whole).await else {
+                        return Ok(());
+                    };
+                    self.hedges.spend();
+                    carry.side = Side::Hedging { greets, leave: false };
+                    return Ok(());
+                }
+                Side::Hedging { .. } | Side::Hedge { .. } => {}
+            }
+        }
+        self.probe_due(carry, now).await
+    }
+
+    async fn probe_due(&mut self, carry: &mut Carry, now: Duration) -> Result<(), End> {
+        let Some((at, region)) = self.next_probe(carry) else { return Ok(()) };
+        if at <= now && matches!(carry.side, Side::None) {
+            match self.greets(region, carry.extent).await {
+                Some(greets) => carry.side = Side::Probing(greets),
+                // Without a token there is nothing to learn.
+                None => _ = self.probed(region, Err(())),
+            }
+        }
+        Ok(())
+    }
+
+    /// A greeting of another region. `None`: the app has no token now.
+    async fn greets(&mut self, region: usize, extent: Extent) -> Option<Greets> {
+        let token = greet::token(&self.inner, TokenReason::Connect).await.ok()?;
+        let url = self.choice.regions[region].clone();
+        Some(greet::greet(self.inner.clone(), region, url, token, extent))
+    }
+
+    fn probed(&mut self, region: usize, answer: Result<(Duration, u32), ()>) -> bool {
+        let options = &self.inner.options;
+        let (now, random) = (options.runtime.now(), options.random.next());
+        self.choice.probed(region, now, answer, &options.network, random)
+    }
+
+    /// What the second region did.
+    fn aside(&mut self, carry: &mut Carry, told: Aside, frames: &mut Frames) -> Result<(), End> {
+        match told {
+            Aside::Probed(region, done) => {
+                carry.side = Side::None;
+                let answer = done.as_ref().map(|g| (g.round_trip, g.accepts)).map_err(drop);
+                let moves = self.probed(region, answer);
+                if let (true, Ok(greeted)) = (moves, done) {
+                    return Err(End::Moved(Box::new(greeted)));
+                }
+            }
+            Aside::Greeted(region, done) => {
+                let side = std::mem::take(&mut carry.side);
+                let leave = matches!(side, Side::Hedging { leave: true, .. });
+                match done {
+                    Ok(greeted) if leave => {
+                        self.fail(carry.region);
+                        return Err(End::Moved(Box::new(greeted)));
+                    }
+                    Ok(greeted) => carry.side = self.hedge(greeted)?,
+                    Err(_) if leave => {
+                        return Err(End::Failed(Failure::new("the region fell silent")));
+                    }
+                    Err(_) => self.fail(region),
+                }
+            }
+            Aside::Frames(count) => {
+                let frames: Vec<RegionFrame> = frames.drain(..).filter_map(Result::ok).collect();
+                let goes_on = count > 0 && frames.len() == count;
+                if !self.inner.hedge_frames(frames)? || !goes_on {
+                    self.inner.end_hedge();
+                    carry.side = Side::None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Offer a region that is ready what the first has not answered.
+    fn hedge(&mut self, greeted: Greeted) -> Result<Side, End> {
+        let Greeted { region, connection, greeting, welcome, round_trip, .. } = greeted;
+        let begins = self.inner.begin_hedge(greeting, connection.outgoing.clone())?;
+        if !begins || !self.inner.hedge_frames(vec![welcome])? {
+            return Ok(Side::None);
+        }
+        Ok(Side::Hedge { region, connection, greeting: round_trip })
+    }
+
+    /// The first region said something. Once it has answered everything, a hedge is over.
+    fn heard(&mut self, carry: &mut Carry) {
+        if matches!(carry.side, Side::Hedge { .. }) && self.inner.unanswered() == 0 {
+            self.inner.end_hedge();
+            carry.side = Side::None;
+        }
+    }
+
+    /// The app wrote, or wants something else.
+    fn woken(&mut self, carry: &mut Carry) -> Result<(), End> {
+        if self.is_unwanted() {
+            return Err(End::Unwanted);
+        }
+        if self.inner.take_directory()? {
+            self.choice.replace(self.inner.regions());
+            return Err(End::Again);
+        }
+        let goal = *self.inner.goal.borrow();
+        if goal.network != carry.goal.network {
+            self.inner.ping()?;
+        }
+        carry.goal = goal;
+        self.within_extent(carry)?;
+        let gather_ms = self.inner.options.network.policy.low_power_gather_ms;
+        if goal.conditions.low_power && gather_ms > 0 {
+            let now = self.inner.options.runtime.now();
+            carry.push_at.get_or_insert(now + Duration::from_millis(gather_ms));
+            return Ok(());
+        }
+        self.push(carry)
+    }
+
+    fn push(&mut self, carry: &mut Carry) -> Result<(), End> {
+        carry.push_at = None;
+        self.hedges.pushed(self.inner.options.network.hedge_percent);
+        Ok(self.inner.poll()?)
+    }
+
+    /// A session that may carry more or less by now begins anew.
+    fn within_extent(&mut self, carry: &Carry) -> Result<(), End> {
+        if self.extent() == Some(carry.extent) { Ok(()) } else { Err(End::Again) }
+    }
+
+    /// What arrived together is one transaction. What arrived before a failure counts.
+    fn take_in(&self, frames: &mut Frames) -> Result<(), End> {
+        let mut whole = Vec::with_capacity(frames.len());
+        let mut end = Ok(());
+        for frame in frames.drain(..) {
+            match frame {
+                Ok(frame) => whole.push(frame),
+                Err(error) => end = Err(End::Failed(error.into())),
+            }
+        }
+        if !whole.is_empty() {
+            self.inner.take_in(whole)?;
+        }
+        end
+    }
+
+    /// Whether the session is at its end, as far as the file's side knows.
+    fn verdict(&self) -> Option<End> {
+        let failed = |code: &str, retry_ms: u64| {
+            Some(End::Failed(Failure { code: Some(code.to_owned()), retry_ms }))
+        };
+        match self.inner.health() {
+            // The app went offline, if only for a moment; or the file failed, as the next call tells.
+            None => Some(if self.is_unwanted() { End::Unwanted } else { End::Again }),
+            Some(Health::Greeting | Health::Ready) => None,
+            Some(Health::Move { elsewhere: false }) => Some(End::Again),
+            Some(Health::Move { elsewhere: true }) => failed("drain", 0),
+            Some(Health::Over(close)) if close.code == LEASE_LOST => Some(End::Unwanted),
+            Some(Health::Over(close)) => {
+                tracing::info!(code = close.code, message = close.message, "session refused");
+                failed(&close.code, close.retry_after_ms)
+            }
+        }
+    }
+}
+
+impl Side {
+    /// What comes next; never, where there is no second region.
+    async fn next(&mut self, frames: &mut Frames, most: usize) -> Aside {
+        match self {
+            Self::None => std::future::pending().await,
+            Self::Probing(greets) => {
+                let (region, done) = greets.await;
+                Aside::Probed(region, done)
+            }
+            Self::Hedging { greets, .. } => {
+                let (region, done) = greets.await;
+                Aside::Greeted(region, done)
+            }
+            Self::Hedge { connection, .. } => {
+                Aside::Frames(connection.incoming.recv_many(frames, most).await)
+            }
+        }
+    }
+}

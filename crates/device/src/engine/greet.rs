@@ -1,0 +1,176 @@
+//! Greeting regions: one that answers is ready, whatever TCP says.
+//!
+//! A connection counts from the region's answer to Hello on: then it has read a token, opened its
+//! store and taken the time. Several may be greeted at a time; only one of them becomes the
+//! session, the others are dropped without a trace.
+
+use super::TOKEN_CODES;
+use crate::error::Error;
+use crate::inner::{Inner, LEASE_LOST};
+use crate::options::{RegionUrl, TokenError, TokenReason};
+use crate::runtime::timeout;
+use crate::transport::{Connection, TransportError};
+use landfall_sync::device::node::{Extent, Greeting};
+use landfall_sync::wire::RegionFrame;
+use landfall_sync::wire::region_frame::Kind;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// A region that is ready.
+#[derive(Debug)]
+pub(super) struct Greeted {
+    pub region: usize,
+    pub connection: Connection,
+    pub greeting: Greeting,
+    /// Its answer, which the session takes in first.
+    pub welcome: RegionFrame,
+    pub round_trip: Duration,
+    /// Of a hundred devices that failed over, it takes so many back.
+    pub accepts: u32,
+}
+
+/// Why a region was not ready.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub code: Option<String>,
+    pub retry_ms: u64,
+}
+
+impl Failure {
+    /// For a reason that goes to the log.
+    pub fn new(reason: &str) -> Self {
+        tracing::debug!(reason, "region given up");
+        Self { code: None, retry_ms: 0 }
+    }
+
+    /// The region wants another token; it is no worse than others for it.
+    pub fn refused_token(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| TOKEN_CODES.contains(&code))
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        Self::new(&error.message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(error.message())
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::new(&error.message)
+    }
+}
+
+/// A greeting under way.
+pub(super) type Greets = Pin<Box<dyn Future<Output = (usize, Result<Greeted, Failure>)> + Send>>;
+
+/// A token of the app's, as long as a greeting may take.
+pub(super) async fn token(inner: &Inner, reason: TokenReason) -> Result<String, Failure> {
+    let most = inner.options.network.ready();
+    let token = timeout(&*inner.options.runtime, most, inner.options.tokens.token(reason)).await;
+    Ok(token.ok_or_else(|| Failure::new("no token in time"))??)
+}
+
+/// Greet one region.
+pub(super) fn greet(
+    inner: Arc<Inner>,
+    region: usize,
+    url: RegionUrl,
+    token: String,
+    extent: Extent,
+) -> Greets {
+    Box::pin(async move {
+        let most = inner.options.network.ready();
+        let greeted = until_ready(&inner, region, url, &token, extent);
+        let done = timeout(&*inner.options.runtime, most, greeted).await;
+        let late = || Err(Failure::new("the region did not greet in time"));
+        (region, done.unwrap_or_else(late))
+    })
+}
+
+async fn until_ready(
+    inner: &Inner,
+    region: usize,
+    url: RegionUrl,
+    token: &str,
+    extent: Extent,
+) -> Result<Greeted, Failure> {
+    let options = &inner.options;
+    let mut connection = options.transport.connect(url, inner.traffic.clone()).await?;
+    let Some((greeting, hello)) = inner.greet(token, extent)? else {
+        return Err(Failure { code: Some(LEASE_LOST.to_owned()), retry_ms: 0 });
+    };
+    let sent = options.runtime.now();
+    for frame in hello {
+        // A connection that is gone shows below.
+        let _ = connection.outgoing.send(frame);
+    }
+    let first = connection.incoming.recv().await;
+    let welcome = first.ok_or_else(|| Failure::new("the connection ended"))??;
+    let round_trip = options.runtime.now().saturating_sub(sent);
+    let accepts = match &welcome.kind {
+        Some(Kind::Error(e)) => {
+            tracing::info!(code = e.code, message = e.message, "session refused");
+            return Err(Failure { code: Some(e.code.clone()), retry_ms: e.retry_after_ms });
+        }
+        // A region that says nothing of it takes all.
+        Some(Kind::Welcome(w)) if w.accepts_percent > 0 => w.accepts_percent,
+        _ => 100,
+    };
+    Ok(Greeted { region, connection, greeting, welcome, round_trip, accepts })
+}
+
+/// Greet regions in this order, each next one a while after the one before or as soon as that has
+/// failed, until one is ready; and how those failed that did.
+pub(super) async fn race(
+    inner: &Arc<Inner>,
+    order: Vec<(usize, RegionUrl)>,
+    token: &str,
+    extent: Extent,
+) -> (Option<Greeted>, Vec<(usize, Failure)>) {
+    let stagger = Duration::from_millis(inner.options.network.race_ms);
+    let mut waiting = order.into_iter();
+    let mut racing: Vec<Greets> = Vec::new();
+    let mut failed = Vec::new();
+    loop {
+        let started = waiting.next().map(|(region, url)| {
+            racing.push(greet(inner.clone(), region, url, token.to_owned(), extent));
+        });
+        if racing.is_empty() {
+            return (None, failed);
+        }
+        let pause = inner.options.runtime.sleep(stagger);
+        tokio::select! {
+            biased;
+            (region, done) = first(&mut racing) => match done {
+                Ok(greeted) => return (Some(greeted), failed),
+                Err(failure) if failure.refused_token() => return (None, vec![(region, failure)]),
+                Err(failure) => failed.push((region, failure)),
+            },
+            () = pause, if started.is_some() => {}
+        }
+    }
+}
+
+/// The first of several to be done, which leaves them.
+async fn first<T>(all: &mut Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    poll_fn(|cx| {
+        for at in 0..all.len() {
+            if let Poll::Ready(done) = all[at].as_mut().poll(cx) {
+                drop(all.swap_remove(at));
+                return Poll::Ready(done);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

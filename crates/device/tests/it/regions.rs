@@ -1,0 +1,102 @@
+//! Which region a device uses, and how much of the network: directories, conditions, policies.
+
+use crate::world::{SOON, World, count, eventually, order};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ed25519_dalek::{Signer, SigningKey};
+use landfall_device::{
+    Client, Conditions, ConnectionState, DirectoryKey, Fate, Network, OnMetered, Options, Policy,
+};
+use landfall_sync::region::node::Directory;
+
+fn is_at(client: &Client, name: &str) -> bool {
+    client.connection() == ConnectionState::Online { region: name.to_owned() }
+}
+
+/// A list with one region, the second of the world, under a name that says who signed it.
+fn directory(version: u64, key: &SigningKey, name: &str) -> Directory {
+    let list =
+        format!(r#"{{"version":{version},"regions":[{{"name":"{name}","urls":["1","0"]}}]}}"#);
+    let signed = format!("{}.{}", BASE64.encode(r#"{"alg":"EdDSA"}"#), BASE64.encode(list));
+    let signature = BASE64.encode(key.sign(signed.as_bytes()).to_bytes());
+    Directory { version, jws: format!("{signed}.{signature}") }
+}
+
+#[test]
+fn a_signed_directory_replaces_the_app_s_list_and_outlives_it() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    let (ours, other) = (SigningKey::from_bytes(&[3; 32]), SigningKey::from_bytes(&[4; 32]));
+    let options = |regions: &[usize]| -> Options {
+        let mut options = world.options(&dir.path().join("a.db"), regions);
+        options.network.directory_keys = vec![DirectoryKey(ours.verifying_key().to_bytes())];
+        options
+    };
+    let give = |directory: Directory| {
+        world.ask(move |regions| {
+            regions.iter_mut().for_each(|r| r.node.set_directory(Some(directory.clone())));
+        });
+    };
+    // One that somebody else has signed is no directory.
+    give(directory(9, &other, "forged"));
+    let client = Client::open(options(&[0])).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    assert!(is_at(&client, "r0"));
+    client.close().unwrap();
+
+    give(directory(2, &ours, "west"));
+    let client = Client::open(options(&[0])).unwrap();
+    eventually("the directory is followed", || is_at(&client, "west"));
+    client.close().unwrap();
+
+    // It is in the file: an app without any address finds its regions. An older one is not taken.
+    give(directory(1, &ours, "old"));
+    let client = Client::open(options(&[])).unwrap();
+    eventually("a region is found", || is_at(&client, "west"));
+    let dot = order(&client, "o1", "PLACED");
+    eventually("accepted", || matches!(client.fate(dot).unwrap(), Fate::Accepted { .. }));
+    assert!(is_at(&client, "west"));
+}
+
+#[test]
+fn over_a_metered_network_writes_leave_and_rows_wait() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.network.policy = Policy { on_metered: OnMetered::Writes, ..Policy::default() };
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    client.set_conditions(Conditions { metered: true, low_power: false });
+    let other = world.client(&dir.path().join("b.db"), &[0]);
+    order(&other, "theirs", "PLACED");
+    other.settle(SOON).unwrap();
+    let dot = order(&client, "mine", "PLACED");
+    let durable = Fate::Accepted { durable: true };
+    eventually("the write is safe", || client.fate(dot).unwrap() == durable);
+    assert_eq!(count(&client), 1, "rows wait");
+    client.set_conditions(Conditions::default());
+    eventually("rows come", || count(&client) == 2);
+}
+
+#[test]
+fn a_region_that_falls_silent_is_hedged_and_then_left() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0, 1]);
+    // A hedge comes before anything is given up.
+    options.network = Network { hedge_ms_min: 20, answer_ms_min: 2_000, ..options.network };
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    assert!(is_at(&client, "r0"));
+    world.set_silent(0, true);
+    let dot = order(&client, "o1", "PLACED");
+    eventually("the second region takes it", || {
+        matches!(client.fate(dot).unwrap(), Fate::Accepted { .. })
+    });
+    assert!(is_at(&client, "r0"), "the first is not left yet");
+    eventually("the first is left", || is_at(&client, "r1"));
+    world.set_silent(0, false);
+    client.settle(SOON).unwrap();
+    assert_eq!(count(&client), 1);
+    world.replicated();
+}
