@@ -9,7 +9,7 @@ use crate::net::{Conn, End, Pipe};
 use crate::world::{Event, World};
 use landfall_model::id::Scope;
 use landfall_sync::device::memory::MemoryStore;
-use landfall_sync::device::node::{Node, Output};
+use landfall_sync::device::node::{Extent, Node, Output};
 use landfall_sync::device::store::Store;
 use landfall_sync::mutant::Mutant;
 use landfall_sync::wire;
@@ -26,6 +26,8 @@ pub struct DeviceSim {
     pub store: MemoryStore,
     pub node: Option<Node>,
     pub conn: Option<u64>,
+    /// To a second region, for what the first has not answered.
+    pub hedge: Option<u64>,
     /// Subscriptions whose first pass of this connection is over.
     pub caught_up: BTreeSet<u32>,
     pub skew_ms: i64,
@@ -56,6 +58,7 @@ impl World {
                 store: MemoryStore::new(),
                 node: None,
                 conn: None,
+                hedge: None,
                 skew_ms,
                 offline_until: 0,
                 wants,
@@ -119,6 +122,16 @@ impl World {
         device: usize,
         call: impl FnOnce(&mut Node, &mut MemoryStore, i64) -> Output,
     ) {
+        self.device_call_on(device, self.devices[device].conn, call);
+    }
+
+    /// The same, with the frames that it sends for this connection.
+    pub fn device_call_on(
+        &mut self,
+        device: usize,
+        conn: Option<u64>,
+        call: impl FnOnce(&mut Node, &mut MemoryStore, i64) -> Output,
+    ) {
         self.open_device(device);
         let now = self.device_now(device);
         let sim = &mut self.devices[device];
@@ -126,11 +139,11 @@ impl World {
         sim.store.begin();
         let out = call(&mut node, &mut sim.store, now);
         self.devices[device].node = Some(node);
-        self.device_commit(device, out);
+        self.device_commit(device, conn, out);
     }
 
     /// Commit what a call did, and let its frames leave.
-    pub fn device_commit(&mut self, device: usize, out: Output) {
+    pub fn device_commit(&mut self, device: usize, conn: Option<u64>, out: Output) {
         if !self.healing && self.rng.chance(self.plan.kill_before_commit) {
             self.mark("device killed before commit");
             let name = self.devices[device].name.clone();
@@ -155,9 +168,11 @@ impl World {
             return self.kill_device(device);
         }
         for frame in out.frames {
-            self.send_to_region(device, frame);
+            self.send_to_region(device, conn, frame);
         }
-        if let Some(close) = out.close {
+        if out.close.is_some() && conn.is_some() && conn == self.devices[device].hedge {
+            self.end_hedge(device);
+        } else if let Some(close) = out.close {
             self.say(format!("{} closes: {}", self.devices[device].name, close.code));
             self.mark("device closes");
             self.hang_up(device, false);
@@ -177,16 +192,73 @@ impl World {
 
     /// Forget the connection. What is in flight to the region may still arrive.
     pub fn hang_up(&mut self, device: usize, stale: bool) {
+        self.end_hedge(device);
         let Some(conn) = self.devices[device].conn.take() else { return };
+        self.let_go(conn, stale);
+        if let Some(node) = self.devices[device].node.as_mut() {
+            node.disconnected();
+        }
+    }
+
+    /// The device's end of a connection is closed.
+    fn let_go(&mut self, conn: u64, stale: bool) {
         let late = self.rng.between(0, 4_000);
         let lost = !stale || !self.rng.chance(self.plan.stale);
         let Some(c) = self.net.conns.get_mut(&conn) else { return };
         c.device_up = false;
         let at = if lost { self.now } else { c.to_region.arrival(self.now, late) };
         self.schedule(at, Event::RegionHangs { conn });
+    }
+
+    pub fn end_hedge(&mut self, device: usize) {
+        let Some(conn) = self.devices[device].hedge.take() else { return };
+        self.let_go(conn, self.plan.stale > 0);
         if let Some(node) = self.devices[device].node.as_mut() {
-            node.disconnected();
+            node.end_hedge();
         }
+    }
+
+    /// Offer what the region has not answered to another one, that can be reached.
+    pub fn hedge(&mut self, device: usize) {
+        let sim = &self.devices[device];
+        let (Some(conn), None, Some(node)) = (sim.conn, sim.hedge, &sim.node) else { return };
+        let first = self.net.conns.get(&conn).map(|c| c.region);
+        if node.online().is_none() || node.unanswered() == 0 {
+            return;
+        }
+        let mut others = self.reachable(device);
+        others.retain(|r| Some(*r) != first);
+        let Some(&region) = self.rng.pick(&others) else { return };
+        self.say(format!("{} hedges at region {region}", self.devices[device].name));
+        self.mark("hedge");
+        let id = self.connect(device, region);
+        self.devices[device].hedge = Some(id);
+        let token = self.token(device);
+        self.device_call_on(device, Some(id), |node, store, now| {
+            let greeted = node.greet(store, &token, 0, Extent::Whole, now);
+            let (greeting, out) = greeted.expect("a store in memory does not fail");
+            node.hedge(greeting);
+            out
+        });
+    }
+
+    /// The second region becomes the first.
+    pub fn promote(&mut self, device: usize) {
+        let Some(hedge) = self.devices[device].hedge else { return };
+        if self.devices[device].node.is_none() {
+            return;
+        }
+        self.say(format!("{} goes on with its second region", self.devices[device].name));
+        self.mark("hedge promoted");
+        let first = self.devices[device].conn.replace(hedge);
+        self.devices[device].hedge = None;
+        first.into_iter().for_each(|conn| self.let_go(conn, self.plan.stale > 0));
+        self.devices[device].caught_up.clear();
+        self.oracle.answered.retain(|(d, _)| *d != device);
+        let mut rng = crate::rng::Rng::new(self.rng.draw());
+        self.device_call(device, |node, store, now| {
+            node.promote(store, now, &mut || rng.draw()).expect("a store in memory does not fail")
+        });
     }
 
     pub fn device_hangs(&mut self, conn: u64) {
@@ -194,7 +266,12 @@ impl World {
         else {
             return;
         };
-        if self.devices.get(device).is_some_and(|d| d.conn == Some(conn)) {
+        if self.devices.get(device).is_some_and(|d| d.hedge == Some(conn)) {
+            self.end_hedge(device);
+        } else if self.devices.get(device).is_some_and(|d| d.conn == Some(conn)) {
+            if self.devices[device].hedge.is_some() {
+                return self.promote(device);
+            }
             self.hang_up(device, false);
             let wait = self.rng.between(20, 800);
             self.after(wait, Event::Dial { device });
@@ -217,12 +294,7 @@ impl World {
             let at = sim.offline_until;
             return self.schedule(at, Event::Dial { device });
         }
-        let reachable: Vec<usize> = self
-            .live_regions()
-            .into_iter()
-            .filter(|r| self.regions[*r].node.is_some())
-            .filter(|r| self.net.reaches(End::Region(*r), End::Device(device)))
-            .collect();
+        let reachable = self.reachable(device);
         let picked = match self.rng.pick(&reachable) {
             // In the end, one after the other.
             Some(_) if self.healing => reachable.get((self.round + device) % reachable.len()),
@@ -231,6 +303,24 @@ impl World {
         let Some(&region) = picked else {
             return self.after(300, Event::Dial { device });
         };
+        let id = self.connect(device, region);
+        self.devices[device].conn = Some(id);
+        self.devices[device].caught_up.clear();
+        self.oracle.answered.retain(|(d, _)| *d != device);
+        self.say(format!("{} dials region {region}", self.devices[device].name));
+        let token = self.token(device);
+        self.device_call(device, |node, store, now| {
+            node.hello(store, &token, now).expect("a store in memory does not fail")
+        });
+    }
+
+    fn reachable(&self, device: usize) -> Vec<usize> {
+        let runs = |r: &usize| self.regions[*r].node.is_some();
+        let reaches = |r: &usize| self.net.reaches(End::Region(*r), End::Device(device));
+        self.live_regions().into_iter().filter(runs).filter(reaches).collect()
+    }
+
+    fn connect(&mut self, device: usize, region: usize) -> u64 {
         let id = self.net.id();
         let life = self.regions[region].life;
         let (to_region, to_device) = (Pipe::default(), Pipe::default());
@@ -245,14 +335,7 @@ impl World {
             region_up: true,
         };
         self.net.conns.insert(id, conn);
-        self.devices[device].conn = Some(id);
-        self.devices[device].caught_up.clear();
-        self.oracle.answered.retain(|(d, _)| *d != device);
-        self.say(format!("{} dials region {region}", self.devices[device].name));
-        let token = self.token(device);
-        self.device_call(device, |node, store, now| {
-            node.hello(store, &token, now).expect("a store in memory does not fail")
-        });
+        id
     }
 
     fn token(&mut self, device: usize) -> String {
@@ -265,11 +348,11 @@ impl World {
     }
 
     /// A frame leaves the device.
-    fn send_to_region(&mut self, device: usize, mut frame: wire::DeviceFrame) {
-        let Some(id) = self.devices[device].conn else { return };
+    fn send_to_region(&mut self, device: usize, conn: Option<u64>, mut frame: wire::DeviceFrame) {
+        let Some(id) = conn else { return };
         match &mut frame.kind {
             Some(FromDevice::Hello(h)) if self.plan.credit > 0 => h.credit = self.plan.credit,
-            Some(FromDevice::Push(push)) => self.note_push(device, push),
+            Some(FromDevice::Push(push)) => self.note_push(device, id, push),
             _ => {}
         }
         let latency = self.latency();
@@ -301,7 +384,9 @@ impl World {
             let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
             return self.hand_hears(region, &frame);
         }
-        if self.devices[device].conn != Some(conn) || self.devices[device].node.is_none() {
+        let hedges = self.devices[device].hedge == Some(conn);
+        let known = hedges || self.devices[device].conn == Some(conn);
+        if !known || self.devices[device].node.is_none() {
             return;
         }
         self.trace.mix(bytes);
@@ -314,14 +399,19 @@ impl World {
                 let credit = wire::Credit { bytes };
                 self.send_to_region(
                     device,
+                    Some(conn),
                     wire::DeviceFrame { kind: Some(FromDevice::Credit(credit)) },
                 );
             }
         }
         let mut rng = crate::rng::Rng::new(self.rng.draw());
-        self.device_call(device, |node, store, now| {
-            node.frame(store, frame, now, &mut || rng.draw())
-                .expect("a store in memory does not fail")
+        self.device_call_on(device, Some(conn), |node, store, now| {
+            let mut random = || rng.draw();
+            let taken = match hedges {
+                true => node.hedge_frame(store, frame, now, &mut random),
+                false => node.frame(store, frame, now, &mut random),
+            };
+            taken.expect("a store in memory does not fail")
         });
     }
 

@@ -81,6 +81,10 @@ impl World {
             self.net.links.iter().filter(|(_, l)| cut(l)).map(|(id, _)| *id).collect();
         links.into_iter().for_each(|l| self.drop_link(l));
         if let End::Device(device) = b {
+            let hedge = self.devices[device].hedge.and_then(|c| self.net.conns.get(&c));
+            if hedge.is_some_and(|c| End::Region(c.region) == a) {
+                self.end_hedge(device);
+            }
             let with = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
             if with.is_some_and(|c| End::Region(c.region) == a) {
                 self.hang_up(device, true);
@@ -109,6 +113,13 @@ impl World {
         }
         if self.plan.evict > 0 && self.rng.chance(self.plan.evict) {
             self.evict(device);
+        }
+        if self.plan.hedge > 0 && self.rng.chance(self.plan.hedge) {
+            match self.rng.below(4) {
+                0 => self.promote(device),
+                1 if self.rng.chance(300) => self.end_hedge(device),
+                _ => self.hedge(device),
+            }
         }
         if self.plan.device_clocks && self.rng.chance(30) {
             // Within a process, time is anchored to a monotonic clock.
@@ -228,6 +239,7 @@ impl World {
             store: copy_of(&sim.store),
             node: None,
             conn: None,
+            hedge: None,
             skew_ms: sim.skew_ms,
             offline_until: 0,
             wants: sim.wants.clone(),
@@ -326,6 +338,7 @@ impl World {
         }
         for device in 0..self.devices.len() {
             self.devices[device].offline_until = 0;
+            self.end_hedge(device);
             self.after(100, Event::Dial { device });
             let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
             if wants.is_empty() {

@@ -117,7 +117,7 @@ impl Oracle {
 
 impl World {
     /// Payloads leave a device.
-    pub fn note_push(&mut self, device: usize, push: &wire::Push) {
+    pub fn note_push(&mut self, device: usize, conn: u64, push: &wire::Push) {
         let payloads = push.transactions.iter().flat_map(|t| &t.ops);
         for payload in payloads {
             let sealed = match Sealed::decode(payload) {
@@ -127,11 +127,11 @@ impl World {
                     return self.fail("wire", "I17", message);
                 }
             };
-            self.note_pushed_op(device, sealed);
+            self.note_pushed_op(device, conn, sealed);
         }
     }
 
-    fn note_pushed_op(&mut self, device: usize, sealed: Sealed) {
+    fn note_pushed_op(&mut self, device: usize, conn: u64, sealed: Sealed) {
         let (dot, fingerprint) = (sealed.op.dot, sealed.fingerprint);
         let own = self.devices[device].store.op(dot).expect("a store in memory does not fail");
         self.say({
@@ -144,8 +144,7 @@ impl World {
         {
             self.check_resealed(device, dot, before);
         }
-        let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
-        if let Some(region) = conn.map(|c| c.region) {
+        if let Some(region) = self.net.conns.get(&conn).map(|c| c.region) {
             self.oracle.sent_to.entry((device, dot, fingerprint)).or_default().insert(region);
         }
         if let Some(own) = own.filter(|o| o.sealed.fingerprint == fingerprint) {
@@ -231,7 +230,10 @@ impl World {
                 let (at, durable) = (self.now, fate.durable);
                 let sealed_ms = sealed.op.hlc.millis();
                 let ack = Ack { region, at, device, durable, sealed };
-                self.oracle.answered.insert((device, dot));
+                let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
+                if conn.is_some_and(|c| c.region == region) {
+                    self.oracle.answered.insert((device, dot));
+                }
                 let known = self.oracle.acks.entry((dot, *fp)).or_insert(ack);
                 known.durable |= durable;
                 self.check_stamp(dot, sealed_ms);

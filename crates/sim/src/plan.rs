@@ -42,6 +42,8 @@ pub struct Plan {
     pub subscribe: u32,
     /// Devices run out of room and evict rows.
     pub evict: u32,
+    /// Devices offer to a second region what the first has not answered.
+    pub hedge: u32,
     /// Clocks: regions within their limit, devices at will.
     pub region_clocks: bool,
     pub device_clocks: bool,
@@ -77,6 +79,10 @@ impl Plan {
         aside.draw();
         if weather != Weather::Calm && aside.chance(350) {
             plan.evict = 1 + aside.below(250) as u32;
+        }
+        aside.draw();
+        if weather != Weather::Calm && aside.chance(350) {
+            plan.hedge = 1 + aside.below(600) as u32;
         }
         plan
     }

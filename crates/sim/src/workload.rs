@@ -41,7 +41,8 @@ impl World {
                 });
                 self.oracle.pending = receipt.dots.iter().map(|d| (device, *d)).collect();
                 self.mark("written");
-                self.device_commit(device, out);
+                let conn = self.devices[device].conn;
+                self.device_commit(device, conn, out);
             }
             Err(_) => {
                 self.devices[device].store.rollback();
