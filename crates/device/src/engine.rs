@@ -23,7 +23,7 @@ pub(crate) use answers::{Answers, Deadlines};
 
 use crate::error::{Error, code};
 use crate::event;
-use crate::inner::{Goal, Inner, LEASE_LOST, LEASE_MS};
+use crate::inner::{Goal, Inner, LEASE_MS};
 use crate::options::TokenReason;
 use crate::runtime::{Running, Ticks};
 use allowance::Allowance;
@@ -249,8 +249,7 @@ impl Engine {
             failed.iter().for_each(|(region, _)| self.fail(*region));
             return Ok(greeted);
         }
-        let lost = |(_, f): &(usize, Failure)| f.code.as_deref() == Some(LEASE_LOST);
-        if failed.iter().any(lost) {
+        if failed.iter().any(|(_, f)| f.lost_lease()) {
             return Err(End::Unwanted);
         }
         // All failed, or the token was refused: that says nothing about any one of them.

@@ -21,6 +21,7 @@ use crate::runtime::Ticks;
 use crate::transport::{Connection, TransportError};
 use landfall_sync::device::node::Extent;
 use landfall_sync::wire::RegionFrame;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// Frames of one connection, as they were taken from it.
@@ -71,39 +72,28 @@ impl Engine {
         }
         let (goal, side, push_at) = (*self.inner.goal.borrow(), Side::None, None);
         let mut carry = Carry { region, connection, side, extent, goal, push_at };
-        let mut end = self.verdict();
-        if end.is_none() {
-            self.is_online(&carry, round_trip);
-        }
+        let mut round_trip = round_trip;
         loop {
-            let over = match end.take() {
+            let over = match self.verdict() {
                 Some(over) => over,
-                None => match self.carry(&mut carry).await {
-                    Ok(()) => {
-                        end = self.verdict();
-                        continue;
-                    }
-                    Err(over) => over,
-                },
-            };
-            // A region that was refused a lease or a token is not at fault.
-            let End::Failed(failure) = &over else { return over };
-            if !failure.refused_token() {
-                self.fail(carry.region);
-            }
-            match std::mem::take(&mut carry.side) {
-                Side::Hedge { region, connection, greeting } if !failure.refused_token() => {
-                    carry.connection = connection;
-                    carry.region = region;
-                    let answers = Answers::after(greeting);
-                    let outgoing = carry.connection.outgoing.clone();
-                    if let Err(error) = self.inner.promote(outgoing, answers) {
-                        return error.into();
-                    }
-                    self.is_online(&carry, greeting);
-                    end = self.verdict();
+                None => {
+                    self.is_online(&carry, round_trip);
+                    let Err(over) = self.carry(&mut carry).await;
+                    over
                 }
+            };
+            match &over {
+                End::Failed(failure) if failure.blames_region() => self.fail(carry.region),
                 _ => return over,
+            }
+            let Side::Hedge { region, connection, greeting } = std::mem::take(&mut carry.side)
+            else {
+                return over;
+            };
+            (carry.region, carry.connection, round_trip) = (region, connection, greeting);
+            let outgoing = carry.connection.outgoing.clone();
+            if let Err(error) = self.inner.promote(outgoing, Answers::after(greeting)) {
+                return error.into();
             }
         }
     }
@@ -116,8 +106,8 @@ impl Engine {
         self.reason = TokenReason::Connect;
     }
 
-    /// Carry frames, and do what is due, for as long as nothing ends the session.
-    async fn carry(&mut self, carry: &mut Carry) -> Result<(), End> {
+    /// Carry frames, and do what is due, until something ends the session.
+    async fn carry(&mut self, carry: &mut Carry) -> Result<Infallible, End> {
         let inner = self.inner.clone();
         let runtime = &inner.options.runtime;
         let most = inner.options.network.frames_per_transaction.max(1);
@@ -150,7 +140,7 @@ impl Engine {
                     self.aside(carry, told, &mut aside)?;
                 }
                 () = runtime.sleep(wait.unwrap_or_default()), if wait.is_some() => {
-                    self.overdue(carry).await?;
+                    self.overdue(carry)?;
                 }
             }
             if let Some(end) = self.verdict() {
@@ -184,13 +174,15 @@ impl Engine {
             && self.inner.unanswered() > 0
     }
 
-    async fn overdue(&mut self, carry: &mut Carry) -> Result<(), End> {
+    /// Do what `due` was waited for.
+    fn overdue(&mut self, carry: &mut Carry) -> Result<(), End> {
         let now = self.inner.options.runtime.now();
         if carry.push_at.is_some_and(|at| at <= now) {
             self.push(carry)?;
         }
         let Some(Deadlines { hedge, give_up }) = self.inner.deadlines() else {
-            return self.probe_due(carry, now).await;
+            self.probe_due(carry, now);
+            return Ok(());
         };
         if give_up <= now {
             return match &mut carry.side {
@@ -201,40 +193,29 @@ impl Engine {
                 _ => Err(End::Failed(Failure::new("the region fell silent"))),
             };
         }
-        if hedge <= now && self.may_hedge(carry) {
-            match carry.side {
-                Side::None | Side::Probing(_) => {
-                    let Some(second) = self.choice.second() else { return Ok(()) };
-                    let Some(greets) = self.greets(second, Extent::Whole).await else {
-                        return Ok(());
-                    };
-                    self.hedges.spend();
-                    carry.side = Side::Hedging { greets, leave: false };
-                    return Ok(());
-                }
-                Side::Hedging { .. } | Side::Hedge { .. } => {}
+        let free = matches!(carry.side, Side::None | Side::Probing(_));
+        match self.choice.second() {
+            Some(second) if free && hedge <= now && self.may_hedge(carry) => {
+                self.hedges.spend();
+                let greets = self.greets(second, Extent::Whole);
+                carry.side = Side::Hedging { greets, leave: false };
             }
-        }
-        self.probe_due(carry, now).await
-    }
-
-    async fn probe_due(&mut self, carry: &mut Carry, now: Duration) -> Result<(), End> {
-        let Some((at, region)) = self.next_probe(carry) else { return Ok(()) };
-        if at <= now && matches!(carry.side, Side::None) {
-            match self.greets(region, carry.extent).await {
-                Some(greets) => carry.side = Side::Probing(greets),
-                // Without a token there is nothing to learn.
-                None => _ = self.probed(region, Err(())),
-            }
+            _ => self.probe_due(carry, now),
         }
         Ok(())
     }
 
-    /// A greeting of another region. `None`: the app has no token now.
-    async fn greets(&mut self, region: usize, extent: Extent) -> Option<Greets> {
-        let token = greet::token(&self.inner, TokenReason::Connect).await.ok()?;
+    fn probe_due(&mut self, carry: &mut Carry, now: Duration) {
+        let due = self.next_probe(carry).filter(|(at, _)| *at <= now);
+        if let (Some((_, region)), Side::None) = (due, &carry.side) {
+            carry.side = Side::Probing(self.greets(region, carry.extent));
+        }
+    }
+
+    /// A greeting of another region.
+    fn greets(&self, region: usize, extent: Extent) -> Greets {
         let url = self.choice.regions[region].clone();
-        Some(greet::greet(self.inner.clone(), region, url, token, extent))
+        greet::greet_alone(self.inner.clone(), region, url, extent)
     }
 
     fn probed(&mut self, region: usize, answer: Result<(Duration, u32), ()>) -> bool {
@@ -248,6 +229,9 @@ impl Engine {
         match told {
             Aside::Probed(region, done) => {
                 carry.side = Side::None;
+                if done.as_ref().is_err_and(Failure::lost_lease) {
+                    return Err(End::Unwanted);
+                }
                 let answer = done.as_ref().map(|g| (g.round_trip, g.accepts)).map_err(drop);
                 let moves = self.probed(region, answer);
                 if let (true, Ok(greeted)) = (moves, done) {
@@ -266,7 +250,8 @@ impl Engine {
                     Err(_) if leave => {
                         return Err(End::Failed(Failure::new("the region fell silent")));
                     }
-                    Err(_) => self.fail(region),
+                    Err(failure) if failure.blames_region() => self.fail(region),
+                    Err(_) => {}
                 }
             }
             Aside::Frames(count) => {

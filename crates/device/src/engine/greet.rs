@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+/// The app's provider gave no token.
+const NO_TOKEN: &str = "no_token";
+
 /// A region that is ready.
 #[derive(Debug)]
 pub(super) struct Greeted {
@@ -46,9 +49,20 @@ impl Failure {
         Self { code: None, retry_ms: 0 }
     }
 
-    /// The region wants another token; it is no worse than others for it.
+    /// The region wants another token.
     pub fn refused_token(&self) -> bool {
         self.code.as_deref().is_some_and(|code| TOKEN_CODES.contains(&code))
+    }
+
+    /// Another process has the lease by now.
+    pub fn lost_lease(&self) -> bool {
+        self.code.as_deref() == Some(LEASE_LOST)
+    }
+
+    /// It says something about the region, and not about the app's token or the file.
+    pub fn blames_region(&self) -> bool {
+        let no_token = self.code.as_deref() == Some(NO_TOKEN);
+        !(no_token || self.refused_token() || self.lost_lease())
     }
 }
 
@@ -66,7 +80,7 @@ impl From<Error> for Failure {
 
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
-        Self::new(&error.message)
+        Self { code: Some(NO_TOKEN.to_owned()), ..Self::new(&error.message) }
     }
 }
 
@@ -77,11 +91,27 @@ pub(super) type Greets = Pin<Box<dyn Future<Output = (usize, Result<Greeted, Fai
 pub(super) async fn token(inner: &Inner, reason: TokenReason) -> Result<String, Failure> {
     let most = inner.options.network.ready();
     let token = timeout(&*inner.options.runtime, most, inner.options.tokens.token(reason)).await;
-    Ok(token.ok_or_else(|| Failure::new("no token in time"))??)
+    let late = || TokenError { message: "it did not come in time".to_owned() };
+    Ok(token.ok_or_else(late)??)
+}
+
+/// Greet one region with a token of the app's that is asked for now.
+pub(super) fn greet_alone(
+    inner: Arc<Inner>,
+    region: usize,
+    url: RegionUrl,
+    extent: Extent,
+) -> Greets {
+    Box::pin(async move {
+        match token(&inner, TokenReason::Connect).await {
+            Ok(token) => greet(inner, region, url, token, extent).await,
+            Err(failure) => (region, Err(failure)),
+        }
+    })
 }
 
 /// Greet one region.
-pub(super) fn greet(
+fn greet(
     inner: Arc<Inner>,
     region: usize,
     url: RegionUrl,
