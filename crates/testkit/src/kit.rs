@@ -54,9 +54,19 @@ struct Kit {
     machines: Mutex<BTreeMap<String, Arc<Machine>>>,
 }
 
+impl Kit {
+    fn end(&self) {
+        self.world.time.kill_all();
+        for machine in lock(&self.machines).values() {
+            // It is gone either way.
+            let _ = machine.client().abandon();
+        }
+    }
+}
+
 impl Drop for Kit {
     fn drop(&mut self) {
-        self.world.time.kill_all();
+        self.end();
     }
 }
 
@@ -86,6 +96,12 @@ impl Testkit {
 
     pub(crate) fn world(&self) -> &Arc<World> {
         &self.0.world
+    }
+
+    /// The world ends, whoever still holds a handle to it or to one of its clients, which fail with
+    /// `LF2104` from here on.
+    pub fn end(&self) {
+        self.0.end();
     }
 
     // ---- devices, the region, accounts ----
@@ -148,8 +164,7 @@ impl Testkit {
 
     // ---- what others write ----
 
-    /// Another device, far away, creates this entity or changes it, and the region has it when this
-    /// returns, unless it is down. The world runs meanwhile.
+    /// Another device, far away, creates this entity or changes it: see [`Testkit::as_others`].
     pub fn put<N: AsRef<str>>(
         &self,
         kind: &str,
@@ -164,8 +179,10 @@ impl Testkit {
         self.as_others(|client| client.transaction().delete(kind, id).commit().map(drop))
     }
 
-    /// It sees all that the region has, so that what it writes is meant for what is there.
-    fn as_others(
+    /// Another device, far away, does this with its client. It sees all that the region has, so that
+    /// what it writes is meant for what is there, and the region has that when this returns, unless
+    /// it is down. The world runs meanwhile.
+    pub fn as_others(
         &self,
         write: impl FnOnce(&Client) -> Result<(), landfall_device::Error>,
     ) -> Result<(), Error> {
