@@ -37,9 +37,7 @@ pub use live::{ListenerError, OrderBy, Query, RowChange, Watch, WatchListener, W
 pub use open::{OpenOptions, Region, TokenError, TokenProvider, TokenReason};
 pub use row::{Row, Rows, SqlValue};
 #[cfg(feature = "testkit")]
-pub use testkit::{
-    TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites,
-};
+pub use testkit::{TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites};
 pub use text::TextEditor;
 
 uniffi::setup_scaffolding!("landfall");

@@ -6,15 +6,7 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 200;
 
-const SCHEMA: &str = r#"
-type Order @entity(strategy: LAST_WRITE_WINS, scope: "market/{market}")
-  @audience(scope: "driver/{driver}", hide: [margin], write: [status]) {
-  id: ID!  market: ID!  driver: ID  status: String @index  total: Int  margin: Int
-  placedAt: Instant  tags: [String!] @set  note: Text }
-type OrderLine @entity(strategy: LAST_WRITE_WINS, parent: "order") {
-  id: ID!  order: Order! @ref(onDelete: CASCADE)  sku: String!  quantity: Int! }
-type Stock @entity(strategy: CRDT, scope: "catalog") { id: ID!  sold: Counter }
-"#;
+const SCHEMA: &str = include_str!("../../../examples/shop/schema.graphql");
 
 fn main() {
     measure("schema and world", || drop(Testkit::new(SCHEMA).expect("a sound schema")));
@@ -37,10 +29,10 @@ fn one() -> Testkit {
 fn story() {
     let kit = Testkit::new(SCHEMA).expect("a sound schema");
     let (ann, bob) = (kit.device("ann").expect("a device"), kit.device("bob").expect("a device"));
-    bob.client().subscribe("market/fr").expect("a scope");
+    bob.client().subscribe("region/fr").expect("a scope");
     kit.settle().expect("settles");
     ann.offline();
-    let order = [("market", "fr".into()), ("total", 900.into())];
+    let order = [("market", "fr".into()), ("placedAt", 0.into()), ("status", "PLACED".into())];
     let app = ann.client();
     let placed = app.transaction().upsert("Order", "o-1", order).commit().expect("a write");
     kit.settle().expect("settles");

@@ -250,15 +250,10 @@ impl Testkit {
     }
 
     /// Run what can run now, without time passing. [`Testkit::settle`] and [`Testkit::advance`] do
-    /// that by themselves.
+    /// that by themselves; it is for those who call it after each call of a client, so that live
+    /// queries follow at once.
     pub fn run_ready(&self) -> Result<(), Error> {
         if self.world().time.run_ready() { Ok(()) } else { Err(Error::never_idle()) }
-    }
-
-    /// Call `hook` whenever something can run while nothing does: for languages whose tests wait on
-    /// an event loop, which then calls [`Testkit::run_ready`]. The hook itself must not.
-    pub fn when_ready(&self, hook: Arc<dyn Fn() + Send + Sync>) {
-        self.world().time.when_ready(hook);
     }
 
     fn settle_these(&self, machines: &[Arc<Machine>]) -> Result<Settled, Error> {

@@ -37,10 +37,6 @@ struct State {
     /// Work to be polled, each once.
     ready: VecDeque<u64>,
     timers: BTreeMap<(Duration, u64), Waker>,
-    /// Work is being polled: what becomes ready will be found.
-    running: bool,
-    /// Called when work becomes ready while none is being polled.
-    when_ready: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 struct Work {
@@ -83,9 +79,8 @@ impl Time {
         self.drop_work(|_| true);
         let mut state = self.lock();
         let timers = std::mem::take(&mut state.timers);
-        let hook = state.when_ready.take();
         drop(state);
-        drop((timers, hook));
+        drop(timers);
     }
 
     /// Futures do things when they are dropped: not under the lock.
@@ -96,11 +91,6 @@ impl Time {
         let dropped: Vec<Work> = ids.iter().filter_map(|id| state.work.remove(id)).collect();
         drop(state);
         drop(dropped);
-    }
-
-    /// Call `hook` when work becomes ready while none is being polled.
-    pub fn when_ready(&self, hook: Arc<dyn Fn() + Send + Sync>) {
-        self.lock().when_ready = Some(hook);
     }
 
     /// Poll all work that is ready, and what it makes ready, without time going on. False if there
@@ -123,11 +113,8 @@ impl Time {
             let Some(work) = state.work.get_mut(&id) else { continue };
             work.is_ready = false;
             let Some(task) = work.task.take() else { continue };
-            let waker = work.waker.clone();
-            state.running = true;
-            return Some((id, task, waker));
+            return Some((id, task, work.waker.clone()));
         }
-        state.running = false;
         None
     }
 
@@ -192,11 +179,6 @@ impl Wake for Waking {
         let Some(work) = state.work.get_mut(&self.id).filter(|w| !w.is_ready) else { return };
         work.is_ready = true;
         state.ready.push_back(self.id);
-        let hook = if state.running { None } else { state.when_ready.clone() };
-        drop(state);
-        if let Some(hook) = hook {
-            hook();
-        }
     }
 }
 

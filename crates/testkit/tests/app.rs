@@ -89,6 +89,31 @@ fn an_order_placed_offline_is_refused_mended_and_seen_by_another_phone() {
 }
 
 #[test]
+fn the_example_of_the_page() -> Result<(), Box<dyn std::error::Error>> {
+    let kit = Testkit::new(SCHEMA)?;
+    let (ann, bob) = (kit.device("ann")?, kit.device("bob")?);
+    bob.client().subscribe("market/fr")?;
+
+    ann.offline();
+    let app = ann.client();
+    let order = [("market", "fr".into()), ("total", 900.into())];
+    let placed = app.transaction().upsert("Order", "o-1", order).commit()?;
+    kit.settle()?;
+    assert!(app.get("Order", "o-1")?.is_some());
+
+    kit.region().reject_next("Order", Refusal::new("over_limit").field("total"))?;
+    ann.online();
+    kit.settle()?;
+    assert!(app.get("Order", "o-1")?.is_none());
+    assert_eq!(app.outcomes()?.len(), 1);
+    app.resubmit(placed.dots[0])?;
+    app.transaction().update("Order", "o-1", [("total", 400.into())]).commit()?;
+    kit.settle()?;
+    assert_eq!(bob.client().get("Order", "o-1")?.unwrap().integer("total"), Some(400));
+    Ok(())
+}
+
+#[test]
 fn a_refusal_meets_the_write_that_was_meant_and_its_whole_transaction() {
     check("refusals by id and by dot", |kit| {
         let app = phone(kit, "ann").client();

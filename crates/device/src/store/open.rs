@@ -154,7 +154,10 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
 /// transaction overwrites in a second file. That one stays, cut to nothing, between transactions:
 /// files that come and go are dear there.
 #[cfg(target_family = "wasm")]
-fn choose_journal(conn: &Connection, _: &Options) -> Result<(), OpenError> {
+fn choose_journal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
+    if options.in_memory {
+        return Ok(());
+    }
     conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     conn.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
     Ok(())
