@@ -194,9 +194,10 @@ impl Testkit {
         for home in rows::homes(&lock(&self.world().here).store) {
             client.subscribe(&home)?;
         }
-        self.settle_these(&[others.machine.clone()])?;
+        let others = [others.machine];
+        self.settle_these(&others)?;
         write(&client)?;
-        self.settle_these(&[others.machine]).map(drop)
+        self.settle_these(&others).map(drop)
     }
 
     // ---- time ----

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 /// What the region's end of a connection says to the way down.
 pub(crate) enum Down {
-    Frame(RegionFrame),
+    Frame(Box<RegionFrame>),
     /// The device was cut off: nothing more arrives, also of what is on its way.
     Cut,
 }
@@ -104,7 +104,7 @@ async fn down(
         tokio::select! {
             biased;
             frame = frames.recv(), if open => match frame {
-                Some(Down::Frame(frame)) => way.put(frame, world.delay()),
+                Some(Down::Frame(frame)) => way.put(*frame, world.delay()),
                 Some(Down::Cut) => return,
                 None => open = false,
             },

@@ -235,7 +235,7 @@ impl Here {
     fn send(&mut self, session: u64, frame: RegionFrame) {
         if let Some(session) = self.sessions.get(&session) {
             // The device may have hung up at the same moment.
-            let _ = session.to_device.send(Down::Frame(frame));
+            let _ = session.to_device.send(Down::Frame(Box::new(frame)));
         }
     }
 

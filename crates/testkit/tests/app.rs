@@ -17,6 +17,7 @@ type Stock @entity(strategy: CRDT, scope: "catalog") { id: ID!  sold: Counter }
 "#;
 
 /// Run a test in a fresh world, and say what both took.
+#[expect(clippy::print_stdout, reason = "how long a test took is for people")]
 fn check(name: &str, test: impl FnOnce(&Testkit)) {
     let began = Instant::now();
     let kit = Testkit::new(SCHEMA).unwrap();
