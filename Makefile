@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin web web-tools
+.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin web web-testkit web-tools
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -38,6 +38,7 @@ help:
 	@echo
 	@echo 'make kotlin  build the Kotlin SDK for the JVM and test it (installs what it needs, by name)'
 	@echo 'make web     build the web client and test it in Chromium (installs what that needs)'
+	@echo 'make web-testkit  build the testkit for JavaScript and test it in node'
 	@echo
 	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay'
 
@@ -107,6 +108,15 @@ web: tools web-tools
 	$(call step,tests in a browser: node bindings/web/test/browser.mjs)
 	@cargo build --locked $(QUIET) -p landfall
 	@node bindings/web/test/browser.mjs
+
+# The world for the tests of apps, as a module of its own: what a browser downloads has none of it.
+web-testkit: tools web-tools
+	$(call step,building the testkit for JavaScript (the first build takes several minutes))
+	@cargo build --profile web-test --target $(WASM) --locked $(QUIET) -p landfall-web --features testkit
+	@$(WASM_BINDGEN) --target web --out-dir bindings/web/wasm-testkit target/$(WASM)/web-test/landfall_web.wasm
+	@node target/web/node_modules/typescript/bin/tsc -p bindings/web/tsconfig.testkit.json
+	$(call step,tests: node --test bindings/web/test/testkit.test.mjs)
+	@node --test bindings/web/test/testkit.test.mjs
 
 web-tools:
 	$(call step,prerequisites of the web client: $(WEB_PACKAGES))

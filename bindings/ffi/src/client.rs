@@ -194,6 +194,13 @@ impl Client {
 }
 
 impl Client {
+    /// A handle to a client that is open already.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn over(client: device::Client) -> Arc<Self> {
+        let schema = client.schema_shared();
+        Arc::new(Self { client, schema })
+    }
+
     fn stream(&self, events: device::Events) -> Arc<EventStream> {
         EventStream::new(events, self.schema.clone())
     }

@@ -200,7 +200,7 @@ pub(crate) fn write_outcome(schema: &Schema, all: device::WriteOutcome) -> Write
 }
 
 /// A value as its column holds it.
-fn column(schema: &Schema, kind: Option<&FieldKind>, value: &Value) -> SqlValue {
+pub(crate) fn column(schema: &Schema, kind: Option<&FieldKind>, value: &Value) -> SqlValue {
     match value {
         Value::Null => SqlValue::Null,
         Value::Bool(b) => SqlValue::Integer { value: i64::from(*b) },

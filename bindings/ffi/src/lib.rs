@@ -24,6 +24,8 @@ mod fate;
 mod live;
 mod open;
 mod row;
+#[cfg(feature = "testkit")]
+mod testkit;
 mod text;
 
 pub use client::Client;
@@ -34,6 +36,8 @@ pub use fate::{Dot, Entity, Fate, OutboxStatus, Outcome, Receipt, WriteOutcome};
 pub use live::{ListenerError, OrderBy, Query, RowChange, Watch, WatchListener, WatchUpdate};
 pub use open::{OpenOptions, Region, TokenError, TokenProvider, TokenReason};
 pub use row::{Row, Rows, SqlValue};
+#[cfg(feature = "testkit")]
+pub use testkit::{TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites};
 pub use text::TextEditor;
 
 uniffi::setup_scaffolding!("landfall");

@@ -186,6 +186,12 @@ impl WebClient {
         closed
     }
 
+    /// A client that is open already.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn over(client: Client) -> Self {
+        Self { client, place: Place::in_memory(), watches: Rc::default(), last_watch: 0 }
+    }
+
     fn client_schema(&self) -> Arc<Schema> {
         self.client.schema_shared()
     }
@@ -255,6 +261,7 @@ fn read_options(options: &JsValue, place: &Place) -> Result<Options, Error> {
         transport: Arc::new(OverWebSocket),
         runtime,
         network: Network { start_offline, ..Network::default() },
+        disk_bytes_max: None,
     })
 }
 

@@ -118,7 +118,7 @@ pub fn parameters(values: &JsValue) -> Result<Vec<SqlValue>, Error> {
     values.iter().map(|v| parameter(&v)).collect()
 }
 
-fn cell(value: &SqlValue) -> JsValue {
+pub fn cell(value: &SqlValue) -> JsValue {
     match value {
         SqlValue::Null => JsValue::NULL,
         SqlValue::Integer(i) if i.abs() <= EXACT_MAX => (*i as f64).into(),

@@ -14,7 +14,11 @@ mod convert;
 mod edits;
 mod runtime;
 mod storage;
+#[cfg(feature = "testkit")]
+mod testkit;
 mod token;
 mod transport;
 
 pub use client::WebClient;
+#[cfg(feature = "testkit")]
+pub use testkit::{TestDevice, TestWorld};

@@ -1,6 +1,6 @@
 // The owner's side: the open file, and the calls of all tabs on it.
 
-import init, { WebClient } from "../wasm/landfall_web.js";
+import type { WebClient } from "../wasm/landfall_web.js";
 import type { Answer, Call, Change, News } from "./messages.js";
 import type { Edit, Event, Parameter, Query } from "./values.js";
 
@@ -27,6 +27,8 @@ export class Owner {
   readonly #followed = new Set<string>();
 
   static async open(options: object, tabs: Tabs): Promise<Owner> {
+    // Not before it is needed: the testkit brings a module of its own.
+    const { default: init, WebClient } = await import("../wasm/landfall_web.js");
     await init();
     for (let tried = 1; ; tried += 1) {
       try {
@@ -41,7 +43,7 @@ export class Owner {
     }
   }
 
-  private constructor(client: WebClient, tabs: Tabs) {
+  constructor(client: WebClient, tabs: Tabs) {
     this.#client = client;
     this.#tabs = tabs;
     client.events((event: Event) => tabs.tell(null, { event }));

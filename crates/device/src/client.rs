@@ -16,6 +16,7 @@ use crate::inner::Inner;
 use crate::options::{Account, Conditions, Options};
 use crate::read::{self, Row, Rows, SqlValue};
 use crate::runtime::Running;
+use crate::store::MemoryFile;
 use crate::text::TextEditor;
 use crate::transaction::Transaction;
 use crate::transport::Traffic;
@@ -55,7 +56,17 @@ impl Client {
     /// Fails if the file cannot be opened, is not this account's, or does not fit the schema; its
     /// bytes are then as they were. Codes: `LF22xx`, `LF2107`.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let inner = Inner::open(options)?;
+        Self::begin(Inner::open(options, false)?)
+    }
+
+    /// Like [`Client::open`], with the file in this process's memory: `path` is not looked at. For
+    /// tests of apps, and for what need not outlive the process.
+    pub fn open_in_memory(mut options: Options, file: &MemoryFile) -> Result<Self, OpenError> {
+        options.path = file.path().to_owned();
+        Self::begin(Inner::open(options, true)?)
+    }
+
+    fn begin(inner: Arc<Inner>) -> Result<Self, OpenError> {
         let engine = Engine { inner: inner.clone(), running: Mutex::new(None) };
         *engine.lock() = Some(engine::start(inner.clone())?);
         Ok(Self { inner, engine: Arc::new(engine) })
@@ -287,6 +298,15 @@ impl Client {
         self.inner.stop();
         self.inner.until_engine_ended().await;
         self.inner.close(true)
+    }
+
+    /// Let go of the file as a process that is killed does. What was written is in the file, as after
+    /// any kill; nothing more is written, not even that nobody syncs the file now: who opens it next
+    /// waits until the lease of this client has run out. Other clones fail with `LF2104` from here on.
+    /// For tests of what an app finds when it comes back.
+    pub fn abandon(&self) -> Result<(), Error> {
+        self.inner.stop();
+        self.inner.abandon()
     }
 
     pub(crate) fn set_online(&self, online: bool) {

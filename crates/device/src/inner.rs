@@ -97,10 +97,12 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Inner {
-    pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
+    /// `in_memory`: the path is the name of a file in memory.
+    pub fn open(options: Options, in_memory: bool) -> Result<Arc<Self>, OpenError> {
         let opened = store::Options {
             busy_timeout: BUSY_TIMEOUT,
             shrinks: options.disk_bytes_max.is_some(),
+            in_memory,
             ..store::Options::default()
         };
         let mut database = Database::open(&options.path, &options.schema, opened)?;
@@ -318,17 +320,27 @@ impl Inner {
 
     /// Let go of the file. `durable`: what was written last survives a loss of power, too.
     pub fn close(&self, durable: bool) -> Result<(), Error> {
-        let core = self.lock()?.take();
-        lock(&self.readers).clear();
-        self.live.stop();
-        self.settled.notify_all();
-        self.closed.send_replace(true);
-        let Some(mut core) = core else { return Ok(()) };
+        let Some(mut core) = self.end()? else { return Ok(()) };
         core.database.release_lease(&self.holder)?;
         if durable {
             core.database.transact(true, |_| Ok::<(), store::Error>(()))?;
         }
         Ok(())
+    }
+
+    /// Let go of the file as a process that is killed does: nothing is written to it any more.
+    pub fn abandon(&self) -> Result<(), Error> {
+        self.end().map(drop)
+    }
+
+    /// Nobody uses the file through this client any more; what it held, unless it was closed.
+    fn end(&self) -> Result<Option<Core>, Error> {
+        let core = self.lock()?.take();
+        lock(&self.readers).clear();
+        self.live.stop();
+        self.settled.notify_all();
+        self.closed.send_replace(true);
+        Ok(core)
     }
 
     /// What happens from now on.

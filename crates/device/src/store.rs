@@ -23,10 +23,14 @@
 //!
 //! **In a browser** a file belongs to one worker and has one connection, without a log of changes:
 //! each commit is synced by the file system's `flush`, whether it was asked to be durable or not.
+//!
+//! **In memory** ([`MemoryFile`]) a file has no log of changes either, and survives the client that
+//! writes it, but not the process. Readers and the writer take turns.
 
 mod bases;
 mod error;
 mod lease;
+mod memory;
 mod migrations;
 mod open;
 mod ops;
@@ -41,6 +45,7 @@ mod transaction;
 
 pub use error::{Error, OpenError};
 pub use lease::Lease;
+pub use memory::MemoryFile;
 pub use transaction::Transaction;
 
 use landfall_model::schema::Schema;
@@ -63,6 +68,8 @@ pub struct Options {
     /// A file that is made now can be made smaller again ([`Database::shrink`]). It costs a little
     /// with every page that is written.
     pub shrinks: bool,
+    /// The path is the name of a [`MemoryFile`].
+    pub in_memory: bool,
 }
 
 impl Default for Options {
@@ -72,6 +79,7 @@ impl Default for Options {
             cache_kib: 8 << 10,
             check_bytes_max: 32 << 20,
             shrinks: false,
+            in_memory: false,
         }
     }
 }

@@ -34,7 +34,7 @@ public typealias Tokens = suspend (TokenReason) -> String
  * the write stands, as it is in the file at once. Flows start when they are collected and stop
  * with the collector; all of them complete when the client is closed.
  */
-public class Landfall private constructor(
+public class Landfall internal constructor(
     private val native: Client,
     private val io: CoroutineDispatcher,
 ) {
@@ -261,7 +261,7 @@ private class Provider(private val tokens: Tokens) : TokenProvider {
 }
 
 /** Failures leave typed. */
-private inline fun <T> calling(work: () -> T): T = try {
+internal inline fun <T> calling(work: () -> T): T = try {
     work()
 } catch (e: CallException) {
     throw typed(e)

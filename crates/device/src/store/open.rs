@@ -7,7 +7,7 @@
 
 use super::error::{Error, OpenError};
 use super::migrations::{self, APPLICATION_ID, VERSION};
-use super::{Options, tables};
+use super::{Options, memory, tables};
 use landfall_model::schema::Schema;
 #[cfg(not(target_family = "wasm"))]
 use rusqlite::ErrorCode;
@@ -45,8 +45,8 @@ pub(super) fn writer(
     schema: &Schema,
     options: &Options,
 ) -> Result<Connection, OpenError> {
-    let mut conn =
-        connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut conn = connect(path, access, options.in_memory)?;
     conn.busy_timeout(options.busy_timeout)?;
     if conn.is_readonly(MAIN_DB)? {
         // SQLite opens a file for reading where it may not write.
@@ -66,7 +66,7 @@ pub(super) fn writer(
 /// A connection that cannot write, to a file that a writer has opened.
 #[cfg(not(target_family = "wasm"))]
 pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error> {
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options.in_memory)?;
     conn.busy_timeout(options.busy_timeout)?;
     set_cache(&conn, options)?;
     conn.pragma_update(None, "query_only", true)?;
@@ -76,7 +76,7 @@ pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error
 /// A connection that looks at a file, ours or not.
 #[cfg(not(target_family = "wasm"))]
 pub(super) fn peek(path: &Path) -> Result<Connection, OpenError> {
-    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, false)?;
     match look(&mut conn)? {
         Found::Version(_) => Ok(conn),
         Found::Nothing => Err(OpenError::Foreign),
@@ -89,9 +89,13 @@ pub(super) fn check(conn: &Connection) -> Result<(), Error> {
     if verdict == "ok" { Ok(()) } else { Err(Error::Damaged(verdict)) }
 }
 
-fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, access: OpenFlags, in_memory: bool) -> rusqlite::Result<Connection> {
     // Not among the flags: names that are URIs. A path is a path.
-    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = match in_memory {
+        true => Connection::open_with_flags_and_vfs(path, access, memory::FILE_SYSTEM)?,
+        false => Connection::open_with_flags(path, access)?,
+    };
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(conn)
 }
@@ -150,7 +154,10 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), OpenError> {
 /// transaction overwrites in a second file. That one stays, cut to nothing, between transactions:
 /// files that come and go are dear there.
 #[cfg(target_family = "wasm")]
-fn choose_journal(conn: &Connection, _: &Options) -> Result<(), OpenError> {
+fn choose_journal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
+    if options.in_memory {
+        return Ok(());
+    }
     conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     conn.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
     Ok(())
@@ -160,6 +167,10 @@ fn choose_journal(conn: &Connection, _: &Options) -> Result<(), OpenError> {
 /// connections that look at an empty file both want to set it, so the waiting is done here.
 #[cfg(not(target_family = "wasm"))]
 fn choose_journal(conn: &Connection, options: &Options) -> Result<(), OpenError> {
+    if options.in_memory {
+        // What a transaction overwrites is kept in memory, too: there is no other way.
+        return Ok(());
+    }
     let mut waited = Duration::ZERO;
     loop {
         let mode = conn

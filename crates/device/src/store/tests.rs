@@ -4,7 +4,7 @@ mod opening;
 mod sharing;
 mod typed;
 
-use super::{Database, Error, Options, Transaction};
+use super::{Database, Error, MemoryFile, Options, Transaction};
 use landfall_model::id::{EntityKey, TypeId};
 use landfall_model::schema::{Schema, compile};
 use landfall_sync::device::conformance;
@@ -75,12 +75,45 @@ fn sqlite_conforms() {
     });
 }
 
+fn open_in_memory(file: &MemoryFile) -> Database {
+    let options = Options { in_memory: true, ..Options::default() };
+    Database::open(file.path(), &schema(ORDERS), options).unwrap()
+}
+
+#[test]
+fn a_file_in_memory_conforms() {
+    conformance::run(|| {
+        let file: &'static MemoryFile = Box::leak(Box::new(MemoryFile::new().unwrap()));
+        let database: &'static Database = Box::leak(Box::new(open_in_memory(file)));
+        database.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Transaction { conn: &database.conn, tables: &database.tables }
+    });
+}
+
 #[test]
 fn what_was_committed_is_there_after_opening_again() {
-    let folder = Folder::new();
     let meta = Meta { last_seq: 9, ..Meta::default() };
+    let folder = Folder::new();
     committed(&mut folder.open(ORDERS), |t| t.put_meta(&meta));
-    assert_eq!(committed(&mut folder.open(ORDERS), |t| t.meta()), Some(meta));
+    assert_eq!(committed(&mut folder.open(ORDERS), |t| t.meta()), Some(meta.clone()));
+    let (file, other) = (MemoryFile::new().unwrap(), MemoryFile::new().unwrap());
+    committed(&mut open_in_memory(&file), |t| t.put_meta(&meta));
+    assert_eq!(committed(&mut open_in_memory(&file), |t| t.meta()), Some(meta));
+    assert_eq!(committed(&mut open_in_memory(&other), |t| t.meta()), None);
+}
+
+#[test]
+fn readers_of_a_file_in_memory_see_commits_and_cannot_write() {
+    let file = MemoryFile::new().unwrap();
+    let mut database = open_in_memory(&file);
+    let reader = database.reader().unwrap();
+    let seen = || -> i64 {
+        reader.query_row("SELECT count(*) FROM _lf_meta", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(seen(), 0);
+    committed(&mut database, |t| t.put_meta(&Meta::default()));
+    assert_eq!(seen(), 1);
+    assert!(reader.execute("DELETE FROM _lf_meta", []).is_err());
 }
 
 #[test]

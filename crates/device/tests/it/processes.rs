@@ -1,7 +1,7 @@
 //! Several openings of one file, and openings that end without a word.
 
 use crate::world::{SOON, World, eventually};
-use landfall_device::{Client, ConnectionState, Value};
+use landfall_device::{Client, ConnectionState, Fate, Value};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -49,6 +49,26 @@ fn three_openings_of_one_file_give_every_number_once() {
     let left = &clients[(syncing + 1) % 3];
     sell(left);
     eventually("another one pushes", || left.outbox_status().unwrap().is_empty());
+}
+
+#[test]
+fn an_abandoned_client_leaves_its_writes_and_its_lease() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    let dead = world.client(&path, &[0]);
+    eventually("it syncs", || matches!(dead.connection(), ConnectionState::Online { .. }));
+    dead.go_offline();
+    let dots = sell(&dead);
+    dead.abandon().unwrap();
+    assert_eq!(dead.outcomes().unwrap_err().code(), "LF2104");
+    let client = world.client(&path, &[0]);
+    assert_eq!(sold(&client), 1);
+    assert_eq!(client.outbox_status().unwrap().pending, 1);
+    // The lease of who is gone without a word runs out by itself, and not before.
+    eventually("it waits", || client.connection() == ConnectionState::Standby);
+    eventually("it pushes", || client.outbox_status().unwrap().is_empty());
+    assert_eq!(client.fate(dots[0]).unwrap(), Fate::Accepted { durable: true });
+    drop(dead);
 }
 
 #[test]

@@ -17,10 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("edge", &["model", "sync"]),
     ("chaos", &["model", "sync"]),
     ("sim", &["model", "sync", "device", "region"]),
+    ("testkit", &["model", "sync", "device"]),
     ("cli", &["model", "sync", "device", "region", "media", "insight", "edge", "chaos", "sim"]),
     // bindings/
-    ("ffi", &["device", "model"]),
-    ("web", &["device", "model"]),
+    ("ffi", &["device", "model", "testkit"]),
+    ("web", &["device", "model", "testkit"]),
 ];
 
 /// Outside crates that only some of ours may use, dev dependencies apart.

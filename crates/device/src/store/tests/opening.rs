@@ -1,6 +1,6 @@
 //! Which files are opened, and that the others keep their bytes.
 
-use super::super::migrations::{APPLICATION_ID, VERSION};
+use super::super::migrations::{self, APPLICATION_ID, VERSION};
 use super::super::{Database, Error, OpenError, Options};
 use super::{Folder, ORDERS, committed, plain, schema};
 use landfall_sync::device::store::{Meta, Store};
@@ -26,6 +26,26 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let lasting = lasting.filter(|(_, path)| path.is_file());
     let read = lasting.map(|(name, path)| (name, std::fs::read(path).unwrap()));
     read.filter(|(name, bytes)| !(name.ends_with("-wal") && bytes.is_empty())).collect()
+}
+
+#[test]
+fn every_new_file_has_what_the_migrations_make() {
+    let side_tables = |conn: &rusqlite::Connection| -> Vec<(String, Option<String>)> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE name LIKE '%\\_lf\\_%' ESCAPE '\\'
+            ORDER BY name";
+        let mut statement = conn.prepare(sql).unwrap();
+        let all = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        all.map(Result::unwrap).collect()
+    };
+    let folder = Folder::new();
+    let migrated = plain(&folder.file());
+    migrations::migrate(&migrated, 0).unwrap();
+    let expected = side_tables(&migrated);
+    assert!(expected.len() > 20, "{expected:?}");
+    // The first of this process goes through the migrations, the others take what came of it.
+    for _ in 0..2 {
+        assert_eq!(side_tables(&Folder::new().open(ORDERS).conn), expected);
+    }
 }
 
 #[test]
