@@ -47,6 +47,7 @@ mod live;
 mod options;
 mod read;
 pub mod runtime;
+mod search;
 pub mod store;
 mod text;
 mod transaction;
@@ -65,7 +66,9 @@ pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
 pub use landfall_sync::device::node::{Edit, FieldEdit};
 pub use landfall_sync::device::store::{Outcome, Terms};
-pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply};
+pub use live::{
+    LiveExplain, Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply,
+};
 #[cfg(not(target_family = "wasm"))]
 pub use options::SystemClock;
 pub use options::{
@@ -73,5 +76,6 @@ pub use options::{
     TokenFuture, TokenProvider, TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
+pub use search::{SEARCH_WORDS_MAX, Search, search_expression};
 pub use text::{TextEditor, TextVersion};
 pub use transaction::Transaction;

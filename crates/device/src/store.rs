@@ -33,6 +33,7 @@ mod ops;
 mod outcomes;
 mod rows;
 mod scopes;
+mod search;
 mod show;
 mod tables;
 #[cfg(test)]
@@ -41,9 +42,12 @@ mod transaction;
 
 pub use error::{Error, OpenError};
 pub use lease::Lease;
+pub(crate) use search::table as search_table;
 pub use transaction::Transaction;
 
+use landfall_model::id::Scope;
 use landfall_model::schema::Schema;
+use landfall_sync::device::store::Subscription;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 #[cfg(not(target_family = "wasm"))]
@@ -98,6 +102,11 @@ pub fn peek(path: &Path) -> Result<Peek, OpenError> {
         rows::query_value(&conn, "SELECT count(*) FROM _lf_op WHERE state <= 2", [])?;
     let unsent = unsent.unwrap_or(0).max(0).unsigned_abs();
     Ok(Peek { tenant: tenant.to_owned(), subject: subject.to_owned(), unsent })
+}
+
+/// The subscriptions, as a reader sees them.
+pub(crate) fn subscriptions(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
+    scopes::all(conn)
 }
 
 /// One process's way to write a file.

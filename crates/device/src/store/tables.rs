@@ -19,10 +19,11 @@
 //! Tables follow the schema at opening, and only grow: a new field is a new column, a field or
 //! type with another name is renamed with all it holds, one that is gone stays and is no longer
 //! written. Rows are derived from what the file keeps besides, so where their shape changed they
-//! are marked stale: whoever opened the file then shows them anew.
+//! are marked stale: whoever opened the file then shows them anew. Indexes come and go with the
+//! schema, those of full text too ([`super::search`]).
 
 use super::error::{Error, OpenError};
-use super::rows;
+use super::{rows, search};
 use landfall_model::hash::hash128;
 use landfall_model::id::{FieldId, TypeId};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
@@ -87,6 +88,7 @@ pub(super) fn are_current(conn: &Connection, schema: &Schema) -> Result<bool, Er
 
 /// Bring the tables to this schema. Within a transaction.
 pub(super) fn follow(conn: &Connection, schema: &Schema) -> Result<(), OpenError> {
+    search::drop_changed(conn, schema)?;
     let names = schema.types.values().map(|t| (t.id.0, t.name.clone())).collect();
     rename_tables(conn, &names)?;
     for kind in schema.types.values() {
@@ -99,6 +101,7 @@ pub(super) fn follow(conn: &Connection, schema: &Schema) -> Result<(), OpenError
         note_shape(conn, kind, schema)?;
     }
     follow_indexes(conn, schema)?;
+    search::build_missing(conn, schema)?;
     let sql = "INSERT OR REPLACE INTO _lf_fact (name, value) VALUES ('schema', ?)";
     rows::execute(conn, sql, [schema.fingerprint()])?;
     Ok(())

@@ -5,6 +5,8 @@ mod http;
 mod live;
 mod parts;
 mod processes;
+mod search;
 mod sync;
+mod windows;
 mod world;
 mod writes;
