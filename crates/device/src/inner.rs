@@ -210,6 +210,11 @@ impl Inner {
         let subs: Vec<Progress> =
             subs.iter().map(|(scope, sub)| room::progress(scope, sub)).collect();
         let schema = &self.options.schema;
+        let is_local = |kind: &TypeId| schema.entity(*kind).is_some_and(|kind| kind.local);
+        if kinds.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(is_local)) {
+            // There is nothing of them anywhere else.
+            return Ok(Coverage::Complete);
+        }
         let may_hold = |scope: &str| {
             kinds.is_none_or(|kinds| kinds.iter().any(|k| read::may_hold(schema, *k, scope)))
         };

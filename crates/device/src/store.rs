@@ -31,6 +31,7 @@ mod migrations;
 mod open;
 mod ops;
 mod outcomes;
+mod references;
 mod rows;
 mod scopes;
 mod search;

@@ -33,7 +33,7 @@ pub use search::{PREFIX_CHARS_MAX, PREFIXES_MAX, Search, Tokenizer};
 
 use crate::id::{EntityKey, FieldId, Scope, TypeId};
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Compiles a schema's source. On failure: all its faults by position, at most
@@ -298,6 +298,13 @@ impl Schema {
         texts
     }
 
+    /// Types that some field refers to with `SET_NULL`: who shows such a field has to know whether
+    /// what it names was deleted.
+    pub fn set_null_targets(&self) -> BTreeSet<TypeId> {
+        let fields = self.types.values().flat_map(|t| &t.fields);
+        fields.filter_map(|f| f.nulled_with()).collect()
+    }
+
     /// Types whose parent is `id`.
     pub fn children(&self, id: TypeId) -> impl Iterator<Item = &Arc<EntityType>> {
         self.types
@@ -325,6 +332,14 @@ impl Schema {
             Home::Scope(t) => Some(EntityKey::new(t.render(value)?, kind, id)),
             Home::Parent { .. } => None,
         }
+    }
+}
+
+impl Field {
+    /// The type that the field refers to, if it shows NULL once that entity is deleted.
+    pub fn nulled_with(&self) -> Option<TypeId> {
+        let reference = self.reference.as_ref()?;
+        (reference.on_delete == OnDelete::SetNull).then_some(reference.target)
     }
 }
 

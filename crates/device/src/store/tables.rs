@@ -23,7 +23,7 @@
 //! schema, those of full text too ([`super::search`]).
 
 use super::error::{Error, OpenError};
-use super::{rows, search};
+use super::{references, rows, search};
 use landfall_model::hash::hash128;
 use landfall_model::id::{FieldId, TypeId};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
@@ -50,6 +50,8 @@ pub(super) struct Table {
     pub upsert: String,
     /// Takes the id and the home scope.
     pub delete: String,
+    /// Some column shows NULL where the entity that it names is deleted.
+    pub refers: bool,
 }
 
 impl Tables {
@@ -75,7 +77,8 @@ impl Table {
         );
         let table = quoted(&kind.name);
         let delete = format!("DELETE FROM {table} WHERE \"id\" = ? AND \"_home\" = ?");
-        Self { name: table, columns, upsert, delete }
+        let refers = columns.iter().any(|f| f.nulled_with().is_some());
+        Self { name: table, columns, upsert, delete, refers }
     }
 }
 
@@ -279,6 +282,10 @@ fn renames(known: &BTreeMap<u32, String>, wanted: &BTreeMap<u32, String>) -> Vec
 /// Keep the shape under which rows are shown from now on; rows shown under another are stale.
 fn note_shape(conn: &Connection, kind: &EntityType, schema: &Schema) -> Result<(), Error> {
     let shape = hash128(shape(&kind.fields, schema).as_bytes());
+    let sql = "SELECT 1 FROM _lf_table WHERE shape IS NOT ? AND kind = ?";
+    if rows::query_value::<i64>(conn, sql, params![shape, kind.id.0])?.is_some() {
+        references::forget(conn, kind.id)?;
+    }
     let sql = "UPDATE _lf_table SET shape = ?1,
         stale = EXISTS (SELECT 1 FROM _lf_base) OR EXISTS (SELECT 1 FROM _lf_op)
         WHERE kind = ?2 AND shape IS NOT ?1";
@@ -291,7 +298,8 @@ fn note_shape(conn: &Connection, kind: &EntityType, schema: &Schema) -> Result<(
 fn shape(fields: &[Field], schema: &Schema) -> String {
     let field = |f: &Field| {
         let looks = format!("{:?}", (f.id, &f.kind, f.merge, f.required, &f.default));
-        looks + &members(&f.kind, schema)
+        let nulled = f.nulled_with().map_or("", |_| " set-null");
+        looks + nulled + &members(&f.kind, schema)
     };
     let mut fields: Vec<String> = fields.iter().map(field).collect();
     fields.sort();

@@ -3,8 +3,10 @@
 mod accounts;
 mod http;
 mod live;
+mod local;
 mod parts;
 mod processes;
+mod references;
 mod search;
 mod sync;
 mod windows;

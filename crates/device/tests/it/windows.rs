@@ -2,7 +2,10 @@
 //! and show columns of what their rows refer to.
 
 use crate::world::{SOON, World};
+use landfall_device::store::{self, Database};
 use landfall_device::{Client, Query, Row, RowChange, SqlValue, Value, Watch, WatchUpdate, apply};
+use landfall_model::id::EntityKey;
+use landfall_sync::device::store::{Store, View};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +14,8 @@ const SDL: &str = r#"
 type Customer @entity(strategy: LAST_WRITE_WINS, scope: "shop/{shop}") {
   id: ID!  shop: ID!  name: String  city: String }
 type Order @entity(strategy: LAST_WRITE_WINS, scope: "shop/{shop}") {
-  id: ID!  shop: ID!  customer: Customer @ref(onDelete: KEEP)  rank: Int  total: Float  note: String }
+  id: ID!  shop: ID!  customer: Customer @ref(onDelete: KEEP)  rank: Int  total: Float  note: String
+  place: Int @index }
 type Line @entity(strategy: LAST_WRITE_WINS, parent: "order") {
   id: ID!  order: Order! @ref(onDelete: CASCADE)  sku: String }
 "#;
@@ -179,4 +183,74 @@ fn an_include_of_what_is_not_there_is_refused() {
     check(Query::table("Order").include("nobody", ["name"]));
     check(Query::table("Order").include("customer", ["colour"]));
     check(Query::table("Order").include("customer", ["name"]).ascending("customer.city"));
+}
+
+/// Typed rows as if they had been synced.
+fn fill(path: &Path, world: &World, orders: i64) {
+    let kind = world.schema.entity_named("Order").unwrap();
+    let field = |name: &str| kind.field_named(name).unwrap().id;
+    let mut database = Database::open(path, &world.schema, store::Options::default()).unwrap();
+    let filled: Result<(), store::Error> = database.transact(false, |t| {
+        for n in 0..orders {
+            let registers = [("place", Value::Int(n)), ("rank", Value::Int(n))];
+            let registers = registers.map(|(name, value)| (field(name), value)).into();
+            let key = EntityKey::new("shop/a", kind.id, format!("o{n:06}"));
+            t.show(&key, Some(&View { registers, ..View::default() }))?;
+        }
+        Ok(())
+    });
+    filled.unwrap();
+}
+
+#[test]
+fn a_change_in_a_large_table_costs_a_look_up_and_no_run() {
+    const ORDERS: i64 = 100_000;
+    const CHANGES: u32 = 60;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let world = World::of(SDL, 1, Arc::default());
+    fill(&path, &world, ORDERS);
+    let mut options = world.options(&path, &[0]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    let mut phase = 0;
+    let mut cost = |name: &str, mut watch: Watch, looks_up: bool| {
+        let first = next(&mut watch);
+        assert_eq!(first.rows.len(), 50);
+        let began = watch.explain().unwrap();
+        let mut spent = Duration::ZERO;
+        phase += 1;
+        for n in 0..CHANGES {
+            // From far below to the top.
+            let top = Value::Int(ORDERS * phase + i64::from(n));
+            let id = format!("o{:06}", i64::from(n) * 7 + phase);
+            put(&client, "Order", &id, &[("place", top.clone()), ("rank", top)]);
+            let update = next(&mut watch);
+            assert_eq!(update.rows[0].text("id"), Some(&*id));
+            assert_eq!(update.changes.len(), 2, "one row goes, one comes");
+            spent += watch.explain().unwrap().last_cost;
+        }
+        let ended = watch.explain().unwrap();
+        println!(
+            "{name}: the first run {:?}, a change {:?} ({} runs, {} look-ups)",
+            began.last_cost,
+            spent / CHANGES,
+            ended.runs - began.runs,
+            ended.lookups
+        );
+        if looks_up {
+            assert_eq!((ended.runs - began.runs, ended.lookups), (0, u64::from(CHANGES)));
+        } else {
+            assert_eq!(ended.runs - began.runs, u64::from(CHANGES));
+        }
+    };
+    println!("{ORDERS} rows, a window of 50");
+    let by = |column: &str| client.observe(Query::table("Order").descending(column).limit(50));
+    cost("by keys, with an index", by("place").unwrap(), true);
+    let again = |column: &str| {
+        client.watch(&format!("SELECT * FROM \"Order\" ORDER BY {column} DESC, id LIMIT 50"), [])
+    };
+    cost("by keys, without an index", by("rank").unwrap(), true);
+    cost("run anew, with an index", again("place").unwrap(), false);
+    cost("run anew, without an index", again("rank").unwrap(), false);
 }

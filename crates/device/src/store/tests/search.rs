@@ -168,3 +168,28 @@ fn words_of_a_row_that_left_are_in_the_file_no_more() {
     assert!(!is_there(&database, "zymurgist"), "after a leave");
     assert!(is_there(&database, "word299"), "the same search finds what is there");
 }
+
+#[test]
+fn typing_in_a_searched_text_keeps_its_index() {
+    let folder = Folder::new();
+    let mut database = folder.open(NOTES);
+    for n in 0..300 {
+        let words: Vec<String> =
+            (0..100).map(|w| format!("w{}", (n * 37 + w * 11) % 900)).collect();
+        show(&mut database, NOTES, &format!("n{n}"), Some(("Plain", &words.join(" "))));
+    }
+    for length in [100, 1_000, 10_000] {
+        let words: Vec<String> = (0..length).map(|w| format!("w{}", w * 7 % 900)).collect();
+        let mut body = words.join(" ");
+        show(&mut database, NOTES, "typed", Some(("Plain", &body)));
+        let began = std::time::Instant::now();
+        for letter in "andmore".chars() {
+            body.push(letter);
+            show(&mut database, NOTES, "typed", Some(("Plain", &body)));
+        }
+        println!("a letter in a text of {length} words: {:?}", began.elapsed() / 7);
+        let last = body.rsplit(' ').next().unwrap();
+        assert_eq!(found(&database, "Note", last), ["typed"]);
+    }
+    check_whole(&database, "Note");
+}
