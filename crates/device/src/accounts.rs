@@ -11,16 +11,19 @@
 //!
 //! Somebody who has no account yet works under an anonymous one. When an account is made or signed
 //! in to, it takes the anonymous file over ([`Accounts::claim`]): rows and all unsent writes, which
-//! from then on are its own.
+//! from then on are its own. Local rows come along, but for those of whose id the account has one.
 
 use crate::client::Client;
 use crate::error::{Error, OpenError, code};
 use crate::options::{Account, Options, TokenProvider};
 use crate::store::{self, Database, Peek};
 use landfall_model::hash::hash128;
+use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::op::Op;
+use landfall_model::schema::{LOCAL_HOME, Schema};
+use landfall_model::text::Text;
 use landfall_sync::device::node::{Node, WriteError};
-use landfall_sync::device::store::{OpState, Store};
+use landfall_sync::device::store::{Base, OpState, Store};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -141,7 +144,8 @@ impl Accounts {
         let unsent = unsent(&mut old)?;
         if to.exists() {
             let mut new = self.database(&to)?;
-            self.make_again(&mut new, account, anonymous, &unsent)?;
+            let local = local_rows(&mut old, &self.defaults.schema)?;
+            self.make_again(&mut new, (account, anonymous), &unsent, &local)?;
             drop(old);
             remove(&from)?;
         } else {
@@ -172,9 +176,9 @@ impl Accounts {
     fn make_again(
         &self,
         database: &mut Database,
-        account: &Account,
-        anonymous: &Account,
+        (account, anonymous): (&Account, &Account),
         transactions: &[Vec<Op>],
+        local: &[LocalRow],
     ) -> Result<(), Error> {
         let now_ms = self.defaults.clock.now_ms();
         let mut node = self.node(database, account)?;
@@ -186,6 +190,9 @@ impl Accounts {
             t.put_fact(&claimed, &[])?;
             for ops in transactions {
                 node.make_again(t, now_ms, ops).map_err(again)?;
+            }
+            for row in local {
+                take_over(&mut node, t, row)?;
             }
             Ok(())
         })
@@ -215,6 +222,40 @@ impl Accounts {
         let name: String = hash128(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
         self.dir.join(name).with_extension(EXTENSION)
     }
+}
+
+/// A row of a `@local` type, with its texts.
+type LocalRow = (EntityKey, Base, Vec<(FieldId, Text)>);
+
+/// What was never to leave the device, and is nowhere else.
+fn local_rows(database: &mut Database, schema: &Schema) -> Result<Vec<LocalRow>, Error> {
+    let rows = database.transact(false, |t| {
+        let keys = t.held_by(LOCAL_HOME, None, usize::MAX)?;
+        let row = |key: EntityKey| {
+            let base = t.base(&key)?.unwrap_or_default();
+            let fields = schema.text_fields(key.kind).into_iter();
+            let texts = fields.map(|f| Ok((f, t.base_text(&key, f)?)));
+            let texts = texts.collect::<Result<Vec<_>, store::Error>>()?;
+            Ok((key, base, texts))
+        };
+        keys.into_iter().map(row).collect::<Result<Vec<LocalRow>, store::Error>>()
+    })?;
+    Ok(rows)
+}
+
+/// Put a local row where there is none of its id.
+fn take_over(
+    node: &mut Node,
+    t: &mut store::Transaction<'_>,
+    (key, base, texts): &LocalRow,
+) -> Result<(), store::Error> {
+    if t.base(key)?.is_some() {
+        return Ok(());
+    }
+    t.put_base(key, base)?;
+    texts.iter().try_for_each(|(field, text)| t.put_base_text(key, *field, text))?;
+    let view = node.view(t, key)?;
+    t.show(key, view.as_ref())
 }
 
 /// The transactions that never left the device, in order.

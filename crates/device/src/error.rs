@@ -35,6 +35,8 @@ pub mod code {
     pub const UNSENT: &str = "LF2109";
     /// Files of accounts could not be listed, moved or removed.
     pub const ACCOUNT_FILES: &str = "LF2110";
+    /// The search names a type or a field that is not searched.
+    pub const SEARCH: &str = "LF2120";
 }
 
 /// A call that failed. Nothing of it was kept.

@@ -217,10 +217,22 @@ impl Inner {
         Ok(subs.iter().map(|(scope, sub)| room::progress(scope, sub)).collect())
     }
 
-    /// What is here of everything that could hold rows of these types; `None`: of any type.
-    pub fn coverage(&self, kinds: Option<&BTreeSet<TypeId>>) -> Result<Coverage, Error> {
-        let subs = self.subscriptions()?;
+    /// What is here of everything that could hold rows of these types, in a reader's snapshot;
+    /// `None`: of any type.
+    pub fn coverage(
+        &self,
+        conn: &rusqlite::Connection,
+        kinds: Option<&BTreeSet<TypeId>>,
+    ) -> Result<Coverage, Error> {
+        let subs = store::subscriptions(conn)?;
+        let subs: Vec<Progress> =
+            subs.iter().map(|(scope, sub)| room::progress(scope, sub)).collect();
         let schema = &self.options.schema;
+        let is_local = |kind: &TypeId| schema.entity(*kind).is_some_and(|kind| kind.local);
+        if kinds.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(is_local)) {
+            // There is nothing of them anywhere else.
+            return Ok(Coverage::Complete);
+        }
         let may_hold = |scope: &str| {
             kinds.is_none_or(|kinds| kinds.iter().any(|k| read::may_hold(schema, *k, scope)))
         };
@@ -441,7 +453,7 @@ impl Inner {
         if coverage_changed {
             self.live.all_changed();
         } else {
-            self.live.changed(keys.iter().map(|key| key.kind));
+            self.live.changed(keys.iter());
         }
         if !keys.is_empty() {
             told.insert(0, Event::Changed { keys: keys.into_iter().collect() });

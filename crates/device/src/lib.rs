@@ -48,6 +48,7 @@ mod live;
 mod options;
 mod read;
 pub mod runtime;
+mod search;
 pub mod store;
 mod text;
 mod transaction;
@@ -66,7 +67,9 @@ pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
 pub use landfall_sync::device::node::{Edit, FieldEdit};
 pub use landfall_sync::device::store::{Outcome, Terms};
-pub use live::{Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply};
+pub use live::{
+    LiveExplain, Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply,
+};
 #[cfg(not(target_family = "wasm"))]
 pub use options::SystemClock;
 pub use options::{
@@ -75,5 +78,6 @@ pub use options::{
     TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
+pub use search::{SEARCH_WORDS_MAX, Search, search_expression};
 pub use text::{TextEditor, TextVersion};
 pub use transaction::Transaction;

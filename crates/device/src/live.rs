@@ -5,77 +5,33 @@
 //! Commits that come meanwhile are gathered, so a query runs once for many of them. Nothing here
 //! is durable. Updates of one query come in order, each exactly between two committed states.
 //!
-//! There are two kinds. [`Query`] is a window of one table; its rows are known by their key, and
-//! it is read anew only when its table changes, so an update costs what the window costs and, with
-//! an index for the order, not what the table costs. Any other SQL is run anew whenever a table
-//! that it names changes, rows being known by their first column or by all they hold; its updates
-//! say `incremental: false`.
+//! There are two kinds. [`Query`] is a window of one table, with columns of rows that it refers to.
+//! It is followed by the keys of rows that changed ([`window`]): an update costs a look-up and a
+//! search in the window, whatever the table's size. Any other SQL, a search, and a window whose
+//! filter asks more than its row, is run anew whenever a table that it names changes, rows being
+//! known by their key, their first column or all they hold; its updates say `incremental: false`.
+//! [`WatchHandle::explain`] says which it is and why, and what it has cost.
 
 mod diff;
+mod explain;
 mod hub;
+mod query;
+mod window;
 
 pub use diff::{RowChange, apply};
+pub use explain::LiveExplain;
 pub(crate) use hub::Hub;
+pub(crate) use query::Plan;
+pub use query::Query;
 
 use crate::client::Client;
-use crate::error::{Error, code};
+use crate::error::Error;
 use crate::event::Coverage;
 use crate::inner::Inner;
-use crate::read::{self, Row, Rows, SqlValue};
-use diff::Keying;
+use crate::read::{Row, SqlValue};
 use hub::Watched;
-use landfall_model::id::TypeId;
-use landfall_model::schema::Schema;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
-
-/// A window of one table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Query {
-    table: String,
-    filter: Option<String>,
-    params: Vec<SqlValue>,
-    order: Vec<(String, bool)>,
-    limit: Option<u64>,
-}
-
-impl Query {
-    /// All rows of an entity type, in order of their ids.
-    pub fn table(name: impl Into<String>) -> Self {
-        let order = Vec::new();
-        Self { table: name.into(), filter: None, params: Vec::new(), order, limit: None }
-    }
-
-    /// Only rows for which this SQL expression is true; `?` stands for the parameters in turn.
-    pub fn filter(
-        mut self,
-        expression: impl Into<String>,
-        params: impl IntoIterator<Item = SqlValue>,
-    ) -> Self {
-        self.filter = Some(expression.into());
-        self.params = params.into_iter().collect();
-        self
-    }
-
-    /// Smallest first; further calls order what is equal so far.
-    pub fn ascending(mut self, column: impl Into<String>) -> Self {
-        self.order.push((column.into(), false));
-        self
-    }
-
-    /// Largest first; further calls order what is equal so far.
-    pub fn descending(mut self, column: impl Into<String>) -> Self {
-        self.order.push((column.into(), true));
-        self
-    }
-
-    /// At most so many rows.
-    pub fn limit(mut self, rows: u64) -> Self {
-        self.limit = Some(rows);
-        self
-    }
-}
 
 /// What changed in a live query's rows between two of its updates.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +43,8 @@ pub struct WatchUpdate {
     pub rows: Arc<Vec<Row>>,
     /// What is on this device of the scopes that the query reads.
     pub coverage: Coverage,
-    /// True if an update costs what the window costs; false if the whole statement is run anew.
+    /// True if the query is followed by the rows that change; false if the whole statement is run
+    /// anew.
     pub incremental: bool,
 }
 
@@ -111,6 +68,13 @@ pub struct WatchHandle {
 impl WatchHandle {
     /// Stop the query. An update under way may still arrive.
     pub fn stop(self) {}
+
+    /// How the query works, and what it has done so far. Fails with `LF2104` when it has ended.
+    pub fn explain(&self) -> Result<LiveExplain, Error> {
+        let inner = self.inner.upgrade().ok_or_else(Error::closed)?;
+        let watched = inner.live.find(self.id).ok_or_else(Error::closed)?;
+        explain::explain(&inner, &watched)
+    }
 }
 
 impl Drop for WatchHandle {
@@ -125,13 +89,18 @@ impl Drop for WatchHandle {
 #[derive(Debug)]
 pub struct Watch {
     updates: mpsc::UnboundedReceiver<Result<WatchUpdate, Error>>,
-    _handle: WatchHandle,
+    handle: WatchHandle,
 }
 
 impl Watch {
     /// The next update; `None` when the client is closed. Updates wait until they are fetched.
     pub async fn next(&mut self) -> Option<Result<WatchUpdate, Error>> {
         self.updates.recv().await
+    }
+
+    /// How the query works, and what it has done so far. Fails with `LF2104` when it has ended.
+    pub fn explain(&self) -> Result<LiveExplain, Error> {
+        self.handle.explain()
     }
 }
 
@@ -162,7 +131,7 @@ impl Client {
         query: Query,
         listener: Arc<dyn WatchListener>,
     ) -> Result<WatchHandle, Error> {
-        start(&self.inner, window(self.schema(), query)?, listener)
+        start(&self.inner, Plan::window(self.schema(), query)?, listener)
     }
 
     /// Watch any SQL that reads. Fails with `LF2102` if SQLite refuses it.
@@ -181,82 +150,25 @@ impl Client {
         params: impl IntoIterator<Item = SqlValue>,
         listener: Arc<dyn WatchListener>,
     ) -> Result<WatchHandle, Error> {
-        let plan = Plan {
-            kinds: tables_named(self.schema(), sql),
-            sql: sql.to_owned(),
-            params: params.into_iter().collect(),
-            keying: Keying::FirstOrWhole,
-            incremental: false,
-        };
+        let plan = Plan::sql(self.schema(), sql, params.into_iter().collect());
         start(&self.inner, plan, listener)
     }
 }
 
-/// A live query, ready to run.
-#[derive(Debug)]
-struct Plan {
-    sql: String,
-    params: Vec<SqlValue>,
-    keying: Keying,
-    /// Types whose tables it reads; `None`: perhaps any.
-    kinds: Option<BTreeSet<TypeId>>,
-    incremental: bool,
-}
-
-fn queued(
+pub(crate) fn queued(
     start: impl FnOnce(Arc<dyn WatchListener>) -> Result<WatchHandle, Error>,
 ) -> Result<Watch, Error> {
     let (sender, updates) = mpsc::unbounded_channel();
-    Ok(Watch { _handle: start(Arc::new(Queue(sender)))?, updates })
+    Ok(Watch { handle: start(Arc::new(Queue(sender)))?, updates })
 }
 
-/// Run once, so that a faulty statement is told to the caller; from then on by the hub.
-fn start(
+/// Try it, so that a faulty statement is told to the caller; from then on it is run by the hub.
+pub(crate) fn start(
     inner: &Arc<Inner>,
     plan: Plan,
     listener: Arc<dyn WatchListener>,
 ) -> Result<WatchHandle, Error> {
-    run(inner, &plan)?;
+    hub::check(inner, &plan)?;
     let id = hub::add(inner, Watched::new(plan, listener))?;
     Ok(WatchHandle { id, inner: Arc::downgrade(inner) })
-}
-
-fn run(inner: &Inner, plan: &Plan) -> Result<Rows, Error> {
-    inner.with_reader(|conn| read::store::query(conn, &plan.sql, &plan.params))
-}
-
-fn window(schema: &Schema, query: Query) -> Result<Plan, Error> {
-    let unknown = |message: &str| Error::new(code::LIVE_QUERY, message);
-    let kind = schema.entity_named(&query.table);
-    let kind = kind.ok_or_else(|| unknown("The live query's table is no entity type."))?;
-    let is_column = |name: &String| {
-        kind.field_named(name).is_some() || ["_home", "_pending"].contains(&name.as_str())
-    };
-    if !query.order.iter().all(|(column, _)| is_column(column)) {
-        return Err(unknown("The live query is ordered by something that is no field."));
-    }
-    let mut kinds = match &query.filter {
-        // Tables in subqueries of the filter count, too.
-        Some(filter) => tables_named(schema, filter).unwrap_or_default(),
-        None => BTreeSet::new(),
-    };
-    kinds.insert(kind.id);
-    Ok(Plan {
-        sql: read::store::window(&kind.name, query.filter.as_deref(), &query.order, query.limit),
-        params: query.params,
-        // Tables begin with the id and the home scope, which are their key.
-        keying: Keying::Columns(vec![0, 1]),
-        kinds: Some(kinds),
-        incremental: true,
-    })
-}
-
-/// Types whose names stand in the statement. SQL can read a table only by its name, so this may
-/// find too many, never too few; `None` if it finds none at all.
-fn tables_named(schema: &Schema, sql: &str) -> Option<BTreeSet<TypeId>> {
-    let sql = sql.to_ascii_lowercase();
-    let named = |name: &str| sql.contains(&name.to_ascii_lowercase());
-    let kinds: BTreeSet<TypeId> =
-        schema.types.values().filter(|t| named(&t.name)).map(|t| t.id).collect();
-    (!kinds.is_empty()).then_some(kinds)
 }

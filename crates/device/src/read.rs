@@ -99,7 +99,7 @@ impl From<f64> for SqlValue {
 #[derive(Debug, Clone)]
 pub struct Row {
     pub(crate) columns: Arc<[String]>,
-    pub(crate) values: Vec<SqlValue>,
+    pub(crate) values: Arc<[SqlValue]>,
 }
 
 impl Row {
@@ -133,8 +133,9 @@ impl Row {
 /// Rows are equal if their values are; a NaN equals itself.
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
-        self.values.len() == other.values.len()
-            && self.values.iter().zip(&other.values).all(|(a, b)| a.same(b))
+        Arc::ptr_eq(&self.values, &other.values)
+            || self.values.len() == other.values.len()
+                && self.values.iter().zip(other.values.iter()).all(|(a, b)| a.same(b))
     }
 }
 

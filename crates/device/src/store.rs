@@ -35,8 +35,10 @@ mod migrations;
 mod open;
 mod ops;
 mod outcomes;
+mod references;
 mod rows;
 mod scopes;
+mod search;
 mod show;
 mod tables;
 #[cfg(test)]
@@ -46,9 +48,12 @@ mod transaction;
 pub use error::{Error, OpenError};
 pub use lease::Lease;
 pub use memory::MemoryFile;
+pub(crate) use search::table as search_table;
 pub use transaction::Transaction;
 
+use landfall_model::id::Scope;
 use landfall_model::schema::Schema;
+use landfall_sync::device::store::Subscription;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 #[cfg(not(target_family = "wasm"))]
@@ -106,6 +111,11 @@ pub fn peek(path: &Path) -> Result<Peek, OpenError> {
         rows::query_value(&conn, "SELECT count(*) FROM _lf_op WHERE state <= 2", [])?;
     let unsent = unsent.unwrap_or(0).max(0).unsigned_abs();
     Ok(Peek { tenant: tenant.to_owned(), subject: subject.to_owned(), unsent })
+}
+
+/// The subscriptions, as a reader sees them.
+pub(crate) fn subscriptions(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
+    scopes::all(conn)
 }
 
 /// One process's way to write a file.

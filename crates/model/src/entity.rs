@@ -316,6 +316,12 @@ impl Entity {
         self.dead.iter().copied().chain(under_fallen.map(|(d, _)| *d)).collect()
     }
 
+    /// True if a delete has killed all births that arrived; false for an entity of which nothing
+    /// arrived, and for a child that fell with its parent.
+    pub fn is_deleted(&self) -> bool {
+        self.births.is_empty() && !self.dead.is_empty()
+    }
+
     /// True if the birth has arrived, whatever became of it.
     pub fn knows(&self, birth: Dot) -> bool {
         self.births.contains_key(&birth) || self.dead.contains(&birth)

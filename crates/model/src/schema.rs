@@ -5,7 +5,7 @@
 //!
 //! Compilation is pure and goes in passes, each in its own module: `parse` (text to declarations),
 //! `directives` and `names` (what each declaration says and is called), `fields`, `homes`,
-//! `audiences`, and `check`, which runs them. Every fault is a [`Diagnostic`].
+//! `search`, `audiences`, and `check`, which runs them. Every fault is a [`Diagnostic`].
 
 mod ast;
 mod audiences;
@@ -20,6 +20,7 @@ mod names;
 mod parse;
 mod recover;
 mod scopes;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -28,10 +29,11 @@ pub use fields::DECIMAL_PRECISION_MAX;
 pub use names::{FIELDS_MAX, NAME_BYTES_MAX, TYPES_MAX};
 pub use parse::{NESTING_MAX, SOURCE_BYTES_MAX, TOKENS_MAX};
 pub use scopes::{LOCAL_HOME, TEMPLATE_BYTES_MAX};
+pub use search::{PREFIX_CHARS_MAX, PREFIXES_MAX, Search, Tokenizer};
 
 use crate::id::{EntityKey, FieldId, Scope, TypeId};
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Compiles a schema's source. On failure: all its faults by position, at most
@@ -199,6 +201,8 @@ pub struct Field {
     pub index: bool,
     /// `@window`: tells how old the entity is, for subscriptions that keep what is young.
     pub window: bool,
+    /// `@search`: its words are found on the device.
+    pub search: Option<Search>,
     pub reference: Option<Reference>,
     /// `@default(value: …)`: applied at reading, never stored.
     pub default: Option<Value>,
@@ -294,6 +298,13 @@ impl Schema {
         texts
     }
 
+    /// Types that some field refers to with `SET_NULL`: who shows such a field has to know whether
+    /// what it names was deleted.
+    pub fn set_null_targets(&self) -> BTreeSet<TypeId> {
+        let fields = self.types.values().flat_map(|t| &t.fields);
+        fields.filter_map(|f| f.nulled_with()).collect()
+    }
+
     /// Types whose parent is `id`.
     pub fn children(&self, id: TypeId) -> impl Iterator<Item = &Arc<EntityType>> {
         self.types
@@ -324,6 +335,14 @@ impl Schema {
     }
 }
 
+impl Field {
+    /// The type that the field refers to, if it shows NULL once that entity is deleted.
+    pub fn nulled_with(&self) -> Option<TypeId> {
+        let reference = self.reference.as_ref()?;
+        (reference.on_delete == OnDelete::SetNull).then_some(reference.target)
+    }
+}
+
 impl EntityType {
     pub fn field(&self, id: FieldId) -> Option<&Field> {
         self.fields.iter().find(|f| f.id == id)
@@ -341,6 +360,13 @@ impl EntityType {
     /// The field that tells how old an entity of this type is.
     pub fn window_field(&self) -> Option<&Field> {
         self.fields.iter().find(|f| f.window)
+    }
+
+    /// How the type is searched, and in which fields; `None` if in none. All of them are searched in
+    /// one way.
+    pub fn search(&self) -> Option<(&Search, Vec<&Field>)> {
+        let fields: Vec<&Field> = self.fields.iter().filter(|f| f.search.is_some()).collect();
+        Some((fields.first()?.search.as_ref()?, fields))
     }
 
     /// The lowest value of the window field that is not older than `floor_ms`, in milliseconds

@@ -1,10 +1,10 @@
 //! The device: writes locally first, pushes in the background, takes in what regions tell.
 //!
 //! [`node::Node`] is the whole of it, as its driver sees it. Behind it: `write`, `locate`, `check`
-//! and `texts` (edits become ops), `view` (base and overlay become what shows), `outbox`, `fates`
+//! and `texts` (edits become ops), `view` and `references` (base and overlay become what shows), `outbox`, `fates`
 //! and `restamp` (ops leave and are answered), `delta`, `install` and `leave` (rows come and go),
 //! `keep` (how much of a scope is held), `session`, `cuts` and `identity` (regions, their ends, and copies of this file), `again` (what
-//! was refused). `call` is what they share.
+//! was refused), `local` (what never leaves). `call` is what they share.
 
 mod again;
 mod call;
@@ -17,10 +17,12 @@ mod identity;
 mod install;
 mod keep;
 mod leave;
+mod local;
 mod locate;
 pub mod memory;
 pub mod node;
 mod outbox;
+mod references;
 mod refused;
 mod restamp;
 mod session;

@@ -10,6 +10,7 @@ use landfall_model::codec;
 use landfall_model::entity::{Entity, Living};
 use landfall_model::hash::sha256;
 use landfall_model::id::{EntityKey, FieldId, TypeId};
+use landfall_model::schema::LOCAL_HOME;
 use landfall_model::text::Text;
 
 /// Builds a digest row by row; rows come in key order.
@@ -81,7 +82,8 @@ pub fn of_device<S: device::Store>(
         let rows = store.bases(after.as_ref(), ROWS)?;
         let Some((key, _)) = rows.last() else { return Ok(digest) };
         after = Some(key.clone());
-        for (key, base) in rows {
+        // What never leaves the device is no region's.
+        for (key, base) in rows.into_iter().filter(|(key, _)| *key.home != *LOCAL_HOME) {
             let text = |f| Ok((f, store.base_text(&key, f)?));
             let texts: Result<Vec<_>, _> = text_fields(key.kind).into_iter().map(text).collect();
             digest.add(&key, &base.entity, &texts?);

@@ -17,7 +17,7 @@ Commands:
   delete TYPE ID               delete it
   get TYPE ID                  show it
   query SQL                    ask the phone's tables
-  watch TYPE | SQL             show what changes in it, until it ends
+  watch [--explain] TYPE | SQL show what changes in it, until it ends; how it is followed, too
   subscribe SCOPE              hold the rows of a scope on this phone
   unsubscribe SCOPE            let them go
   status                       connection, subscriptions, outbox
@@ -34,7 +34,7 @@ pub(super) enum Command {
     Delete { kind: String, id: String },
     Get { kind: String, id: String },
     Query(String),
-    Watch(String),
+    Watch { what: String, explain: bool },
     Unwatch,
     Subscribe(String),
     Unsubscribe(String),
@@ -92,8 +92,15 @@ impl Command {
             "get" => entity().map(|(kind, id)| Self::Get { kind, id }),
             "query" if !rest.is_empty() => Ok(Self::Query(all())),
             "query" => Err("`query` takes a statement: `query SELECT …`.".to_owned()),
-            "watch" if !rest.is_empty() => Ok(Self::Watch(all())),
-            "watch" => Err("`watch` takes a type or a statement: `watch TYPE`.".to_owned()),
+            "watch" => match rest {
+                [flag, what @ ..] if flag == "--explain" && !what.is_empty() => {
+                    Ok(Self::Watch { what: what.join(" "), explain: true })
+                }
+                [flag, ..] if flag != "--explain" => {
+                    Ok(Self::Watch { what: all(), explain: false })
+                }
+                _ => Err("`watch` takes a type or a statement: `watch TYPE`.".to_owned()),
+            },
             "unwatch" => none(Self::Unwatch),
             "subscribe" => one().map(Self::Subscribe),
             "unsubscribe" => one().map(Self::Unsubscribe),
@@ -129,7 +136,7 @@ impl Phone {
                 say(show::rows(rows.columns(), &all, self.json));
                 Ok(Done::Shown)
             }
-            Command::Watch(what) => self.watch(&what, say),
+            Command::Watch { what, explain } => self.watch(&what, explain, say),
             Command::Subscribe(scope) => {
                 client.subscribe(&scope)?;
                 Ok(Done::Subscribed)
@@ -183,15 +190,19 @@ impl Phone {
         Ok(Done::Shown)
     }
 
-    fn watch(&self, what: &str, say: Printer) -> anyhow::Result<Done> {
+    fn watch(&self, what: &str, explain: bool, say: Printer) -> anyhow::Result<Done> {
         let schema = self.client.schema();
         let kind = schema.entity_named(what).cloned();
         let rows = Mutex::new(Vec::new());
-        let listener = Arc::new(Watcher { say, rows, kind: kind.clone(), json: self.json });
+        let listener =
+            Arc::new(Watcher { say: say.clone(), rows, kind: kind.clone(), json: self.json });
         let handle = match kind {
             Some(kind) => self.client.observe_with(Query::table(&*kind.name), listener)?,
             None => self.client.watch_with(what, [], listener)?,
         };
+        if explain {
+            say(handle.explain()?.to_string());
+        }
         Ok(Done::Watching(vec![handle]))
     }
 }
@@ -324,6 +335,11 @@ mod tests {
         check("get A", Err("`get TYPE ID`"));
         check("query SELECT 1, 2", Ok(Command::Query("SELECT 1, 2".into())));
         check("query", Err("a statement"));
+        let watch = |explain| Ok(Command::Watch { what: "SELECT 1".into(), explain });
+        check("watch SELECT 1", watch(false));
+        check("watch --explain SELECT 1", watch(true));
+        check("watch --explain", Err("a type or a statement"));
+        check("watch", Err("a type or a statement"));
         check("subscribe a b", Err("one word"));
         check("status now", Err("stands alone"));
         check("frobnicate", Err("no command `frobnicate`"));

@@ -77,7 +77,7 @@ fn interactive(phone: &Phone) -> anyhow::Result<Exit> {
             }
         };
         let direct: Printer = match command {
-            Command::Watch(_) => say.clone(),
+            Command::Watch { .. } => say.clone(),
             _ => Arc::new(terminal::say::<String>),
         };
         match phone.run(command, direct) {

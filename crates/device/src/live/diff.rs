@@ -44,12 +44,26 @@ pub enum RowChange {
     },
 }
 
+impl RowChange {
+    /// The same, in a list that begins with so many rows more.
+    fn shift(&mut self, by: usize) {
+        match self {
+            Self::Remove { old } => *old += by,
+            Self::Insert { new, .. } => *new += by,
+            Self::Move { old, new } | Self::Update { old, new, .. } => {
+                *old += by;
+                *new += by;
+            }
+        }
+    }
+}
+
 /// What tells rows apart: values of columns, and the occurrence where rows are alike.
 type Key = (Vec<Part>, usize);
 
 /// How a query's rows are known again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Keying {
+pub(crate) enum Keying {
     /// By these columns.
     Columns(Vec<usize>),
     /// By the first column where its values are unique in both answers, else by the whole row.
@@ -80,9 +94,17 @@ impl From<&SqlValue> for Part {
 
 /// Removals by falling old place; then moves, insertions and updates by rising new place.
 pub(super) fn diff(keying: &Keying, old: &[Row], new: &[Row]) -> Vec<RowChange> {
-    if old == new {
-        return Vec::new();
-    }
+    // What is alike at both ends stays where it is: it is in the longest run that keeps its order.
+    let alike = |(a, b): &(&Row, &Row)| a == b;
+    let head = old.iter().zip(new).take_while(alike).count();
+    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(alike).count();
+    let (old, new) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
+    let mut changes = differences(keying, old, new);
+    changes.iter_mut().for_each(|change| change.shift(head));
+    changes
+}
+
+fn differences(keying: &Keying, old: &[Row], new: &[Row]) -> Vec<RowChange> {
     let (old_keys, new_keys) = keys(keying, old, new);
     let mut old_places: BTreeMap<&Key, usize> =
         old_keys.iter().enumerate().map(|(at, key)| (key, at)).collect();
@@ -208,7 +230,7 @@ mod tests {
         let columns: Arc<[String]> = ["id".to_owned(), "n".to_owned()].into();
         let row = |word: &str| Row {
             columns: columns.clone(),
-            values: vec![word[..1].into(), word[1..].into()],
+            values: [word[..1].into(), word[1..].into()].into(),
         };
         text.split_whitespace().map(row).collect()
     }

@@ -1,5 +1,7 @@
 //! The SQL of reads: the app's own statements, and those that live queries are made of.
 
+pub(crate) mod search;
+
 use super::{Row, Rows, SqlValue};
 use crate::error::{Error, code};
 use crate::store;
@@ -16,7 +18,7 @@ pub(crate) fn query(conn: &Connection, sql: &str, params: &[SqlValue]) -> Result
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(failed)? {
         let values = (0..columns.len()).map(|at| Ok(value(row.get_ref(at).map_err(failed)?)));
-        let values = values.collect::<Result<_, Error>>()?;
+        let values = values.collect::<Result<Arc<[SqlValue]>, Error>>()?;
         rows.push(Row { columns: columns.clone(), values });
     }
     Ok(Rows { columns, rows })
@@ -89,29 +91,122 @@ pub(crate) fn rows_of_id(conn: &Connection, table: &str, id: &str) -> Result<Row
     query(conn, &sql, &[id.into()])
 }
 
-/// One table's window, for a live query. The key is always the last part of the order, so the
-/// order is total and a row that did not change does not move.
-pub(crate) fn window(
-    table: &str,
-    filter: Option<&str>,
-    order: &[(String, bool)],
-    limit: Option<u64>,
-) -> String {
-    let mut sql = format!("SELECT * FROM {}", quoted(table));
-    if let Some(filter) = filter {
+/// SQLite's plan of a statement, a step a line.
+pub(crate) fn steps(
+    conn: &Connection,
+    sql: &str,
+    params: &[SqlValue],
+) -> Result<Vec<String>, Error> {
+    let plan = query(conn, &format!("EXPLAIN QUERY PLAN {sql}"), params)?;
+    let detail = |row: &Row| row.text("detail").map(str::to_owned);
+    Ok(plan.iter().filter_map(detail).collect())
+}
+
+/// One table's window, for a live query, in statements. The key is always the last part of the
+/// order, so the order is total and a row that did not change does not move.
+#[derive(Debug)]
+pub(crate) struct WindowSql {
+    pub table: String,
+    pub filter: Option<String>,
+    /// Columns, and whether they fall.
+    pub order: Vec<(String, bool)>,
+    pub includes: Vec<Included>,
+}
+
+/// Columns of the row that a reference leads to.
+#[derive(Debug)]
+pub(crate) struct Included {
+    /// The column that holds the reference.
+    pub reference: String,
+    /// The table that it leads to.
+    pub table: String,
+    pub columns: Vec<String>,
+    /// The row referred to is in the same home scope, as a parent is.
+    pub same_home: bool,
+}
+
+impl Included {
+    /// True if a column of the window, `customer.name`, is one of these.
+    pub fn shows(&self, column: &str) -> bool {
+        let inside = column.strip_prefix(&self.reference).and_then(|rest| rest.strip_prefix('.'));
+        inside.is_some_and(|inside| self.columns.iter().any(|c| c == inside))
+    }
+}
+
+impl WindowSql {
+    /// All of it, up to so many rows.
+    pub fn window(&self, limit: Option<u64>) -> String {
+        let mut sql = self.rows("");
+        sql.push_str(" ORDER BY ");
+        for (column, falls) in &self.order {
+            sql.push_str(&self.placed(column));
+            sql.push_str(if *falls { " DESC, " } else { ", " });
+        }
+        sql.push_str(&format!("{}, {}", self.placed("id"), self.placed("_home")));
+        if let Some(limit) = limit {
+            sql.push_str(&format!(" LIMIT {limit}"));
+        }
+        sql
+    }
+
+    /// The row of an id and a home scope, which are its last parameters, if it is in the window.
+    pub fn row(&self) -> String {
+        self.rows("\"id\" = ? AND \"_home\" = ?")
+    }
+
+    fn rows(&self, besides: &str) -> String {
+        let table = quoted(&self.table);
         // On lines of its own: a comment in it ends there.
-        sql.push_str(&format!(" WHERE (\n{filter}\n)"));
+        let filter = self.filter.as_ref().map(|f| format!("(\n{f}\n)"));
+        let both: Vec<&str> =
+            filter.as_deref().into_iter().chain(Some(besides).filter(|b| !b.is_empty())).collect();
+        let wanted = match both.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", both.join(" AND ")),
+        };
+        if self.includes.is_empty() {
+            return format!("SELECT * FROM {table}{wanted}");
+        }
+        let (mut columns, mut joins) = ("t.*".to_owned(), String::new());
+        for (at, included) in self.includes.iter().enumerate() {
+            for column in &included.columns {
+                let shown = quoted(&format!("{}.{column}", included.reference));
+                columns.push_str(&format!(", r{at}.{} AS {shown}", quoted(column)));
+            }
+            joins.push_str(&included.join(at));
+        }
+        format!("SELECT {columns} FROM (SELECT * FROM {table}{wanted}) AS t{joins}")
     }
-    sql.push_str(" ORDER BY ");
-    for (column, descending) in order {
-        sql.push_str(&quoted(column));
-        sql.push_str(if *descending { " DESC, " } else { ", " });
+
+    /// A column as the order names it.
+    fn placed(&self, column: &str) -> String {
+        let included = self.includes.iter().position(|i| i.shows(column));
+        match included {
+            Some(at) => {
+                let inside = &column[self.includes[at].reference.len() + 1..];
+                format!("r{at}.{}", quoted(inside))
+            }
+            None if self.includes.is_empty() => quoted(column),
+            None => format!("t.{}", quoted(column)),
+        }
     }
-    sql.push_str("\"id\", \"_home\"");
-    if let Some(limit) = limit {
-        sql.push_str(&format!(" LIMIT {limit}"));
+}
+
+impl Included {
+    fn join(&self, at: usize) -> String {
+        let (table, reference) = (quoted(&self.table), quoted(&self.reference));
+        if self.same_home {
+            return format!(
+                " LEFT JOIN {table} AS r{at} ON r{at}.\"id\" = t.{reference}
+                AND r{at}.\"_home\" = t.\"_home\""
+            );
+        }
+        format!(
+            " LEFT JOIN {table} AS r{at} ON r{at}.rowid =
+            (SELECT rowid FROM {table} WHERE \"id\" = t.{reference}
+            ORDER BY \"_home\" <> t.\"_home\", \"_home\" LIMIT 1)"
+        )
     }
-    sql
 }
 
 fn quoted(name: &str) -> String {
@@ -153,9 +248,14 @@ mod tests {
 
     #[test]
     fn a_window_has_a_total_order() {
-        let sql = window("a\"b", Some("x > ?"), &[("y".into(), true)], Some(3));
+        let window = WindowSql {
+            table: "a\"b".into(),
+            filter: Some("x > ?".into()),
+            order: vec![("y".into(), true)],
+            includes: Vec::new(),
+        };
         assert_eq!(
-            sql,
+            window.window(Some(3)),
             "SELECT * FROM \"a\"\"b\" WHERE (\nx > ?\n) ORDER BY \"y\" DESC, \"id\", \"_home\" \
              LIMIT 3"
         );

@@ -19,7 +19,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c61_4661;
 /// The format that this build writes, kept in the header as `user_version`.
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
-const MIGRATIONS: &[&str] = &[V1, V2, V3];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Bring a file from version `from` to [`VERSION`]. Within a transaction.
 pub(super) fn upgrade(conn: &Connection, from: i32) -> Result<(), Error> {
@@ -167,4 +167,14 @@ ALTER TABLE _lf_subscription ADD COLUMN short INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE _lf_pin (
   home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
   PRIMARY KEY (home, kind, id)) WITHOUT ROWID;
+";
+
+/// What rows were last shown with: a reference of theirs, and whether it showed NULL because the
+/// entity was deleted.
+const V4: &str = "
+CREATE TABLE _lf_reference (
+  kind INTEGER NOT NULL, id TEXT NOT NULL, gone INTEGER NOT NULL,
+  of_home TEXT NOT NULL, of_kind INTEGER NOT NULL, of_id TEXT NOT NULL, field INTEGER NOT NULL,
+  PRIMARY KEY (kind, id, gone, of_home, of_kind, of_id, field)) WITHOUT ROWID;
+CREATE INDEX _lf_reference_by_row ON _lf_reference (of_home, of_kind, of_id);
 ";

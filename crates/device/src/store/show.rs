@@ -5,8 +5,8 @@
 //! the last moment; nothing below ever stores one.
 
 use super::error::Error;
-use super::rows;
 use super::tables::{Table, Tables, quoted};
+use super::{references, rows};
 use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::{Field, FieldKind, Merge, ValueType};
 use landfall_model::value::Value;
@@ -24,10 +24,16 @@ pub(super) fn show(
     key: &EntityKey,
     view: Option<&View>,
 ) -> Result<(), Error> {
-    let Some(table) = tables.by_kind.get(&key.kind) else { return Ok(()) };
+    let Some(table) = tables.by_kind.get(&key.kind) else {
+        return references::note(conn, key, view);
+    };
     match view {
-        Some(view) => upsert(conn, table, &tables.values, key, view),
-        None => rows::execute(conn, &table.delete, params![key.id, key.home]).map(drop),
+        Some(view) => upsert(conn, table, &tables.values, key, view)?,
+        None => rows::execute(conn, &table.delete, params![key.id, key.home]).map(drop)?,
+    }
+    match table.refers {
+        true => references::note(conn, key, view),
+        false => Ok(()),
     }
 }
 

@@ -19,10 +19,11 @@
 //! Tables follow the schema at opening, and only grow: a new field is a new column, a field or
 //! type with another name is renamed with all it holds, one that is gone stays and is no longer
 //! written. Rows are derived from what the file keeps besides, so where their shape changed they
-//! are marked stale: whoever opened the file then shows them anew.
+//! are marked stale: whoever opened the file then shows them anew. Indexes come and go with the
+//! schema, those of full text too ([`super::search`]).
 
 use super::error::{Error, OpenError};
-use super::rows;
+use super::{references, rows, search};
 use landfall_model::hash::hash128;
 use landfall_model::id::{FieldId, TypeId};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
@@ -49,6 +50,8 @@ pub(super) struct Table {
     pub upsert: String,
     /// Takes the id and the home scope.
     pub delete: String,
+    /// Some column shows NULL where the entity that it names is deleted.
+    pub refers: bool,
 }
 
 impl Tables {
@@ -74,7 +77,8 @@ impl Table {
         );
         let table = quoted(&kind.name);
         let delete = format!("DELETE FROM {table} WHERE \"id\" = ? AND \"_home\" = ?");
-        Self { name: table, columns, upsert, delete }
+        let refers = columns.iter().any(|f| f.nulled_with().is_some());
+        Self { name: table, columns, upsert, delete, refers }
     }
 }
 
@@ -87,6 +91,7 @@ pub(super) fn are_current(conn: &Connection, schema: &Schema) -> Result<bool, Er
 
 /// Bring the tables to this schema. Within a transaction.
 pub(super) fn follow(conn: &Connection, schema: &Schema) -> Result<(), OpenError> {
+    search::drop_changed(conn, schema)?;
     let names = schema.types.values().map(|t| (t.id.0, t.name.clone())).collect();
     rename_tables(conn, &names)?;
     for kind in schema.types.values() {
@@ -99,6 +104,7 @@ pub(super) fn follow(conn: &Connection, schema: &Schema) -> Result<(), OpenError
         note_shape(conn, kind, schema)?;
     }
     follow_indexes(conn, schema)?;
+    search::build_missing(conn, schema)?;
     let sql = "INSERT OR REPLACE INTO _lf_fact (name, value) VALUES ('schema', ?)";
     rows::execute(conn, sql, [schema.fingerprint()])?;
     Ok(())
@@ -276,6 +282,10 @@ fn renames(known: &BTreeMap<u32, String>, wanted: &BTreeMap<u32, String>) -> Vec
 /// Keep the shape under which rows are shown from now on; rows shown under another are stale.
 fn note_shape(conn: &Connection, kind: &EntityType, schema: &Schema) -> Result<(), Error> {
     let shape = hash128(shape(&kind.fields, schema).as_bytes());
+    let sql = "SELECT 1 FROM _lf_table WHERE shape IS NOT ? AND kind = ?";
+    if rows::query_value::<i64>(conn, sql, params![shape, kind.id.0])?.is_some() {
+        references::forget(conn, kind.id)?;
+    }
     let sql = "UPDATE _lf_table SET shape = ?1,
         stale = EXISTS (SELECT 1 FROM _lf_base) OR EXISTS (SELECT 1 FROM _lf_op)
         WHERE kind = ?2 AND shape IS NOT ?1";
@@ -288,7 +298,8 @@ fn note_shape(conn: &Connection, kind: &EntityType, schema: &Schema) -> Result<(
 fn shape(fields: &[Field], schema: &Schema) -> String {
     let field = |f: &Field| {
         let looks = format!("{:?}", (f.id, &f.kind, f.merge, f.required, &f.default));
-        looks + &members(&f.kind, schema)
+        let nulled = f.nulled_with().map_or("", |_| " set-null");
+        looks + nulled + &members(&f.kind, schema)
     };
     let mut fields: Vec<String> = fields.iter().map(field).collect();
     fields.sort();

@@ -3,7 +3,7 @@
 
 use super::error::Error;
 use super::tables::{self, Tables};
-use super::{bases, lease, ops, outcomes, rows, scopes, show};
+use super::{bases, lease, ops, outcomes, references, rows, scopes, show};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Text;
 use landfall_model::value::Value;
@@ -293,6 +293,10 @@ impl Store for Transaction<'_> {
 
     fn put_cut(&mut self, origin: Origin, last: u64) -> Result<(), Error> {
         scopes::put_cut(self.conn, origin, last)
+    }
+
+    fn referrers(&mut self, kind: TypeId, id: &str, gone: bool) -> Result<Vec<EntityKey>, Error> {
+        references::referrers(self.conn, kind, id, gone)
     }
 
     fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Error> {

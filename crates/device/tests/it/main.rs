@@ -3,9 +3,13 @@
 mod accounts;
 mod http;
 mod live;
+mod local;
 mod parts;
 mod processes;
+mod references;
 mod regions;
+mod search;
 mod sync;
+mod windows;
 mod world;
 mod writes;

@@ -91,7 +91,12 @@ impl World {
     }
 
     pub fn refusing(regions: usize, expired: Arc<Mutex<Vec<String>>>) -> Self {
-        let schema = Arc::new(compile(SDL).unwrap_or_else(|faults| panic!("{faults:?}")));
+        Self::of(SDL, regions, expired)
+    }
+
+    /// A world of another schema.
+    pub fn of(sdl: &str, regions: usize, expired: Arc<Mutex<Vec<String>>>) -> Self {
+        let schema = Arc::new(compile(sdl).unwrap_or_else(|faults| panic!("{faults:?}")));
         let (commands, inbox) = channel();
         let of_world = schema.clone();
         let work = move || serve(regions, &of_world, &expired, &inbox);

@@ -8,7 +8,7 @@ use super::diagnostic::{Sink, code};
 use super::homes::{self, Lives};
 use super::names::{self, Kind, Named, Names, TypeInfo};
 use super::{
-    EntityType, EnumType, Field, FieldKind, Schema, Strategy, ValueType, audiences, fields,
+    EntityType, EnumType, Field, FieldKind, Schema, Strategy, ValueType, audiences, fields, search,
 };
 use crate::codec::VALUE_NESTING_MAX;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
         Schema { types: BTreeMap::new(), values: values(&names), enums: enums(&names) };
     for (i, live) in lives.iter().enumerate() {
         check_window(&names.types[i], live, sink);
+        search::check_agrees(&names.types[i], sink);
         let audiences = audiences::resolve(&names, &lives, i, sink);
         if let Some(entity) = entity(&names.types[i], live, audiences) {
             schema.types.insert(entity.id, Arc::new(entity));

@@ -286,4 +286,6 @@ codes! {
     DEFAULT_VALUE = "LF1315", "a default of the wrong kind";
     INDEX_PLACE = "LF1316", "@index on a field without an order";
     WINDOW_PLACE = "LF1317", "@window where it says nothing";
+    SEARCH_PLACE = "LF1318", "@search on a field without words";
+    SEARCH_OPTIONS = "LF1319", "a search that cannot work";
 }

@@ -34,6 +34,8 @@ enum Takes {
     Flag,
     /// A whole number.
     Whole,
+    /// Whole numbers: one, or a list.
+    Wholes,
     /// A list of field names.
     Fields,
     Anything,
@@ -63,6 +65,7 @@ const fn required(name: &'static str, takes: Takes) -> ArgSpec {
 }
 
 pub(super) const STRATEGIES: &[&str] = &["LAST_WRITE_WINS", "CRDT"];
+pub(super) const TOKENIZERS: &[&str] = &["UNICODE61", "TRIGRAM"];
 pub(super) const ON_DELETE: &[&str] = &["CASCADE", "SET_NULL", "KEEP"];
 
 const SPECS: &[Spec] = &[
@@ -122,6 +125,13 @@ const SPECS: &[Spec] = &[
         example: "@window",
     },
     Spec {
+        name: "search",
+        places: &[Place::Field],
+        repeatable: false,
+        args: &[arg("tokenizer", Takes::Choice(TOKENIZERS)), arg("prefix", Takes::Wholes)],
+        example: "@search",
+    },
+    Spec {
         name: "ref",
         places: &[Place::Field],
         repeatable: false,
@@ -152,10 +162,6 @@ const NOT_YET: &[(&str, &str)] = &[
         "Meanwhile keep the money in a ledger behind your own service, and sync balances as an ordinary `@entity` that devices only read.",
     ),
     ("bound", BOUNDED_MEANWHILE),
-    (
-        "search",
-        "Meanwhile search with SQL `LIKE` on the device, or build a full-text table of your own beside it.",
-    ),
 ];
 
 pub(super) const BOUNDED_MEANWHILE: &str = "Meanwhile use `Counter`, which counts exactly but never refuses, and check the limit in your own service.";
@@ -230,16 +236,33 @@ impl<'a> Use<'a> {
         }
     }
 
+    /// Whole numbers, each with its literal.
+    pub fn wholes(&self, name: &str) -> Vec<(i64, &'a Literal)> {
+        let Some(literal) = self.arg(name) else { return Vec::new() };
+        items(literal).iter().filter_map(|l| whole_number(l).map(|n| (n, l))).collect()
+    }
+
     /// The names of a list of fields, each with its literal.
     pub fn fields(&self, name: &str) -> Vec<(&'a str, &'a Literal)> {
         let Some(literal) = self.arg(name) else {
             return Vec::new();
         };
-        let items = match &literal.kind {
-            LiteralKind::List(items) => items.as_slice(),
-            _ => std::slice::from_ref(literal),
-        };
-        items.iter().filter_map(|l| field_name(l).map(|n| (n, l))).collect()
+        items(literal).iter().filter_map(|l| field_name(l).map(|n| (n, l))).collect()
+    }
+}
+
+/// A list's items, or the one that stands without brackets.
+fn items(literal: &Literal) -> &[Literal] {
+    match &literal.kind {
+        LiteralKind::List(items) => items,
+        _ => std::slice::from_ref(literal),
+    }
+}
+
+fn whole_number(literal: &Literal) -> Option<i64> {
+    match &literal.kind {
+        LiteralKind::Number(n) => n.parse().ok(),
+        _ => None,
     }
 }
 
@@ -409,6 +432,9 @@ fn fits(argument: &Argument, takes: Takes, sink: &mut Sink) -> bool {
         | (Takes::Flag, LiteralKind::Boolean(_))
         | (Takes::Anything, _) => return true,
         (Takes::Whole, LiteralKind::Number(n)) if n.parse::<i64>().is_ok() => return true,
+        (Takes::Wholes, _) if items(&argument.value).iter().all(|l| whole_number(l).is_some()) => {
+            return true;
+        }
         (Takes::Fields, LiteralKind::List(l)) if l.iter().all(|l| field_name(l).is_some()) => {
             return true;
         }
@@ -416,6 +442,7 @@ fn fits(argument: &Argument, takes: Takes, sink: &mut Sink) -> bool {
         (Takes::Text, _) => format!("Write a string: `{name}: \"…\"`."),
         (Takes::Flag, _) => format!("Write `{name}: true`, or leave it out."),
         (Takes::Whole, _) => format!("Write a whole number: `{name}: 2`."),
+        (Takes::Wholes, _) => format!("Write whole numbers: `{name}: [2, 3]`."),
         (Takes::Fields, _) => {
             format!("Write a list of field names: `{name}: [status, OrderLine.quantity]`.")
         }

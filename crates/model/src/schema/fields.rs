@@ -5,7 +5,7 @@ use super::defaults;
 use super::diagnostic::{Sink, code};
 use super::directives::{BOUNDED_MEANWHILE, Use, Uses};
 use super::names::{BUILT_IN, Kind, Member, Named, Names, TypeInfo};
-use super::{Field, FieldKind, Merge, OnDelete, Reference};
+use super::{Field, FieldKind, Merge, OnDelete, Reference, search};
 use std::fmt;
 
 /// Most digits of a decimal: its digits are stored as one 64-bit integer.
@@ -66,6 +66,7 @@ fn field(names: &Names, owner: &TypeInfo, member: &Member, sink: &mut Sink) -> O
     }
     check_index(decl, uses, &kind, merge, sink);
     check_window(decl, uses, &kind, merge, sink);
+    let search = search::of_field(decl, uses, &kind, merge, sink);
     let default = default(names, decl, uses, &kind, merge, sink);
     (sink.len() == faults).then(|| Field {
         id: member.id,
@@ -77,6 +78,7 @@ fn field(names: &Names, owner: &TypeInfo, member: &Member, sink: &mut Sink) -> O
         // Rows that grow out of a window are found by it.
         index: uses.has("index") || uses.has("window"),
         window: uses.has("window"),
+        search,
         reference,
         default,
     })
@@ -205,7 +207,7 @@ fn refuse_in_value(
         return true;
     }
     let before = sink.len();
-    for directive in ["set", "ref", "index", "window", "default"] {
+    for directive in ["set", "ref", "index", "window", "search", "default"] {
         if let Some(u) = uses.get(directive) {
             sink.report(
                 code::NOT_IN_VALUE,

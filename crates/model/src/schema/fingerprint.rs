@@ -104,10 +104,14 @@ fn fields(out: &mut String, fields: &[Field]) {
         });
         let default = f.default.as_ref().map_or(String::new(), |v| format!(" = {}", literal(v)));
         let window = if f.window { " window" } else { "" };
+        let search = f.search.as_ref().map_or(String::new(), |s| {
+            let prefixes: Vec<String> = s.prefixes.iter().map(u8::to_string).collect();
+            format!(" search({} {})", s.tokenizer.name(), prefixes.join(","))
+        });
         line(
             out,
             format_args!(
-                " {:x} {} {} {merge} required={} index={}{window}{reference}{default}",
+                " {:x} {} {} {merge} required={} index={}{window}{search}{reference}{default}",
                 f.id.0,
                 f.name,
                 kind(&f.kind),

@@ -53,9 +53,19 @@ impl<'a, S: Store> Call<'a, S> {
 
     /// Write the visible rows and the scalars that changed.
     pub fn finish(mut self) -> Result<Output, S::Error> {
-        for key in std::mem::take(&mut self.dirty) {
+        let referred = match self.dirty.is_empty() {
+            true => BTreeSet::new(),
+            false => self.schema.set_null_targets(),
+        };
+        let mut again = BTreeSet::new();
+        while let Some(key) = self.dirty.pop_first() {
             let view = self.reader.view(self.store, &key, &mut self.node.documents)?;
             self.store.show(&key, view.as_ref())?;
+            if referred.contains(&key.kind) {
+                // All that merges has merged by now: once more is enough for a row.
+                let others = self.referrers(&key)?;
+                self.dirty.extend(others.into_iter().filter(|other| again.insert(other.clone())));
+            }
             self.out.events.push(Event::Changed { key });
         }
         if self.meta != self.stored {

@@ -47,6 +47,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         scopes::removed_rows_keep_their_last_touch,
         scopes::cuts_are_replaced,
         showing_is_idempotent,
+        bases::who_refers_to_an_id_is_found_by_how_it_shows,
         ops::outcomes_are_taken_once,
         awkward_names_are_kept_apart,
     ];

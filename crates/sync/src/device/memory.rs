@@ -497,6 +497,19 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn referrers(
+        &mut self,
+        kind: TypeId,
+        id: &str,
+        gone: bool,
+    ) -> Result<Vec<EntityKey>, Infallible> {
+        let refers = |view: &View| {
+            view.references.values().any(|r| r.kind == kind && r.id == id && r.gone == gone)
+        };
+        let shown = self.visible.rows.iter().filter(|(_, view)| refers(view));
+        Ok(shown.map(|(key, _)| key.clone()).collect())
+    }
+
     fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Infallible> {
         match view {
             Some(view) => self.visible.put(key.clone(), view.clone()),

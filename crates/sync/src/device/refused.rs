@@ -30,8 +30,6 @@ fn field_suffix(field: &Option<String>) -> String {
 pub enum Problem {
     #[error("the schema has no such entity type")]
     UnknownType,
-    #[error("entities of a @local type are not synced, and not written here")]
-    LocalType,
     #[error("the type has no such field")]
     UnknownField,
     #[error("the field does not merge this way: it takes another kind of edit")]
@@ -75,7 +73,6 @@ impl Problem {
     pub fn code(self) -> &'static str {
         match self {
             Self::UnknownType => "LF2001",
-            Self::LocalType => "LF2002",
             Self::UnknownField => "LF2003",
             Self::WrongEdit => "LF2004",
             Self::WrongValue => "LF2005",

@@ -210,8 +210,19 @@ pub struct View {
     pub sets: BTreeMap<FieldId, Vec<Value>>,
     pub counters: BTreeMap<FieldId, i64>,
     pub texts: BTreeMap<FieldId, String>,
+    /// What `SET_NULL` references hold, shown or not; see [`super::references`].
+    pub references: BTreeMap<FieldId, Referred>,
     /// Some of it is not yet held by enough regions.
     pub pending: bool,
+}
+
+/// What a reference holds, and whether that entity is known to be deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Referred {
+    pub kind: TypeId,
+    pub id: String,
+    /// The field shows NULL instead.
+    pub gone: bool,
 }
 
 /// A version of a document that enough regions are known to hold, in the part of these births.
@@ -364,6 +375,14 @@ pub trait Store {
 
     // ---- what the app sees ----
 
+    /// Entities whose rows were last shown with a reference of [`View::references`] to this id that
+    /// was `gone`, or was not.
+    fn referrers(
+        &mut self,
+        kind: TypeId,
+        id: &str,
+        gone: bool,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
     /// Write the typed row, or remove it.
     fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Self::Error>;
     /// Keep an outcome of an own op until the app dismisses it. Same op and kind: once. Returns

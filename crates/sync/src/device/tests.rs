@@ -55,6 +55,7 @@ fn schema() -> Arc<Schema> {
         required,
         index: false,
         window: false,
+        search: None,
         reference: None,
         default: None,
     };

@@ -312,6 +312,10 @@ impl<S: Store> Call<'_, S> {
         let at = (key, field);
         let (merged, standing) = self.reader.read(self.store, &at.0)?;
         let standing = super::view::standing_births(&merged.entity, &standing);
+        if super::local::is_local(&at.0) {
+            // Its edits are in the base text at once.
+            open.base = open.document.version();
+        }
         open.made_of = Shape::of(self.store, merged, &at, &standing)?;
         open.used = open.document.version().changes_by(open.author);
         self.node.documents.keep(at, open);

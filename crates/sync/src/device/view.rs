@@ -6,7 +6,7 @@
 use super::store::{Base, OwnOp, Store, View};
 use super::texts::Documents;
 use landfall_model::entity::{Entity, Standing, UnderParent};
-use landfall_model::id::{Dot, EntityKey, FieldId, Scope};
+use landfall_model::id::{Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::{Home, Merge, Schema};
 use landfall_model::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +47,11 @@ pub(super) struct Reader {
 impl Reader {
     pub fn new(schema: Arc<Schema>) -> Self {
         Self { schema, rows: BTreeMap::new(), drafting: false }
+    }
+
+    /// True for a `@local` type.
+    pub fn is_local(&self, kind: TypeId) -> bool {
+        self.schema.entity(kind).is_some_and(|kind| kind.local)
     }
 
     pub fn forget(&mut self, key: &EntityKey) {
@@ -160,6 +165,7 @@ impl Reader {
                 }
             }
         }
+        self.look_after_references(store, kind, &mut view)?;
         Ok(Some(view))
     }
 

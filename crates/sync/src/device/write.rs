@@ -6,6 +6,7 @@
 
 use super::call::Call;
 use super::check::{self, Splice, Wanted, WantedFields};
+use super::local;
 use super::node::{Edit, FieldEdit, Receipt};
 use super::refused::{Problem, RefusedEdit, WriteError};
 use super::store::{OpState, OwnOp, Store};
@@ -33,6 +34,8 @@ pub(super) struct Draft<'c, 'a, S> {
     pub call: &'c mut Call<'a, S>,
     clock: Clock,
     made: Vec<Op>,
+    /// Ops on local entities.
+    local: Vec<Op>,
     documents: Vec<(EntityKey, FieldId, Open)>,
     keys: Vec<EntityKey>,
     /// Index of the edit being drafted.
@@ -53,7 +56,8 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
     pub fn new(call: &'c mut Call<'a, S>) -> Self {
         let clock = Clock { last: call.meta.clock };
         call.reader.drafting = true;
-        Self { call, clock, made: Vec::new(), documents: Vec::new(), keys: Vec::new(), at: 0 }
+        let (made, local, documents, keys) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { call, clock, made, local, documents, keys, at: 0 }
     }
 
     pub fn refuse<T>(&self, (field, problem): check::Fault) -> Written<T, S::Error> {
@@ -95,7 +99,6 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
     pub fn kind(&self, id: TypeId) -> Written<Arc<EntityType>, S::Error> {
         match self.call.schema.entity(id) {
             None => self.refuse((None, Problem::UnknownType)),
-            Some(kind) if kind.local => self.refuse((None, Problem::LocalType)),
             Some(kind) => Ok(kind.clone()),
         }
     }
@@ -139,6 +142,10 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             self.drop_fixed(kind, &key, &mut wanted)?;
         }
         let (births, known) = match &target {
+            Target::Create(_) if kind.local => {
+                let now = self.call.server_now();
+                (vec![local::dot(self.clock.tick(now))], true)
+            }
             Target::Create(_) => (vec![self.next_dot()], true),
             Target::Update { births, known } => (births.clone(), *known),
         };
@@ -323,15 +330,21 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
 
     /// Add an op to the draft and apply it there.
     fn make(&mut self, key: EntityKey, births: Vec<Dot>, action: Action) -> Written<(), S::Error> {
-        let dot = self.next_dot();
+        let now = self.call.server_now();
+        let hlc = self.clock.tick(now);
+        let is_local = local::is_local(&key);
+        let dot = match &action {
+            Action::Create { .. } if is_local => births[0],
+            _ if is_local => local::dot(hlc),
+            _ => self.next_dot(),
+        };
         let above: &[Dot] = match &action {
             Action::Create { parent: Some(p), .. } => &p.births,
             _ => &[],
         };
         let needs: Vec<Dot> = self.needs(births.iter().chain(above))?.into_iter().collect();
-        let now = self.call.server_now();
         let op = Op {
-            hlc: self.clock.tick(now),
+            hlc,
             tx: Tx { first: dot.seq, count: 1 },
             births,
             action,
@@ -344,7 +357,10 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         let merged = self.call.reader.merged(self.call.store, &key)?;
         merged.entity.apply(&op);
         merged.ops.push(drafted(op.clone()));
-        self.made.push(op);
+        match is_local {
+            true => self.local.push(op),
+            false => self.made.push(op),
+        }
         self.keys.push(key);
         Ok(())
     }
@@ -369,9 +385,11 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             }
             None => self.seal(tx)?,
         };
-        if !dots.is_empty() {
+        let local = std::mem::take(&mut self.local);
+        if !dots.is_empty() || !local.is_empty() {
             self.call.meta.clock = self.clock.last;
         }
+        self.keep_local(local)?;
         for (key, field, open) in std::mem::take(&mut self.documents) {
             self.call.keep_document(key, field, open)?;
         }

@@ -129,7 +129,7 @@ impl Core {
             }
         } else {
             let under = self.under_parent(store, key, &record.entity, 0)?;
-            if want.fresh && !record.entity.exists(&under) {
+            if want.fresh && !record.entity.exists(&under) && !self.tells_deleted(key, &record) {
                 return Ok(true);
             }
             self.fill(store, want, key, record, rows, &mut row)?;
@@ -142,6 +142,11 @@ impl Core {
         rows.bytes += bytes;
         rows.body.rows.push(row);
         Ok(true)
+    }
+
+    /// Who begins hears of a deleted entity, too, where rows that refer to it show that.
+    fn tells_deleted(&self, key: &EntityKey, record: &Record) -> bool {
+        record.entity.is_deleted() && self.schema.set_null_targets().contains(&key.kind)
     }
 
     /// The entity, or the parent at its top, is older than the reader keeps.

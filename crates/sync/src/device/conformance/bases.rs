@@ -1,7 +1,7 @@
 //! Checks of base rows, what hangs on them, and how they are found.
 
 use super::{base, dot, key, ok, own, text};
-use crate::device::store::{Base, Store, TextMark};
+use crate::device::store::{Base, Referred, Store, TextMark, View};
 use landfall_model::id::{EntityKey, FieldId, TypeId};
 use landfall_model::text::Text;
 
@@ -194,4 +194,28 @@ pub(super) fn names_are_found_in_any_home<S: Store>(s: &mut S) {
     ok(s.put_base(&key("s/1", 1, "a"), &Base::default()));
     assert_eq!(ok(s.find(TypeId(1), "a")), homes(&["s/1", "s/2", "s/3"], "a"));
     assert_eq!(ok(s.find(TypeId(1), "b")), homes(&["s/1"], "b"));
+}
+
+pub(super) fn who_refers_to_an_id_is_found_by_how_it_shows<S: Store>(s: &mut S) {
+    let (a, b, c) = (key("s/1", 1, "a"), key("s/1", 1, "b"), key("s/2", 2, "a"));
+    let view = |held: &[(u32, &str, bool)]| {
+        let referred = |(field, id, gone): &(u32, &str, bool)| {
+            (FieldId(*field), Referred { kind: TypeId(9), id: (*id).to_owned(), gone: *gone })
+        };
+        View { references: held.iter().map(referred).collect(), ..View::default() }
+    };
+    ok(s.show(&a, Some(&view(&[(1, "x", false), (2, "y", false)]))));
+    ok(s.show(&b, Some(&view(&[(1, "x", true), (2, "x", true)]))));
+    ok(s.show(&c, Some(&view(&[(1, "x", false)]))));
+    assert_eq!(ok(s.referrers(TypeId(9), "x", false)), [a.clone(), c.clone()]);
+    assert_eq!(ok(s.referrers(TypeId(9), "x", true)), std::slice::from_ref(&b));
+    assert_eq!(ok(s.referrers(TypeId(9), "y", false)), std::slice::from_ref(&a));
+    assert_eq!(ok(s.referrers(TypeId(8), "x", false)), []);
+    // Shown again, in another way; and not at all.
+    ok(s.show(&a, Some(&view(&[(1, "x", true), (2, "z", false)]))));
+    ok(s.show(&c, None));
+    assert_eq!(ok(s.referrers(TypeId(9), "x", false)), []);
+    assert_eq!(ok(s.referrers(TypeId(9), "x", true)), [a.clone(), b]);
+    assert_eq!(ok(s.referrers(TypeId(9), "y", false)), []);
+    assert_eq!(ok(s.referrers(TypeId(9), "z", false)), [a]);
 }
