@@ -10,6 +10,8 @@
 //! its commits.
 
 mod core;
+mod field;
+mod history;
 mod once;
 mod room;
 mod sessions;
@@ -18,6 +20,7 @@ mod waits;
 pub(crate) use sessions::Health;
 
 use self::core::{Core, Fault};
+use self::history::History;
 use self::waits::Bell;
 use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Coverage, Event, Events, Granted, Only, Progress};
@@ -78,6 +81,7 @@ pub(crate) struct Inner {
     pub granted: Mutex<Option<Granted>>,
     engine_ended: watch::Sender<bool>,
     closed: watch::Sender<bool>,
+    history: Mutex<History>,
     pub traffic: Arc<Traffic>,
 }
 
@@ -115,6 +119,7 @@ impl Inner {
             granted: Mutex::default(),
             engine_ended: watch::Sender::new(false),
             closed: watch::Sender::new(false),
+            history: Mutex::default(),
             traffic: Arc::default(),
         }))
     }
@@ -220,7 +225,7 @@ impl Inner {
             let meta = t.meta()?.unwrap_or_default();
             // Ops leave the file once they are durable; numbers are never used twice.
             let was_given = dot.device == meta.device && (1..=meta.last_seq).contains(&dot.seq);
-            let is_void = t.void(dot)?.is_some();
+            let is_void = t.void(dot)?.is_some() || field::was_cancelled(t, dot)?;
             let retired = (was_given || meta.former.contains(&dot.device)) && !is_void;
             Ok(if retired { Fate::Accepted { durable: true } } else { Fate::Unknown })
         })
@@ -359,13 +364,19 @@ impl Inner {
     ) -> Result<T, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
-        let (value, output) = core.run(&self.options, work)?;
+        let (value, output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
         let events = core.send(output)?;
         let progress = core.progress_of(&events)?;
         // Under the lock: events come in the order of the commits, and whoever sees the file
         // afterwards has been told.
         self.tell(events, progress);
         Ok(value)
+    }
+
+    /// An error that support may ask for later.
+    fn noted(&self, error: Error) -> Error {
+        lock(&self.history).error(self.options.clock.now_ms(), error.code());
+        error
     }
 
     /// Tell observers, after the commit. It calls nothing of the app's.

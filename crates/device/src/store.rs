@@ -25,13 +25,17 @@
 //! each commit is synced by the file system's `flush`, whether it was asked to be durable or not.
 
 mod bases;
+mod deletions;
 mod error;
+pub mod inspect;
 mod lease;
 mod migrations;
 mod open;
 mod ops;
 mod outcomes;
 mod rows;
+#[cfg(not(target_family = "wasm"))]
+pub mod salvage;
 mod scopes;
 mod show;
 mod tables;
@@ -98,6 +102,19 @@ pub fn peek(path: &Path) -> Result<Peek, OpenError> {
         rows::query_value(&conn, "SELECT count(*) FROM _lf_op WHERE state <= 2", [])?;
     let unsent = unsent.unwrap_or(0).max(0).unsigned_abs();
     Ok(Peek { tenant: tenant.to_owned(), subject: subject.to_owned(), unsent })
+}
+
+/// Ask a file something in one snapshot, without opening it for work: what `work` writes fails.
+#[cfg(not(target_family = "wasm"))]
+pub fn view<T>(
+    path: &Path,
+    schema: &Schema,
+    work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, OpenError> {
+    let conn = open::current(path)?;
+    let snapshot = conn.unchecked_transaction()?;
+    let tables = Tables::new(schema);
+    Ok(work(&mut Transaction { conn: &snapshot, tables: &tables })?)
 }
 
 /// One process's way to write a file.
@@ -200,6 +217,11 @@ impl Database {
         let mut steps = statement.query([])?;
         while steps.next()?.is_some() {}
         Ok(())
+    }
+
+    /// What the file says of itself, in numbers. Reads all of it.
+    pub fn inspect(&self) -> Result<inspect::Inspection, Error> {
+        inspect::of(&self.conn)
     }
 
     /// Rows that regions have confirmed.

@@ -11,6 +11,7 @@ mod device;
 mod generate;
 mod handover;
 mod house;
+mod inspect;
 mod kills;
 mod new;
 mod page;
