@@ -162,7 +162,7 @@ impl Explanation {
             "audiences": row.audiences,
             "fields": row.fields.iter().map(|f| self.field_json(f)).collect::<Vec<Json>>(),
             "writes": row.writes.iter().map(write_json).collect::<Vec<Json>>(),
-            "outcomes": self.outcomes.iter().map(|o| outcome_json(o)).collect::<Vec<Json>>(),
+            "outcomes": self.outcomes.iter().map(outcome_json).collect::<Vec<Json>>(),
             "can_restore": row.deletion.is_some(),
             "region_heard": row.any_region_heard, "region": row.region.map(|r| r.0),
         })
@@ -462,7 +462,7 @@ fn date(days: i64) -> String {
 /// A length of time in its largest whole unit.
 fn span(ms: u64) -> String {
     let units = [(86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "s")];
-    let unit = units.into_iter().find(|(unit, _)| ms >= *unit && ms % unit == 0);
+    let unit = units.into_iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{ms} ms"), |(unit, name)| format!("{} {name}", ms / unit))
 }
 

@@ -1,6 +1,7 @@
 //! What is asked when something went wrong: take a write back, bring a row back, say why.
 
 use super::Inner;
+use super::core::Fault;
 use super::history::History;
 use crate::client::WriteReceipt;
 use crate::error::Error;
@@ -41,6 +42,9 @@ impl Inner {
 
     pub fn cancel(&self, dot: Dot) -> Result<Cancelled, Error> {
         let cancelled = self.run(|node, t, now| {
+            if was_cancelled(t, dot)? {
+                return Err(Fault::Refused(Error::problem(Problem::NoWrite)));
+            }
             let (cancelled, output) = node.cancel(t, now, dot)?;
             let dots = cancelled.dots.iter().chain(&cancelled.dependants);
             remember(t, dots.map(|dot| (dot.device.0, dot.seq)))?;

@@ -89,6 +89,7 @@ pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
         scan.loose = true;
         scan.page(&mut pages, 0, &page);
     }
+    scan.damage.pages_missing += pages.missing;
     scan.damage.frames_unread = pages.frames_unread;
     scan.damage.header = pages.header_destroyed;
     Ok(scan.finish())

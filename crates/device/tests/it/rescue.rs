@@ -1,5 +1,6 @@
 //! Writes out of files that were damaged on purpose, in many ways.
 
+use crate::field::offline;
 use crate::world::{SOON, World, order};
 use landfall_device::{Client, Dot, Outcome, Rescue, Value, rescue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,13 @@ const SEEDS: u64 = 6;
 struct Random(u64);
 
 impl Random {
+    fn new(seed: u64) -> Self {
+        let mut random = Self(seed * 7_919 + 17);
+        // The first numbers of small seeds are small.
+        (0..16).for_each(|_| _ = random.below(2));
+        random
+    }
+
     fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -49,7 +57,7 @@ fn broken(world: &World, checkpointed: bool) -> Broken {
     client.subscribe("catalog").unwrap();
     order(&client, "sent", "PLACED");
     client.settle(SOON).unwrap();
-    client.go_offline();
+    offline(&client);
     let mut unsent = BTreeMap::new();
     for n in 0..WRITES {
         for dot in sell(&client, n) {
@@ -88,7 +96,7 @@ fn check(world: &World, broken: &Broken, what: &str) -> (usize, Rescue) {
 
     let fresh = world.client(&broken.dir.path().join("fresh.db"), &[1]);
     fresh.subscribe("catalog").unwrap();
-    fresh.go_offline();
+    offline(&fresh);
     let taken = fresh.take_in(&found).unwrap();
     let again = fresh.take_in(&found).unwrap();
     assert!(again.waiting.is_empty(), "{what}: taken in once");
@@ -177,7 +185,7 @@ fn damaged_files_give_what_can_be_read_once_and_say_the_rest() {
             let file = broken.dir.path().join("broken.db");
             let target = if in_log { wal(&file) } else { file };
             let mut bytes = fs::read(&target).unwrap();
-            damage(&mut bytes, &mut Random(seed * 7_919 + 17));
+            damage(&mut bytes, &mut Random::new(seed));
             fs::write(&target, bytes).unwrap();
             let (missing, _) = check(&world, &broken, &format!("{what}, seed {seed}"));
             total += broken.unsent.len();
@@ -203,7 +211,7 @@ fn a_write_that_had_arrived_is_not_made_a_second_time() {
     let path = dir.path().join("live.db");
     let client = world.client(&path, &[0]);
     client.subscribe("catalog").unwrap();
-    client.go_offline();
+    offline(&client);
     sell(&client, 0);
     // The copy has the write as unsent, and it arrives after that.
     fs::copy(&path, dir.path().join("broken.db")).unwrap();
@@ -234,7 +242,7 @@ fn half_a_transaction_is_kept_with_an_outcome_and_can_be_made_anew() {
     let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
     let path = dir.path().join("live.db");
     let client = world.client(&path, &[0]);
-    client.go_offline();
+    offline(&client);
     let both = client.transaction().upsert("Stock", "a", NONE).upsert("Stock", "b", NONE);
     let dots = both.commit().unwrap().dots;
     client.close().unwrap();

@@ -462,10 +462,13 @@ impl ScopeState {
     }
 }
 
+/// Why a row may be missing in a subscribed scope.
+type Reason<'r> = dyn Fn(&Scope, &SubscriptionState) -> Option<Answer> + 'r;
+
 /// The first reason, in the order of [`Answer`], that some scope gives.
 fn absent_from(scopes: &[ScopeState], was_here: bool) -> Answer {
     let subscribed = || scopes.iter().filter_map(|s| Some((&s.scope, s.subscription.as_ref()?)));
-    let reasons: [&dyn Fn(&Scope, &SubscriptionState) -> Option<Answer>; 5] = [
+    let reasons: [&Reason<'_>; 5] = [
         &|scope, sub| {
             let code = sub.denied.clone()?;
             Some(Answer::Denied { scope: scope.clone(), code })

@@ -67,11 +67,12 @@ pub fn read(from: &mut dyn BufRead) -> Result<Salvaged, DocumentError> {
     let device = device_of(&head["device"]["id"]).zip(head["device"]["sent"].as_u64());
     let damage = damage_of(&head["damage"]).ok_or(DocumentError::Line(1))?;
     let mut salvaged = Salvaged { account, device, damage, ..Salvaged::default() };
-    let mut count = 0;
     for (at, line) in lines {
         let wrong = || DocumentError::Line(at + 1);
         let line: Json = serde_json::from_str(&line?).map_err(|_| wrong())?;
         if let Some(told) = line["end"].as_u64() {
+            // The first line counts for none.
+            let count = at as u64 - 1;
             return if told == count { Ok(salvaged) } else { Err(DocumentError::CutOff) };
         }
         if let Some(write) = line.get("write") {
@@ -81,7 +82,6 @@ pub fn read(from: &mut dyn BufRead) -> Result<Salvaged, DocumentError> {
         } else {
             salvaged.outcomes.push(outcome_of(&line["outcome"]).ok_or_else(wrong)?);
         }
-        count += 1;
     }
     Err(DocumentError::CutOff)
 }

@@ -25,6 +25,8 @@ pub(super) struct Pages {
     bytes: usize,
     reserved: usize,
     count: u64,
+    /// Pages that the file should have behind its end.
+    pub missing: u64,
     free: BTreeSet<u64>,
     /// The latest committed frame of each page: where its content begins in the log.
     framed: BTreeMap<u64, u64>,
@@ -44,31 +46,41 @@ impl Pages {
             bytes: PAGE_BYTES,
             reserved: 0,
             count: 0,
+            missing: 0,
             free: BTreeSet::new(),
             framed: BTreeMap::new(),
             loose: Vec::new(),
             frames_unread: 0,
             header_destroyed: false,
         };
-        let header = pages.header()?;
+        let header = pages.header();
         pages.read_log();
         // A first page in the log is newer.
         let first = pages.page(1).filter(|p| p.starts_with(MAGIC));
         let header = first.or(header);
-        let told = header.as_deref().map(|h| number(h, 28)).unwrap_or(0);
         let there = pages.length().div_ceil(pages.bytes as u64);
         let framed = pages.framed.keys().next_back().copied().unwrap_or(0);
-        // A number of pages that no log and no file comes near is itself damaged.
-        let believable = told <= (there.max(framed)).saturating_mul(4).saturating_add(64);
-        pages.count = there.max(framed).max(if believable { told } else { 0 });
+        pages.count = there.max(framed);
+        if let Some(header) = &header {
+            let id = number(header, 68);
+            // A file that is being made has its one page before it has a name.
+            let unfinished = id == 0 && pages.count <= 1;
+            if id != u64::from(APPLICATION_ID.cast_unsigned()) && !unfinished {
+                return Err(OpenError::Foreign);
+            }
+        }
+        // The header's own count is to be believed if it was written with the last change.
+        let told = header.as_deref().filter(|h| number(h, 24) == number(h, 92));
+        let told = told.map_or(0, |h| number(h, 28));
+        pages.missing = told.saturating_sub(pages.count);
         if let Some(header) = header {
             pages.walk_free(number(&header, 32));
         }
         Ok(pages)
     }
 
-    /// The file's header, if it is one. Fails for a file that is plainly something else's.
-    fn header(&mut self) -> Result<Option<Vec<u8>>, OpenError> {
+    /// The file's header, if it is one.
+    fn header(&mut self) -> Option<Vec<u8>> {
         let mut header = vec![0; 100];
         let read = read_at(&mut self.file, 0, &mut header);
         let bytes = usize::from(header[16]) << 8 | usize::from(header[17]);
@@ -76,14 +88,11 @@ impl Pages {
         let sane = bytes.is_power_of_two() && (512..=65_536).contains(&bytes);
         if !read || !header.starts_with(MAGIC) || !sane {
             self.header_destroyed = true;
-            return Ok(None);
-        }
-        if number(&header, 68) != u64::from(APPLICATION_ID.cast_unsigned()) {
-            return Err(OpenError::Foreign);
+            return None;
         }
         self.bytes = bytes;
         self.reserved = header[20].into();
-        Ok(Some(header))
+        Some(header)
     }
 
     /// Which frames of the log count: in order, as long as their chained checksums hold, up to the
