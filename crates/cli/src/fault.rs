@@ -34,6 +34,8 @@ pub(crate) mod code {
     pub(crate) const NO_REGION: &str = "LF9011";
     /// An import's journal is held, or does not fit the device's file.
     pub(crate) const JOURNAL: &str = "LF9012";
+    /// A file that is nothing that can be inspected.
+    pub(crate) const NOTHING_KNOWN: &str = "LF9013";
 }
 
 /// An error with a code.

@@ -10,6 +10,7 @@ mod directory;
 mod exit;
 mod fault;
 mod generate;
+mod inspect;
 mod new;
 mod region;
 mod replay;
@@ -43,6 +44,8 @@ enum Command {
     Import(transfer::Import),
     /// Print or save a type's rows, as NDJSON or CSV, as a device of that world holds them
     Export(transfer::Export),
+    /// Say what is in a device's file, a support bundle or a rescue document; rescue its writes
+    Inspect(inspect::Args),
     /// The list of regions that devices are given, signed
     Directory(directory::Args),
     /// Run one region
@@ -73,6 +76,7 @@ fn main() -> std::process::ExitCode {
         Command::Device(args) => device::run(args),
         Command::Import(args) => transfer::run_import(&args),
         Command::Export(args) => transfer::run_export(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Directory(args) => directory::run(args),
         Command::Region(args) => region::run(args),
         Command::Schema(command) => schema::run(command),

@@ -11,7 +11,8 @@
 use crate::engine;
 use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Events, Granted, Only, Progress};
-use crate::fates::{Fate, OutboxStatus, WriteOutcome};
+use crate::explain::Explanation;
+use crate::fates::{Cancelled, Fate, OutboxStatus, WriteOutcome};
 use crate::inner::Inner;
 use crate::options::{Account, Conditions, Options};
 use crate::read::{self, Row, Rows, SqlValue};
@@ -178,6 +179,41 @@ impl Client {
     /// Make a refused transaction anew, as seen from now. Fails if the write was not refused.
     pub fn resubmit(&self, dot: Dot) -> Result<WriteReceipt, Error> {
         self.inner.resubmit(dot)
+    }
+
+    /// Take back a write that never left this device, with its transaction and with all that
+    /// stands on it, such as the lines of an order. Rows show as if it had not been made.
+    ///
+    /// Refused without a trace with `LF2021` if the write, or one that stands on it, may have left
+    /// this device; with `LF2022` if there is no such write; with `LF2023` if a later edit of the
+    /// same text has it in it, which is to be cancelled first.
+    pub fn cancel(&self, dot: Dot) -> Result<Cancelled, Error> {
+        self.inner.cancel(dot)
+    }
+
+    /// Bring a deleted entity back as this device knew it last, with all that fell with it:
+    /// an ordinary write, that creates them anew. `home` is its home scope. The receipt is empty if
+    /// it is there.
+    ///
+    /// Fails with `LF2024` if this device does not know its values any more: it keeps those of the
+    /// last 200 deletions, made here or told by a region while the row was here, and forgets them
+    /// with the scope. Fails with `LF2012` if its parent is gone: that is what is to be restored.
+    pub fn restore(&self, kind: &str, home: &str, id: &str) -> Result<WriteReceipt, Error> {
+        self.inner.restore(&self.key(kind, home, id)?)
+    }
+
+    /// Why an entity shows on this device, or does not, as far as the device knows. `home` is its
+    /// home scope.
+    pub fn explain(&self, kind: &str, home: &str, id: &str) -> Result<Explanation, Error> {
+        self.inner.explain(&self.key(kind, home, id)?)
+    }
+
+    /// Like [`Client::explain`], where the home scope is not known. Fails with `LF2013` if the id
+    /// stands for several, in different home scopes.
+    pub fn explain_id(&self, kind: &str, id: &str) -> Result<Explanation, Error> {
+        let found = self.schema().entity_named(kind);
+        let kind = found.ok_or_else(|| Error::problem(Problem::UnknownType))?;
+        self.inner.explain(&self.inner.key_of(kind, id)?)
     }
 
     // ---- subscriptions ----

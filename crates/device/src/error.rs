@@ -35,6 +35,8 @@ pub mod code {
     pub const UNSENT: &str = "LF2109";
     /// Files of accounts could not be listed, moved or removed.
     pub const ACCOUNT_FILES: &str = "LF2110";
+    /// A rescue document cannot be written, or is none.
+    pub const RESCUE: &str = "LF2112";
     /// The search names a type or a field that is not searched.
     pub const SEARCH: &str = "LF2120";
 }

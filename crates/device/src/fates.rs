@@ -31,7 +31,7 @@ pub enum Fate {
         /// In the region's words; for people.
         detail: String,
     },
-    /// No write of this device, or one that was dismissed.
+    /// No write of this device, or one that was dismissed or cancelled.
     Unknown,
 }
 
@@ -76,6 +76,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("forked_device", "LF4013"),
     ("voided", "LF4014"),
     ("depends_on_refused", "LF4015"),
+    ("cancelled", "LF4016"),
 ];
 
 /// The `LF40xx` code of a region's refusal; `LF4000` for one that this build does not know.
@@ -111,6 +112,9 @@ pub struct WriteOutcome {
     /// What it came to.
     pub outcome: Outcome,
 }
+
+/// Writes that were taken back before they left this device.
+pub use landfall_sync::device::node::Cancelled;
 
 #[cfg(test)]
 mod tests {

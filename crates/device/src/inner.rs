@@ -11,6 +11,8 @@
 
 mod core;
 mod directory;
+mod field;
+mod history;
 mod once;
 mod room;
 mod sessions;
@@ -19,6 +21,7 @@ mod waits;
 pub(crate) use sessions::{Health, LEASE_LOST};
 
 use self::core::{Core, Fault, Lane};
+use self::history::History;
 use self::waits::Bell;
 use crate::error::{Error, OpenError};
 use crate::event::{ConnectionState, Coverage, Event, Events, Granted, Only, Progress};
@@ -87,6 +90,7 @@ pub(crate) struct Inner {
     closed: watch::Sender<bool>,
     /// Frames were taken in, and what there is no room for has not gone yet.
     taking_in: AtomicBool,
+    history: Mutex<History>,
     pub traffic: Arc<Traffic>,
 }
 
@@ -133,6 +137,7 @@ impl Inner {
             engine_ended: watch::Sender::new(false),
             closed: watch::Sender::new(false),
             taking_in: AtomicBool::new(false),
+            history: Mutex::default(),
             traffic: Arc::default(),
         }))
     }
@@ -250,7 +255,7 @@ impl Inner {
             let meta = t.meta()?.unwrap_or_default();
             // Ops leave the file once they are durable; numbers are never used twice.
             let was_given = dot.device == meta.device && (1..=meta.last_seq).contains(&dot.seq);
-            let is_void = t.void(dot)?.is_some();
+            let is_void = t.void(dot)?.is_some() || field::was_cancelled(t, dot)?;
             let retired = (was_given || meta.former.contains(&dot.device)) && !is_void;
             Ok(if retired { Fate::Accepted { durable: true } } else { Fate::Unknown })
         })
@@ -407,13 +412,19 @@ impl Inner {
     ) -> Result<T, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
-        let (value, output) = core.run(&self.options, work)?;
+        let (value, output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
         let events = core.send(lane, self.options.runtime.now(), output)?;
         let progress = core.progress_of(&events)?;
         // Under the lock: events come in the order of the commits, and whoever sees the file
         // afterwards has been told.
         self.tell(events, progress);
         Ok(value)
+    }
+
+    /// An error that support may ask for later.
+    fn noted(&self, error: Error) -> Error {
+        lock(&self.history).error(self.options.clock.now_ms(), error.code());
+        error
     }
 
     /// Tell observers, after the commit. It calls nothing of the app's.

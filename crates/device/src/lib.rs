@@ -42,14 +42,18 @@ mod directory;
 mod engine;
 mod error;
 mod event;
+pub mod explain;
 mod fates;
 mod inner;
 mod live;
 mod options;
 mod read;
+#[cfg(not(target_family = "wasm"))]
+mod rescue;
 pub mod runtime;
 mod search;
 pub mod store;
+mod support;
 mod text;
 mod transaction;
 pub mod transport;
@@ -61,12 +65,12 @@ pub use blocking::{SyncLimits, SyncReport};
 pub use client::{Client, WriteReceipt};
 pub use error::{Error, OpenError, code};
 pub use event::{ConnectionState, Coverage, Event, Events, Granted, Missing, Progress};
-pub use fates::{Fate, OutboxStatus, WriteOutcome, public_code};
+pub use fates::{Cancelled, Fate, OutboxStatus, WriteOutcome, public_code};
 pub use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
 pub use landfall_sync::device::node::{Edit, FieldEdit};
-pub use landfall_sync::device::store::{Outcome, Terms};
+pub use landfall_sync::device::store::{Held, Outcome, Subscription, Terms};
 pub use live::{
     LiveExplain, Query, RowChange, Watch, WatchHandle, WatchListener, WatchUpdate, apply,
 };
@@ -78,6 +82,8 @@ pub use options::{
     TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
+#[cfg(not(target_family = "wasm"))]
+pub use rescue::{Rescue, RescueReport, TakenIn, rescue};
 pub use search::{SEARCH_WORDS_MAX, Search, search_expression};
 pub use text::{TextEditor, TextVersion};
 pub use transaction::Transaction;

@@ -28,7 +28,9 @@
 //! writes it, but not the process. Readers and the writer take turns.
 
 mod bases;
+mod deletions;
 mod error;
+pub mod inspect;
 mod lease;
 mod memory;
 mod migrations;
@@ -37,6 +39,8 @@ mod ops;
 mod outcomes;
 mod references;
 mod rows;
+#[cfg(not(target_family = "wasm"))]
+pub mod salvage;
 mod scopes;
 mod search;
 mod show;
@@ -116,6 +120,19 @@ pub fn peek(path: &Path) -> Result<Peek, OpenError> {
 /// The subscriptions, as a reader sees them.
 pub(crate) fn subscriptions(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
     scopes::all(conn)
+}
+
+/// Ask a file something in one snapshot, without opening it for work: what `work` writes fails.
+#[cfg(not(target_family = "wasm"))]
+pub fn view<T>(
+    path: &Path,
+    schema: &Schema,
+    work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, OpenError> {
+    let conn = open::current(path)?;
+    let snapshot = conn.unchecked_transaction()?;
+    let tables = Tables::new(schema);
+    Ok(work(&mut Transaction { conn: &snapshot, tables: &tables })?)
 }
 
 /// One process's way to write a file.
@@ -218,6 +235,11 @@ impl Database {
         let mut steps = statement.query([])?;
         while steps.next()?.is_some() {}
         Ok(())
+    }
+
+    /// What the file says of itself, in numbers. Reads all of it.
+    pub fn inspect(&self) -> Result<inspect::Inspection, Error> {
+        inspect::of(&self.conn)
     }
 
     /// Rows that regions have confirmed.

@@ -4,6 +4,7 @@
 //! Those in [`sessions`] run during the run, after each call of a device; the others at its end.
 
 pub mod atomicity;
+pub mod cancelled;
 pub mod convergence;
 pub mod devices;
 pub mod exactly_once;
@@ -38,9 +39,10 @@ pub fn run(world: &mut World) {
     logs::check(world);
     let Some(region) = world.live_regions().first().copied() else { return };
     let accepted = Accepted::of(world, region);
-    let checks: [fn(&mut World, &Accepted); 7] = [
+    let checks: [fn(&mut World, &Accepted); 8] = [
         exactly_once::check,
         atomicity::check,
+        cancelled::check,
         convergence::check,
         survival::check,
         devices::check,

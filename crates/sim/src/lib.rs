@@ -22,6 +22,7 @@ pub mod rng;
 mod run;
 pub mod scenarios;
 pub mod trace;
+mod undo;
 mod workload;
 pub mod world;
 

@@ -51,6 +51,8 @@ pub struct Oracle {
     pub let_go: BTreeSet<(usize, Scope)>,
     /// Rows that a device evicted: it did not follow what became of its writes on them.
     pub evicted: BTreeSet<(usize, EntityKey)>,
+    /// Ops that were taken back before they were sent.
+    pub cancelled: BTreeMap<(usize, Dot), Fingerprint>,
     /// Local transactions whose commit is under way.
     pub pending: Vec<(usize, Dot)>,
     /// Rows in deltas since each device's last connection.
@@ -99,6 +101,8 @@ impl Oracle {
     /// A file was put back: what it does not remember was not written.
     pub fn put_back(&mut self, device: usize, last_order: u64) {
         self.written.retain(|(d, order), _| *d != device || *order <= last_order);
+        // Those that it remembers again, it did not take back.
+        self.cancelled.retain(|(d, _), _| *d != device);
         self.last_pushed.retain(|(d, _), _| *d != device);
         self.sent_to.retain(|(d, ..), _| *d != device);
     }

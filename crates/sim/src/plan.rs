@@ -40,6 +40,9 @@ pub struct Plan {
     pub lose: u32,
     pub token: u32,
     pub subscribe: u32,
+    /// People take unsent writes back, and bring deleted rows back.
+    pub cancel: u32,
+    pub undelete: u32,
     /// Devices run out of room and evict rows.
     pub evict: u32,
     /// Devices offer to a second region what the first has not answered.
@@ -83,6 +86,12 @@ impl Plan {
         aside.draw();
         if weather != Weather::Calm && aside.chance(350) {
             plan.hedge = 1 + aside.below(600) as u32;
+        }
+        if aside.chance(400) {
+            plan.cancel = 1 + aside.below(250) as u32;
+        }
+        if aside.chance(400) {
+            plan.undelete = 1 + aside.below(250) as u32;
         }
         plan
     }

@@ -17,6 +17,12 @@ impl World {
         }
         self.acts_left -= 1;
         let device = self.rng.below(self.devices.len());
+        if self.plan.cancel > 0 && self.rng.chance(self.plan.cancel) {
+            self.cancel(device);
+        }
+        if self.plan.undelete > 0 && self.rng.chance(self.plan.undelete) {
+            self.undelete(device);
+        }
         let edits = self.edits(device);
         self.write(device, &edits);
         let most = self.plan.pause_ms * 2;

@@ -3,15 +3,19 @@
 //! [`node::Node`] is the whole of it, as its driver sees it. Behind it: `write`, `locate`, `check`
 //! and `texts` (edits become ops), `view` and `references` (base and overlay become what shows), `outbox`, `fates`
 //! and `restamp` (ops leave and are answered), `delta`, `install` and `leave` (rows come and go),
-//! `keep` (how much of a scope is held), `session`, `cuts` and `identity` (regions, their ends, and copies of this file), `again` (what
-//! was refused), `local` (what never leaves). `call` is what they share.
+//! `keep` (how much of a scope is held), `session`, `cuts` and `identity` (regions, their ends, and
+//! copies of this file), `again` (what was refused), `cancel` and `restore` (what is taken back),
+//! `rescued` (writes of a damaged file), `local` (what never leaves), [`explain`] (why a row shows
+//! or does not). `call` is what they share.
 
 mod again;
 mod call;
+mod cancel;
 mod check;
 pub mod conformance;
 mod cuts;
 mod delta;
+pub mod explain;
 mod fates;
 mod identity;
 mod install;
@@ -24,7 +28,9 @@ pub mod node;
 mod outbox;
 mod references;
 mod refused;
+mod rescued;
 mod restamp;
+mod restore;
 mod session;
 pub mod store;
 mod texts;

@@ -64,6 +64,16 @@ pub const STAMP_AHEAD_MS_MAX: i64 = 1_000 + 2 * REGION_OFFSET_MS_MAX;
 /// Loose text blobs of one document after which they are folded into a snapshot.
 pub const TEXT_BLOBS_FOLD: usize = 64;
 
+/// Deletions that a device keeps so that they can be undone, and their bytes in all.
+pub const DELETIONS_KEPT: usize = 200;
+pub const DELETIONS_BYTES_KEPT: usize = 8 << 20;
+
+/// The largest deletion that is kept, what stood below the entity included. What is larger cannot
+/// be undone. A restore goes out as one transaction, so it is no larger than that may be.
+pub const DELETION_BYTES_MAX: usize = 512 << 10;
+
+const _: () = assert!(DELETION_BYTES_MAX < OP_BYTES_MAX);
+const _: () = assert!(DELETION_BYTES_MAX <= DELETIONS_BYTES_KEPT);
 const _: () = assert!(OP_BYTES_MAX <= TRANSACTION_BYTES_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(LIVE_BYTES + ROW_BYTES_MAX < FRAME_BYTES_MAX);

@@ -18,6 +18,7 @@ pub enum Mutant {
     RefusalReplicated,
     DotReusedAfterRollback,
     SentOpCoalesced,
+    SentOpCancelled,
     HalfTransaction,
     LifeReusedAfterRestore,
     AckBeforeCommit,
@@ -40,6 +41,7 @@ impl Mutant {
         Self::RefusalReplicated,
         Self::DotReusedAfterRollback,
         Self::SentOpCoalesced,
+        Self::SentOpCancelled,
         Self::HalfTransaction,
         Self::LifeReusedAfterRestore,
         Self::AckBeforeCommit,
@@ -70,6 +72,7 @@ impl Mutant {
             Self::RefusalReplicated => "refusal-replicated",
             Self::DotReusedAfterRollback => "dot-reused-after-rollback",
             Self::SentOpCoalesced => "sent-op-coalesced",
+            Self::SentOpCancelled => "sent-op-cancelled",
             Self::HalfTransaction => "half-transaction",
             Self::LifeReusedAfterRestore => "life-reused-after-restore",
             Self::AckBeforeCommit => "ack-before-commit",
@@ -103,6 +106,7 @@ impl Mutant {
                 "a rolled-back file goes on numbering where it was put back to"
             }
             Self::SentOpCoalesced => "an op that was sent is still rewritten",
+            Self::SentOpCancelled => "an op that was sent is still cancelled",
             Self::HalfTransaction => {
                 "a transaction's ops of one home scope are logged in two entries"
             }

@@ -16,6 +16,9 @@ Commands:
                                for counters, sets and, at its end, text; FIELD=null clears
   delete TYPE ID               delete it
   get TYPE ID                  show it
+  explain TYPE ID              why it shows on this phone, or does not
+  restore TYPE HOME ID         bring it back after it was deleted; HOME is its home scope
+  cancel WRITE                 take back a write that was not sent, named as `explain --json` does
   query SQL                    ask the phone's tables
   watch [--explain] TYPE | SQL show what changes in it, until it ends; how it is followed, too
   subscribe SCOPE              hold the rows of a scope on this phone
@@ -33,6 +36,9 @@ pub(super) enum Command {
     Put { kind: String, id: String, fields: Vec<String> },
     Delete { kind: String, id: String },
     Get { kind: String, id: String },
+    Explain { kind: String, id: String },
+    Restore { kind: String, home: String, id: String },
+    Cancel(String),
     Query(String),
     Watch { what: String, explain: bool },
     Unwatch,
@@ -90,6 +96,18 @@ impl Command {
             },
             "delete" => entity().map(|(kind, id)| Self::Delete { kind, id }),
             "get" => entity().map(|(kind, id)| Self::Get { kind, id }),
+            "explain" => entity().map(|(kind, id)| Self::Explain { kind, id }),
+            "restore" => match rest {
+                [kind, home, id] => {
+                    let (kind, home, id) = (kind.clone(), home.clone(), id.clone());
+                    Ok(Self::Restore { kind, home, id })
+                }
+                _ => Err("`restore` takes a type, its home scope and an id.".to_owned()),
+            },
+            "cancel" => match rest {
+                [write] => Ok(Self::Cancel(write.clone())),
+                _ => Err("`cancel` takes one write: `cancel DEVICE#NUMBER`.".to_owned()),
+            },
             "query" if !rest.is_empty() => Ok(Self::Query(all())),
             "query" => Err("`query` takes a statement: `query SELECT …`.".to_owned()),
             "watch" => match rest {
@@ -117,7 +135,8 @@ impl Command {
 
     /// True if it shows what regions may have changed.
     pub(super) fn reads(&self) -> bool {
-        matches!(self, Self::Get { .. } | Self::Query(_) | Self::Outcomes | Self::Status)
+        let looks = matches!(self, Self::Get { .. } | Self::Query(_) | Self::Explain { .. });
+        looks || matches!(self, Self::Outcomes | Self::Status)
     }
 }
 
@@ -130,6 +149,21 @@ impl Phone {
                 Ok(Done::Wrote(client.transaction().delete(&kind, &id).commit()?))
             }
             Command::Get { kind, id } => self.get(&kind, &id, &say),
+            Command::Explain { kind, id } => {
+                let explanation = client.explain_id(&known(client, &kind)?.name, &id)?;
+                let json = || explanation.to_json().to_string();
+                say(if self.json { json() } else { explanation.to_string() });
+                Ok(Done::Shown)
+            }
+            Command::Restore { kind, home, id } => {
+                let kind = known(client, &kind)?;
+                Ok(Done::Wrote(client.restore(&kind.name, &home, &id)?))
+            }
+            Command::Cancel(write) => {
+                let cancelled = client.cancel(value::dot(&write)?)?;
+                say(show::cancelled(&cancelled, self.json));
+                Ok(Done::Shown)
+            }
             Command::Query(sql) => {
                 let rows = client.query(&sql, [])?;
                 let all: Vec<&Row> = rows.iter().collect();

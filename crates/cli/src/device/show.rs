@@ -1,7 +1,9 @@
 //! Rows, changes and states as a terminal shows them, or as JSON.
 
 use super::command::connection;
-use landfall_device::{Client, Coverage, EntityKey, Fate, Outcome, Row, RowChange, SqlValue};
+use landfall_device::{
+    Cancelled, Client, Coverage, EntityKey, Fate, Outcome, Row, RowChange, SqlValue,
+};
 use landfall_model::schema::{EntityType, FieldKind, Merge, Schema};
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Write;
@@ -147,6 +149,21 @@ pub(crate) fn fate(fate: &Fate, as_json: bool) -> String {
         Fate::Unknown => ("unknown", "nothing is known of it".to_owned()),
     };
     if as_json { json!({ "fate": word }).to_string() } else { text }
+}
+
+/// Writes that were taken back.
+pub(super) fn cancelled(cancelled: &Cancelled, as_json: bool) -> String {
+    let Cancelled { dots, dependants, .. } = cancelled;
+    if as_json {
+        let names = |dots: &[landfall_device::Dot]| -> Vec<String> {
+            dots.iter().map(ToString::to_string).collect()
+        };
+        return json!({ "cancelled": names(dots), "with_it": names(dependants) }).to_string();
+    }
+    match dependants.len() {
+        0 => format!("{} taken back", dots.len()),
+        n => format!("{} taken back, and {n} that stood on it", dots.len()),
+    }
 }
 
 pub(crate) fn outcome(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> String {

@@ -1,6 +1,7 @@
 //! `field=value`, as a person writes it, read by the field's type.
 
 use crate::fault::{self, code};
+use landfall_device::{DeviceId, Dot};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge};
 use landfall_model::value::Value;
 
@@ -96,6 +97,16 @@ fn value(name: &str, kind: &FieldKind, text: &str) -> anyhow::Result<Value> {
         },
         _ => Value::text(text),
     })
+}
+
+/// A write's name: 32 digits for the device, `#`, and its number.
+pub(crate) fn dot(text: &str) -> anyhow::Result<Dot> {
+    let read = text.split_once('#').and_then(|(device, seq)| {
+        let device: [u8; 16] = bytes(device)?.try_into().ok()?;
+        Some(Dot::new(DeviceId(device), seq.parse().ok()?))
+    });
+    let message = || format!("a write is named like 00ff…#12, with 32 digits, not `{text}`");
+    read.ok_or_else(|| fault::new(code::VALUE, message()))
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> anyhow::Result<T> {

@@ -12,6 +12,7 @@ mod failover;
 mod generate;
 mod handover;
 mod house;
+mod inspect;
 mod kills;
 mod new;
 mod page;

@@ -242,6 +242,7 @@ impl Inner {
             changed
         });
         if changed {
+            super::lock(&self.history).connection(self.options.clock.now_ms(), state.clone());
             let _ = self.events.send(Event::Connection(state));
             self.settled.notify_all();
         }

@@ -32,8 +32,8 @@ impl Error {
             Self::Busy => "Try again. No transaction may wait for a network or a person.",
             Self::Full => "Ask the user to free space. What was committed is safe.",
             Self::Damaged(_) => {
-                "Keep a copy of the file: it may hold writes that were never sent. Then open a \
-                 new file, which takes everything else from a region."
+                "Keep a copy of the file: it may hold writes that were never sent, which `rescue` \
+                 reads. Then open a new file, which takes everything else from a region."
             }
             Self::Failed(_) => "Close the database and open it again.",
         }
@@ -70,6 +70,8 @@ pub enum OpenError {
     Foreign,
     #[error("the file has format {found}; this build reads up to {known}")]
     Newer { found: i32, known: i32 },
+    #[error("the file has format {found}; to look at a row takes {known}")]
+    Older { found: i32, known: i32 },
     #[error("{table}.{column} is stored as {was}, and the schema now asks for {now}")]
     SchemaConflict { table: String, column: String, was: String, now: String },
     #[error("the file system cannot hold a database that several processes share")]
@@ -84,6 +86,7 @@ impl OpenError {
             Self::Unreachable(_) => "LF2201",
             Self::Foreign => "LF2202",
             Self::Newer { .. } => "LF2203",
+            Self::Older { .. } => "LF2210",
             Self::SchemaConflict { .. } => "LF2205",
             Self::NoWal => "LF2206",
             Self::Store(error) => error.code(),
@@ -101,6 +104,9 @@ impl OpenError {
             }
             Self::Newer { .. } => {
                 "Install the version of the app that wrote the file, or a newer one."
+            }
+            Self::Older { .. } => {
+                "Open a copy of it with this version once, which brings it up to date."
             }
             Self::SchemaConflict { .. } => {
                 "Give the field a new name and leave the old one out: a field keeps the way it is \

@@ -19,7 +19,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c61_4661;
 /// The format that this build writes, kept in the header as `user_version`.
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// Bring a file from version `from` to [`VERSION`]. Within a transaction.
 pub(super) fn upgrade(conn: &Connection, from: i32) -> Result<(), Error> {
@@ -177,4 +177,15 @@ CREATE TABLE _lf_reference (
   of_home TEXT NOT NULL, of_kind INTEGER NOT NULL, of_id TEXT NOT NULL, field INTEGER NOT NULL,
   PRIMARY KEY (kind, id, gone, of_home, of_kind, of_id, field)) WITHOUT ROWID;
 CREATE INDEX _lf_reference_by_row ON _lf_reference (of_home, of_kind, of_id);
+";
+
+/// The fingerprint of an op's payload, so that one that was damaged in place is known for what it
+/// is; those that are there have none until they are written anew. And deletions that can be undone,
+/// the latest with the highest rowid.
+const V5: &str = "
+ALTER TABLE _lf_op ADD COLUMN print BLOB;
+CREATE TABLE _lf_deletion (
+  at INTEGER PRIMARY KEY AUTOINCREMENT,
+  home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, about BLOB NOT NULL,
+  UNIQUE (home, kind, id));
 ";

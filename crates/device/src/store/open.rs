@@ -74,11 +74,21 @@ pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error
 }
 
 /// A connection that looks at a file, ours or not.
-#[cfg(not(target_family = "wasm"))]
 pub(super) fn peek(path: &Path) -> Result<Connection, OpenError> {
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, false)?;
     match look(&mut conn)? {
         Found::Version(_) => Ok(conn),
+        Found::Nothing => Err(OpenError::Foreign),
+    }
+}
+
+/// A connection that cannot write, to a file of the format that this build writes.
+#[cfg(not(target_family = "wasm"))]
+pub(super) fn current(path: &Path) -> Result<Connection, OpenError> {
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, false)?;
+    match look(&mut conn)? {
+        Found::Version(VERSION) => Ok(conn),
+        Found::Version(found) => Err(OpenError::Older { found, known: VERSION }),
         Found::Nothing => Err(OpenError::Foreign),
     }
 }

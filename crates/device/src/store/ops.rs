@@ -49,12 +49,12 @@ pub(super) fn put(conn: &Connection, own: &OwnOp) -> Result<(), Error> {
     let (dot, key) = (own.sealed.op.dot, &own.sealed.op.key);
     let (state, about) = state_columns(&own.state);
     let sql = "INSERT INTO _lf_op
-        (device, seq, place, home, kind, id, state, about, overlay, payload)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (device, seq, place, home, kind, id, state, about, overlay, payload, print)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (device, seq) DO UPDATE SET
         place = excluded.place, home = excluded.home, kind = excluded.kind, id = excluded.id,
         state = excluded.state, about = excluded.about, overlay = excluded.overlay,
-        payload = excluded.payload";
+        payload = excluded.payload, print = excluded.print";
     let params = params![
         dot.device.0,
         rows::bits(dot.seq),
@@ -66,13 +66,14 @@ pub(super) fn put(conn: &Connection, own: &OwnOp) -> Result<(), Error> {
         about,
         own.overlay,
         own.sealed.payload,
+        own.sealed.fingerprint.0,
     ];
     rows::execute(conn, sql, params)?;
     Ok(())
 }
 
 pub(super) fn get(conn: &Connection, dot: Dot) -> Result<Option<OwnOp>, Error> {
-    let sql = "SELECT place, state, about, overlay, payload FROM _lf_op
+    let sql = "SELECT place, state, about, overlay, payload, print FROM _lf_op
         WHERE device = ? AND seq = ?";
     rows::query_one(conn, sql, params![dot.device.0, rows::bits(dot.seq)], own_at)
 }
@@ -84,24 +85,24 @@ pub(super) fn remove(conn: &Connection, dot: Dot) -> Result<(), Error> {
 }
 
 pub(super) fn on_entity(conn: &Connection, key: &EntityKey) -> Result<Vec<OwnOp>, Error> {
-    let sql = "SELECT place, state, about, overlay, payload FROM _lf_op
+    let sql = "SELECT place, state, about, overlay, payload, print FROM _lf_op
         WHERE home = ? AND kind = ? AND id = ? ORDER BY place";
     rows::query_all(conn, sql, params![key.home, key.kind.0, key.id], own_at)
 }
 
 pub(super) fn outbox(conn: &Connection, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {
     // The condition on `state` is the one of the partial index, word for word.
-    let sql = "SELECT place, state, about, overlay, payload FROM _lf_op
+    let sql = "SELECT place, state, about, overlay, payload, print FROM _lf_op
         WHERE state <= 2 AND place > ? ORDER BY place, device, seq LIMIT ?";
     rows::query_all(conn, sql, params![rows::rank(after), rows::limit(limit)], own_at)
 }
 
 /// Two indexes hold every op between them, each in order; the query merges them.
 pub(super) fn all(conn: &Connection, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {
-    let sql = "SELECT place, state, about, overlay, payload, device, seq FROM _lf_op
+    let sql = "SELECT place, state, about, overlay, payload, print, device, seq FROM _lf_op
         WHERE state <= 2 AND place > ?1
         UNION ALL
-        SELECT place, state, about, overlay, payload, device, seq FROM _lf_op
+        SELECT place, state, about, overlay, payload, print, device, seq FROM _lf_op
         WHERE state > 2 AND place > ?1
         ORDER BY place, device, seq LIMIT ?2";
     rows::query_all(conn, sql, params![rows::rank(after), rows::limit(limit)], own_at)
@@ -128,13 +129,13 @@ pub(super) fn put_void(conn: &Connection, void: &OwnOp) -> Result<(), Error> {
 }
 
 pub(super) fn void(conn: &Connection, dot: Dot) -> Result<Option<OwnOp>, Error> {
-    let sql = "SELECT place, state, about, overlay, payload FROM _lf_void
+    let sql = "SELECT place, state, about, overlay, payload, NULL FROM _lf_void
         WHERE device = ? AND seq = ?";
     rows::query_one(conn, sql, params![dot.device.0, rows::bits(dot.seq)], own_at)
 }
 
 pub(super) fn voids(conn: &Connection) -> Result<Vec<OwnOp>, Error> {
-    let sql = "SELECT place, state, about, overlay, payload FROM _lf_void
+    let sql = "SELECT place, state, about, overlay, payload, NULL FROM _lf_void
         ORDER BY place, device, seq";
     rows::query_all(conn, sql, [], own_at)
 }
@@ -202,12 +203,17 @@ pub(super) fn put_own_birth(
 fn own_at(row: &Row<'_>) -> Result<OwnOp, Error> {
     let payload: std::sync::Arc<[u8]> = row.get(4)?;
     let sealed = Sealed::decode(&payload).map_err(|e| Error::Damaged(e.to_string()))?;
+    let print: Option<[u8; 16]> = row.get(5)?;
+    if print.is_some_and(|print| print != sealed.fingerprint.0) {
+        // Another op than the one that was written must not leave under its number.
+        return Err(Error::Damaged("an op is not as it was written".to_owned()));
+    }
     let order = rows::from_bits(row.get(0)?);
     Ok(OwnOp { order, sealed, state: state_at(row)?, overlay: row.get(3)? })
 }
 
 /// The number of a state, and what else there is to it.
-fn state_columns(state: &OpState) -> (i64, Option<Vec<u8>>) {
+pub(super) fn state_columns(state: &OpState) -> (i64, Option<Vec<u8>>) {
     match state {
         OpState::Unsent => (0, None),
         OpState::Sent { regions, refused_by } => (1, Some(rows::pack(&(regions, refused_by)))),
@@ -218,17 +224,24 @@ fn state_columns(state: &OpState) -> (i64, Option<Vec<u8>>) {
 }
 
 fn state_at(row: &Row<'_>) -> Result<OpState, Error> {
-    Ok(match row.get::<_, i64>(1)? {
+    let about = row.get_ref(2)?.as_blob_or_null();
+    state_of(row.get(1)?, about.map_err(|e| Error::Damaged(e.to_string()))?)
+}
+
+/// The way back from [`state_columns`].
+pub(super) fn state_of(number: i64, about: Option<&[u8]>) -> Result<OpState, Error> {
+    let about = about.unwrap_or_default();
+    Ok(match number {
         0 => OpState::Unsent,
         1 => {
             let (regions, refused_by): (BTreeSet<RegionId>, BTreeSet<RegionId>) =
-                rows::packed_at(row, 2)?;
+                rows::unpack(about)?;
             OpState::Sent { regions, refused_by }
         }
-        2 => OpState::Accepted { position: rows::packed_at(row, 2)? },
-        3 => OpState::Durable { position: rows::packed_at(row, 2)? },
+        2 => OpState::Accepted { position: rows::unpack(about)? },
+        3 => OpState::Durable { position: rows::unpack(about)? },
         4 => {
-            let (code, field, detail): (String, Option<FieldId>, String) = rows::packed_at(row, 2)?;
+            let (code, field, detail): (String, Option<FieldId>, String) = rows::unpack(about)?;
             OpState::Rejected { code, field, detail }
         }
         other => return Err(Error::Damaged(format!("an op in state {other}"))),

@@ -38,7 +38,7 @@ pub(super) fn remove(conn: &Connection, dot: Dot) -> Result<(), Error> {
 }
 
 /// The number of an outcome, the field that is part of its name, and what else there is to it.
-fn columns(outcome: &Outcome) -> (i64, i64, Option<Vec<u8>>) {
+pub(super) fn columns(outcome: &Outcome) -> (i64, i64, Option<Vec<u8>>) {
     match outcome {
         Outcome::Rejected { code, field, detail } => {
             (0, -1, Some(rows::pack(&(code, field, detail))))
@@ -53,13 +53,20 @@ fn columns(outcome: &Outcome) -> (i64, i64, Option<Vec<u8>>) {
 }
 
 fn outcome_at(row: &Row<'_>) -> Result<Outcome, Error> {
-    Ok(match row.get::<_, i64>(2)? {
+    let about = row.get_ref(3)?.as_blob_or_null();
+    outcome_of(row.get(2)?, about.map_err(|e| Error::Damaged(e.to_string()))?)
+}
+
+/// The way back from [`columns`].
+pub(super) fn outcome_of(what: i64, about: Option<&[u8]>) -> Result<Outcome, Error> {
+    let about = about.unwrap_or_default();
+    Ok(match what {
         0 => {
-            let (code, field, detail): (String, Option<FieldId>, String) = rows::packed_at(row, 3)?;
+            let (code, field, detail): (String, Option<FieldId>, String) = rows::unpack(about)?;
             Outcome::Rejected { code, field, detail }
         }
         1 => {
-            let (field, lost, by): (FieldId, Value, Stamp) = rows::packed_at(row, 3)?;
+            let (field, lost, by): (FieldId, Value, Stamp) = rows::unpack(about)?;
             Outcome::Overwritten { field, lost, by }
         }
         2 => Outcome::Deleted,

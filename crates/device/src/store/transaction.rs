@@ -3,13 +3,13 @@
 
 use super::error::Error;
 use super::tables::{self, Tables};
-use super::{bases, lease, ops, outcomes, references, rows, scopes, show};
+use super::{bases, deletions, lease, ops, outcomes, references, rows, scopes, show};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Text;
 use landfall_model::value::Value;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use landfall_sync::device::store::{
-    Base, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
+    Base, Deletion, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
 };
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -297,6 +297,22 @@ impl Store for Transaction<'_> {
 
     fn referrers(&mut self, kind: TypeId, id: &str, gone: bool) -> Result<Vec<EntityKey>, Error> {
         references::referrers(self.conn, kind, id, gone)
+    }
+
+    fn put_deletion(&mut self, key: &EntityKey, deletion: Option<&Deletion>) -> Result<(), Error> {
+        deletions::put(self.conn, key, deletion)
+    }
+
+    fn deletion(&mut self, key: &EntityKey) -> Result<Option<Deletion>, Error> {
+        deletions::get(self.conn, key)
+    }
+
+    fn trim_deletions(&mut self, count: usize, bytes: usize) -> Result<(), Error> {
+        deletions::trim(self.conn, count, bytes)
+    }
+
+    fn forget_deletions(&mut self, home: &str) -> Result<(), Error> {
+        deletions::forget(self.conn, home)
     }
 
     fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Error> {

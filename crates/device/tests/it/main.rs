@@ -1,6 +1,7 @@
 //! The SDK as an app sees it, against regions in memory.
 
 mod accounts;
+mod field;
 mod http;
 mod live;
 mod local;
@@ -8,6 +9,7 @@ mod parts;
 mod processes;
 mod references;
 mod regions;
+mod rescue;
 mod search;
 mod sync;
 mod windows;

@@ -31,6 +31,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         bases::text_marks_go_with_the_base_row,
         bases::children_are_noted_once,
         bases::names_are_found_in_any_home,
+        bases::deletions_are_kept_until_newer_ones_need_their_place,
         ops::every_state_of_an_op_comes_back,
         ops::an_op_is_replaced_under_its_dot,
         ops::an_op_may_be_overlay_only,

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 const CLOCK_AHEAD: &str = "clock_ahead";
 
 /// The number is taken by another op, of a copy of this file: there is nothing to void.
-const FORKED_DEVICE: &str = "forked_device";
+pub(super) const FORKED_DEVICE: &str = "forked_device";
 
 /// The row left this device before the write was sent.
 pub(super) const LEFT_SCOPE: &str = "left_scope";
@@ -30,7 +30,7 @@ pub(super) const LEFT_SCOPE: &str = "left_scope";
 const DEPENDS: &str = "depends_on_refused";
 
 /// Some of the transaction is missing there.
-const INCOMPLETE: &str = "incomplete_transaction";
+pub(super) const INCOMPLETE: &str = "incomplete_transaction";
 
 /// Why an op is refused.
 #[derive(Clone, Debug)]
@@ -210,6 +210,9 @@ impl<S: Store> Call<'_, S> {
             session.vouched.insert(dot);
         }
         let Some(own) = self.store.op(dot)? else { return Ok(()) };
+        if own.state.is_rescued() {
+            return self.rescued_is_settled(&own);
+        }
         match accepted(&own) {
             Some(position) if self.has_received(dot) => self.durable(own, position),
             _ => Ok(()),
@@ -222,6 +225,10 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = &mut self.node.session else { return Ok(()) };
         session.strangers.insert(dot);
         if let Some(own) = self.store.op(dot)? {
+            if own.state.is_rescued() {
+                return self.rescued_is_another(own);
+            }
+            let Some(session) = &mut self.node.session else { return Ok(()) };
             session.scanned = session.scanned.min(own.order.saturating_sub(1));
         }
         Ok(())
@@ -361,6 +368,7 @@ impl<S: Store> Call<'_, S> {
         let lost = |r: &RegionId| self.node.session.as_ref().is_some_and(|s| s.lost.contains(r));
         match &own.state {
             OpState::Unsent => true,
+            state if state.is_rescued() => false,
             OpState::Sent { regions, refused_by } => {
                 regions.iter().all(|r| refused_by.contains(r) || lost(r))
             }
@@ -376,9 +384,13 @@ impl<S: Store> Call<'_, S> {
             self.node.documents.clear();
         }
         if reason.code != FORKED_DEVICE {
-            let void = Op::void(dot, key.clone(), op.principal).seal();
-            let void =
-                OwnOp { order: own.order, sealed: void, state: OpState::Unsent, overlay: false };
+            let sealed = Op::void(dot, key.clone(), op.principal).seal();
+            // A number that left this file stays this file's to fill.
+            let state = match own.state {
+                OpState::Unsent => OpState::Unsent,
+                _ => OpState::Sent { regions: BTreeSet::new(), refused_by: BTreeSet::new() },
+            };
+            let void = OwnOp { order: own.order, sealed, state, overlay: false };
             self.store.put_void(&void)?;
             if let Some(session) = &mut self.node.session {
                 session.refused.remove(&dot);
@@ -475,7 +487,7 @@ fn told(fate: wire::Fate) -> Result<(u64, u32, Told), Malformed> {
 }
 
 /// Ops in order, by transaction.
-fn transactions(ops: Vec<OwnOp>) -> Vec<Vec<OwnOp>> {
+pub(super) fn transactions(ops: Vec<OwnOp>) -> Vec<Vec<OwnOp>> {
     let mut out: Vec<Vec<OwnOp>> = Vec::new();
     for own in ops {
         let tx = |o: &OwnOp| (o.sealed.op.device(), o.sealed.op.tx.first);
@@ -487,7 +499,7 @@ fn transactions(ops: Vec<OwnOp>) -> Vec<Vec<OwnOp>> {
     out
 }
 
-fn names(op: &Op, gone: &BTreeSet<Dot>) -> bool {
+pub(super) fn names(op: &Op, gone: &BTreeSet<Dot>) -> bool {
     let above: &[Dot] = match &op.action {
         Action::Create { parent: Some(p), .. } => &p.births,
         _ => &[],

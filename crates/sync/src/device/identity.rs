@@ -104,13 +104,15 @@ impl<S: Store> Call<'_, S> {
         Ok(())
     }
 
-    /// The op whose number a void takes had left the file, and was refused.
+    /// The op whose number a void takes had left the file, and was refused. Voids of such ops say
+    /// so by themselves, but for those that an earlier version of this code made. One that was
+    /// cancelled is not there any more.
     fn was_sent(&mut self, dot: Dot) -> Result<bool, S::Error> {
         let left = |own: OwnOp| match own.state {
             OpState::Rejected { code, .. } => code != super::fates::LEFT_SCOPE,
             _ => true,
         };
-        Ok(self.store.op(dot)?.is_none_or(left))
+        Ok(self.store.op(dot)?.is_some_and(left))
     }
 }
 

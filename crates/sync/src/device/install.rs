@@ -76,6 +76,7 @@ impl<S: Store> Call<'_, S> {
         }
         let (before, stood) = self.reader.read(self.store, key)?;
         let before = before.clone();
+        let fallen = self.about_to_fall(row, &before, &stood)?;
         let open = self.open_texts(key, &before, &standing_births(&before.entity, &stood))?;
         let mut base = before.base.clone().unwrap_or_default();
         let doubtful = |own: &OwnOp| {
@@ -127,6 +128,11 @@ impl<S: Store> Call<'_, S> {
         self.store.put_base(key, &base)?;
         self.reader.forget(key);
         self.after_install(key, &before, &stood, &base, &landed)?;
+        if let Some(deletion) = fallen
+            && !self.reader.exists(self.store, key)?
+        {
+            self.keep_deletion(key, &deletion)?;
+        }
         self.follow(key, grown, &landed)?;
         Ok(all)
     }

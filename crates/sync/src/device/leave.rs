@@ -119,6 +119,7 @@ impl<S: Store> Call<'_, S> {
             return Ok(false);
         }
         self.store.remove_base(key)?;
+        self.store.put_deletion(key, None)?;
         for field in self.text_fields(key) {
             self.store.put_base_text(key, field, &Text::default())?;
             self.store.put_text_mark(key, field, None)?;
@@ -161,6 +162,7 @@ impl<S: Store> Call<'_, S> {
             self.store.add_refetch(scope, key)?;
         }
         self.store.put_base(key, &base)?;
+        self.store.put_deletion(key, None)?;
         for own in self.store.ops_on(key)? {
             let durable = matches!(own.state, OpState::Durable { .. });
             if durable && !self.will_show(&own.sealed.op)? {
@@ -221,6 +223,7 @@ impl<S: Store> Call<'_, S> {
                 self.store.forget_removed(&of, &key)?;
             }
         }
+        self.store.forget_deletions(scope)?;
         let ops = self.all_ops()?;
         self.drop_unshown(ops)
     }

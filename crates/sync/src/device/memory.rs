@@ -6,8 +6,12 @@
 //! not what is stored. A clone of the store is a copy of the file.
 
 mod table;
+#[cfg(test)]
+mod tests;
 
-use super::store::{Base, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View};
+use super::store::{
+    Base, Deletion, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
+};
 use landfall_model::codec;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::EntityType;
@@ -66,6 +70,7 @@ pub struct MemoryStore {
     removed: Table<(Scope, EntityKey), Vector>,
     pins: Table<EntityKey, ()>,
     cuts: Table<Origin, u64>,
+    deletions: Table<EntityKey, (u64, Deletion)>,
     visible: Table<EntityKey, View>,
     outcomes: Table<OutcomeKey, (EntityKey, Outcome)>,
 }
@@ -130,7 +135,7 @@ impl MemoryStore {
         self.ops.rows.values().map(Arc::as_ref)
     }
 
-    fn tables(&mut self) -> [&mut dyn Journal; 20] {
+    fn tables(&mut self) -> [&mut dyn Journal; 21] {
         [
             &mut self.meta,
             &mut self.bases,
@@ -150,6 +155,7 @@ impl MemoryStore {
             &mut self.removed,
             &mut self.pins,
             &mut self.cuts,
+            &mut self.deletions,
             &mut self.visible,
             &mut self.outcomes,
         ]
@@ -510,6 +516,45 @@ impl Store for MemoryStore {
         Ok(shown.map(|(key, _)| key.clone()).collect())
     }
 
+    fn put_deletion(
+        &mut self,
+        key: &EntityKey,
+        deletion: Option<&Deletion>,
+    ) -> Result<(), Infallible> {
+        self.deletions.remove(key);
+        if let Some(deletion) = deletion {
+            let last = self.deletions.rows.values().map(|d| d.0).max().unwrap_or(0);
+            self.deletions.put(key.clone(), (last + 1, deletion.clone()));
+        }
+        Ok(())
+    }
+
+    fn deletion(&mut self, key: &EntityKey) -> Result<Option<Deletion>, Infallible> {
+        Ok(self.deletions.get(key).map(|d| d.1.clone()))
+    }
+
+    fn trim_deletions(&mut self, count: usize, bytes: usize) -> Result<(), Infallible> {
+        let rows = self.deletions.rows.iter();
+        let mut all: Vec<(u64, usize, EntityKey)> =
+            rows.map(|(k, d)| (d.0, codec::to_bytes(&d.1).len(), k.clone())).collect();
+        all.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        let mut sum = 0;
+        for (n, (_, size, key)) in all.into_iter().enumerate() {
+            sum += size;
+            if n >= count || sum > bytes {
+                self.deletions.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_deletions(&mut self, home: &str) -> Result<(), Infallible> {
+        let here = self.deletions.rows.keys().filter(|k| *k.home == *home);
+        let here: Vec<EntityKey> = here.cloned().collect();
+        here.iter().for_each(|key| self.deletions.remove(key));
+        Ok(())
+    }
+
     fn show(&mut self, key: &EntityKey, view: Option<&View>) -> Result<(), Infallible> {
         match view {
             Some(view) => self.visible.put(key.clone(), view.clone()),
@@ -542,54 +587,4 @@ const LEAST_DOT: Dot = Dot { device: DeviceId([0; 16]), seq: 0 };
 
 fn least_key() -> EntityKey {
     EntityKey::new("", TypeId(0), "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use landfall_model::id::TypeId;
-
-    #[test]
-    fn memory_conforms() {
-        super::super::conformance::run(MemoryStore::new);
-    }
-
-    fn shown(store: &MemoryStore) -> Vec<&str> {
-        store.visible().keys().map(|k| k.id.as_ref()).collect()
-    }
-
-    fn show(store: &mut MemoryStore, id: &str, there: bool) {
-        let view = View::default();
-        let key = EntityKey::new("s/1", TypeId(1), id);
-        store.show(&key, there.then_some(&view)).unwrap();
-    }
-
-    #[test]
-    fn a_rollback_takes_back_what_was_not_committed() {
-        let mut store = MemoryStore::new();
-        show(&mut store, "kept", true);
-        store.begin();
-        show(&mut store, "kept", false);
-        show(&mut store, "new", true);
-        store.rollback();
-        assert_eq!(shown(&store), ["kept"]);
-    }
-
-    #[test]
-    fn a_loss_of_power_takes_back_what_is_not_durable() {
-        let mut store = MemoryStore::new();
-        show(&mut store, "a", true);
-        store.commit();
-        show(&mut store, "b", true);
-        store.commit_durable();
-        show(&mut store, "a", false);
-        show(&mut store, "c", true);
-        store.commit();
-        show(&mut store, "a", true);
-        show(&mut store, "d", true);
-        store.lose_power();
-        assert_eq!(shown(&store), ["a", "b"]);
-        store.lose_power();
-        assert_eq!(shown(&store), ["a", "b"]);
-    }
 }

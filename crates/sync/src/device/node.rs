@@ -6,9 +6,12 @@
 //! dies, the node is dropped and opened anew from the file; nothing was sent that the file does
 //! not know of.
 
+pub use super::cancel::Cancelled;
 pub use super::refused::{Problem, RefusedEdit, WriteError};
+pub use super::rescued::{Rescued, TakenIn};
 
 use super::call::Call;
+use super::explain::Explanation;
 use super::session::{Purpose, Session};
 use super::store::{Meta, OpState, Outcome, Store, Terms, View};
 use super::texts::Documents;
@@ -463,6 +466,55 @@ impl Node {
         let adopted = call.adopt(principal, random)?;
         call.finish()?;
         Ok(adopted)
+    }
+
+    /// Take back a write that never left this device, with its transaction and what stands on it.
+    pub fn cancel<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        dot: Dot,
+    ) -> Result<(Cancelled, Output), WriteError<S::Error>> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let cancelled = call.cancel(dot)?;
+        Ok((cancelled, call.finish()?))
+    }
+
+    /// Create a deleted entity anew, with what it and all below it showed last. The receipt is
+    /// empty if it is there.
+    pub fn restore<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        key: &EntityKey,
+    ) -> Result<(Receipt, Output), WriteError<S::Error>> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let receipt = call.restore(key)?;
+        Ok((receipt, call.finish()?))
+    }
+
+    /// Take in what was rescued of a damaged file of the same account. Randomness is for a new
+    /// device id, where the file is an older copy of that one.
+    pub fn take_in<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        rescued: Rescued,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<(TakenIn, Output), S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        let taken = call.take_in_rescued(rescued, random)?;
+        Ok((taken, call.finish()?))
+    }
+
+    /// Why a row shows on this device, or does not.
+    pub fn explain<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        key: &EntityKey,
+    ) -> Result<Explanation, S::Error> {
+        Call::begin(self, store, now_ms)?.explain(key)
     }
 
     /// Make ops again that were made on another file, in one transaction, as seen from now.

@@ -153,6 +153,11 @@ impl<S: Store> Call<'_, S> {
         if lacking.is_empty() {
             return Ok(Turn::Past);
         }
+        // The answer to the question that the session began with tells whether it is to be pushed.
+        let asked = |o: &OwnOp| o.state.is_rescued() && self.has_received(dot(o));
+        if lacking.iter().any(asked) {
+            return Ok(Turn::Blocked);
+        }
         let limit = self.highest_stamp();
         let early = |o: &OwnOp| o.state == OpState::Unsent && o.sealed.op.hlc > limit;
         if lacking.iter().any(early) || !self.answered(&lacking)? || self.grows(&lacking)? {

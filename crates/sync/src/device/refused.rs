@@ -66,6 +66,14 @@ pub enum Problem {
     TooLarge,
     #[error("the op was not refused, or is dismissed")]
     NotRefused,
+    #[error("the write, or one that stands on it, may have left this device")]
+    AlreadySent,
+    #[error("this device has no such write")]
+    NoWrite,
+    #[error("a later edit of the same text contains this one")]
+    BuiltUpon,
+    #[error("this device does not know the values of the deleted entity any more")]
+    NoLastValues,
 }
 
 impl Problem {
@@ -91,6 +99,10 @@ impl Problem {
             Self::Overflow => "LF2018",
             Self::TooLarge => "LF2019",
             Self::NotRefused => "LF2020",
+            Self::AlreadySent => "LF2021",
+            Self::NoWrite => "LF2022",
+            Self::BuiltUpon => "LF2023",
+            Self::NoLastValues => "LF2024",
         }
     }
 }

@@ -283,6 +283,8 @@ impl<S: Store> Call<'_, S> {
             let dot = own.sealed.op.dot;
             let wanted = match own.state {
                 OpState::Accepted { .. } => true,
+                // From a damaged file: pushed only where its number did not arrive.
+                ref state if state.is_rescued() && !own.sealed.op.is_void() => true,
                 OpState::Durable { .. } => own.overlay,
                 _ => false,
             };

@@ -16,7 +16,9 @@ use landfall_model::stamp::{Hlc, Stamp};
 use landfall_model::text::Text;
 use landfall_model::value::Value;
 use landfall_model::vector::{Position, SeqSet, Vector};
+use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The scalars of a device file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -225,6 +227,57 @@ pub struct Referred {
     pub gone: bool,
 }
 
+/// A deletion that this device made or was told of, with what it takes to undo it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Deletion {
+    /// The entity, and behind it what stood below it, parents before their children.
+    #[n(0)]
+    pub rows: Vec<LastValues>,
+    /// The own op that deleted it, and its stamp; of a deletion by others regions tell neither.
+    #[n(1)]
+    pub own: Option<(Dot, Stamp)>,
+    /// When this device deleted it or was told, in estimated server time, milliseconds since 1970.
+    #[n(2)]
+    pub seen_ms: i64,
+}
+
+/// What an entity showed last.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct LastValues {
+    #[n(0)]
+    pub key: EntityKey,
+    /// The parent that it was created under: type and id, in the same home scope.
+    #[n(1)]
+    pub parent: Option<ParentName>,
+    #[n(2)]
+    pub registers: BTreeMap<FieldId, Value>,
+    #[n(3)]
+    pub sets: BTreeMap<FieldId, Vec<Value>>,
+    #[n(4)]
+    pub counters: BTreeMap<FieldId, i64>,
+    /// Documents with their history, as one update each.
+    #[n(5)]
+    pub documents: BTreeMap<FieldId, Document>,
+    /// Texts whose history could not be had.
+    #[n(6)]
+    pub texts: BTreeMap<FieldId, String>,
+}
+
+/// A parent's type and id.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct ParentName {
+    #[n(0)]
+    pub kind: TypeId,
+    #[n(1)]
+    #[cbor(with = "landfall_model::id::arc_str")]
+    pub id: Arc<str>,
+}
+
+/// A document as one Loro update.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Document(#[cbor(n(0), with = "minicbor::bytes")] pub Vec<u8>);
+
 /// A version of a document that enough regions are known to hold, in the part of these births.
 /// Later edits are sent as what came after it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -372,6 +425,20 @@ pub trait Store {
         origin: landfall_model::vector::Origin,
         last: u64,
     ) -> Result<(), Self::Error>;
+
+    // ---- deletions that can be undone ----
+
+    /// Keep a deletion, in place of an earlier one of the entity, or forget it.
+    fn put_deletion(
+        &mut self,
+        key: &EntityKey,
+        deletion: Option<&Deletion>,
+    ) -> Result<(), Self::Error>;
+    fn deletion(&mut self, key: &EntityKey) -> Result<Option<Deletion>, Self::Error>;
+    /// Forget all but the latest: no more than `count`, nor more than `bytes` in all.
+    fn trim_deletions(&mut self, count: usize, bytes: usize) -> Result<(), Self::Error>;
+    /// Forget those of a home scope.
+    fn forget_deletions(&mut self, home: &str) -> Result<(), Self::Error>;
 
     // ---- what the app sees ----
 

@@ -5,7 +5,9 @@ mod cursors;
 mod fates;
 mod keep;
 mod real;
+mod rescued;
 mod rows;
+mod undo;
 mod whole;
 mod writes;
 

@@ -9,7 +9,7 @@ use super::check::{self, Splice, Wanted, WantedFields};
 use super::local;
 use super::node::{Edit, FieldEdit, Receipt};
 use super::refused::{Problem, RefusedEdit, WriteError};
-use super::store::{OpState, OwnOp, Store};
+use super::store::{Deletion, OpState, OwnOp, Store};
 use super::texts::Open;
 use super::view::standing_births;
 use crate::limits;
@@ -21,7 +21,7 @@ use landfall_model::op::{
 use landfall_model::schema::{EntityType, Home};
 use landfall_model::stamp::Clock;
 use landfall_model::value::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Written<T, E> = Result<T, WriteError<E>>;
@@ -38,6 +38,8 @@ pub(super) struct Draft<'c, 'a, S> {
     local: Vec<Op>,
     documents: Vec<(EntityKey, FieldId, Open)>,
     keys: Vec<EntityKey>,
+    /// What deletes of the draft take, by the number of the delete.
+    deletions: Vec<(u64, Deletion)>,
     /// Index of the edit being drafted.
     at: usize,
 }
@@ -56,8 +58,9 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
     pub fn new(call: &'c mut Call<'a, S>) -> Self {
         let clock = Clock { last: call.meta.clock };
         call.reader.drafting = true;
-        let (made, local, documents, keys) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { call, clock, made, local, documents, keys, at: 0 }
+        let (made, local, documents) = Default::default();
+        let (keys, deletions) = Default::default();
+        Self { call, clock, made, local, documents, keys, deletions, at: 0 }
     }
 
     pub fn refuse<T>(&self, (field, problem): check::Fault) -> Written<T, S::Error> {
@@ -121,6 +124,8 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         if !merged.entity.exists(&standing) || births.is_empty() {
             return self.refuse((None, Problem::NoEntity));
         }
+        let deletion = self.call.last_values(key)?;
+        self.deletions.push((self.next_dot().seq, deletion));
         self.make(key.clone(), births, Action::Delete)
     }
 
@@ -411,8 +416,14 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             return self.refuse((None, Problem::TooLarge));
         }
         let mut dots = Vec::new();
+        let mut deletions: BTreeMap<u64, Deletion> =
+            std::mem::take(&mut self.deletions).into_iter().collect();
         for sealed in sealed {
             let (dot, key) = (sealed.op.dot, sealed.op.key.clone());
+            if let Some(deletion) = deletions.remove(&dot.seq) {
+                let own = Some((dot, sealed.op.stamp()));
+                self.call.keep_deletion(&key, &Deletion { own, ..deletion })?;
+            }
             self.call.meta.last_seq = dot.seq;
             self.call.meta.last_order += 1;
             if let Action::Create { parent, .. } = &sealed.op.action {

@@ -1,9 +1,13 @@
 //! Checks of base rows, what hangs on them, and how they are found.
 
 use super::{base, dot, key, ok, own, text};
-use crate::device::store::{Base, Referred, Store, TextMark, View};
+use crate::device::store::{
+    Base, Deletion, Document, LastValues, ParentName, Referred, Store, TextMark, View,
+};
+use landfall_model::codec;
 use landfall_model::id::{EntityKey, FieldId, TypeId};
 use landfall_model::text::Text;
+use landfall_model::value::Value;
 
 pub(super) fn bases_come_back_whole<S: Store>(s: &mut S) {
     let (a, b) = (key("s/1", 1, "a"), key("s/1", 1, "b"));
@@ -218,4 +222,40 @@ pub(super) fn who_refers_to_an_id_is_found_by_how_it_shows<S: Store>(s: &mut S) 
     assert_eq!(ok(s.referrers(TypeId(9), "x", true)), [a.clone(), b]);
     assert_eq!(ok(s.referrers(TypeId(9), "y", false)), []);
     assert_eq!(ok(s.referrers(TypeId(9), "z", false)), [a]);
+}
+
+pub(super) fn deletions_are_kept_until_newer_ones_need_their_place<S: Store>(s: &mut S) {
+    let row = |id: &str| LastValues {
+        key: key("s/1", 1, id),
+        parent: Some(ParentName { kind: TypeId(2), id: "above".into() }),
+        registers: [(FieldId(1), Value::text(id))].into(),
+        sets: [(FieldId(2), vec![Value::Int(1), Value::Null])].into(),
+        counters: [(FieldId(3), i64::MIN)].into(),
+        documents: [(FieldId(4), Document(vec![0, 255]))].into(),
+        texts: [(FieldId(5), "text".to_owned())].into(),
+    };
+    let deletion =
+        |id: &str, seen_ms| Deletion { rows: vec![row(id), row("b")], own: None, seen_ms };
+    let (a, b, c) = (key("s/1", 1, "a"), key("s/1", 1, "b"), key("s/2", 1, "a"));
+    assert_eq!(ok(s.deletion(&a)), None);
+    for (key, seen_ms) in [(&a, 1), (&b, 2), (&c, 3), (&a, -4)] {
+        ok(s.put_deletion(key, Some(&deletion("x", seen_ms))));
+    }
+    assert_eq!(ok(s.deletion(&a)), Some(deletion("x", -4)), "the later one counts");
+    ok(s.trim_deletions(3, usize::MAX));
+    assert!(ok(s.deletion(&b)).is_some());
+    // That of `a` was written last, that of `b` longest ago.
+    ok(s.trim_deletions(2, usize::MAX));
+    assert_eq!(ok(s.deletion(&b)), None);
+    assert!(ok(s.deletion(&a)).is_some() && ok(s.deletion(&c)).is_some());
+    let bytes = codec::to_bytes(&deletion("x", -4)).len();
+    ok(s.trim_deletions(2, bytes));
+    assert!(ok(s.deletion(&a)).is_some() && ok(s.deletion(&c)).is_none());
+    ok(s.forget_deletions("s/2"));
+    assert!(ok(s.deletion(&a)).is_some());
+    ok(s.forget_deletions("s/1"));
+    assert_eq!(ok(s.deletion(&a)), None);
+    ok(s.put_deletion(&a, Some(&deletion("x", 5))));
+    ok(s.put_deletion(&a, None));
+    assert_eq!(ok(s.deletion(&a)), None);
 }

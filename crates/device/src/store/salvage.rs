@@ -1,0 +1,287 @@
+//! Reads what can still be read of a damaged file, without SQLite.
+//!
+//! SQLite gives up where a page contradicts another. Own writes are worth more than that: each
+//! stands in a row of its own, whose payload says by itself which write it is and whose fingerprint
+//! says that it is whole. So the pages are read one by one, and rows are known by their form, however
+//! broken the tree above them is. [`pages`] makes the image that SQLite would recover (the file
+//! with the committed part of its log over it), [`records`] takes rows out of a page.
+//!
+//! What SQLite has let go of may still stand in free pages: writes that are settled since. Pages on
+//! the free list are left out; where that list is destroyed, some may come back, and do no harm:
+//! regions know them by their numbers.
+//!
+//! The file is only read. It must not be open in this process: closing it here would drop the locks
+//! that SQLite holds on it.
+
+mod document;
+mod pages;
+mod records;
+
+pub use document::{DocumentError, read, write};
+
+use super::error::OpenError;
+use super::{ops, outcomes, rows};
+use landfall_model::id::{DeviceId, Dot, EntityKey, TypeId};
+use landfall_model::op::Sealed;
+use landfall_sync::device::store::{OpState, Outcome, OwnOp};
+use pages::Pages;
+use records::{Column, Record};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What was read of a damaged file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Salvaged {
+    /// Whose file it was, if that could be read: tenant and subject.
+    pub account: Option<(String, String)>,
+    /// The file's own device id, and the highest number under it that may have left the file.
+    pub device: Option<(DeviceId, u64)>,
+    /// Own writes that are kept, by their order.
+    pub ops: Vec<OwnOp>,
+    /// Numbers that are to be filled.
+    pub voids: Vec<OwnOp>,
+    /// Outcomes that the app has not dismissed.
+    pub outcomes: Vec<(Dot, EntityKey, Outcome)>,
+    /// What was not read.
+    pub damage: Damage,
+}
+
+/// What could not be read, as far as that shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Damage {
+    /// Own writes of which an index has the number, and that are nowhere.
+    pub lost: BTreeSet<Dot>,
+    /// Rows of own writes, outcomes and numbers that are not as they were written.
+    pub rows: u64,
+    /// Pages that are missing at the end of the file.
+    pub pages_missing: u64,
+    /// Pages that make no sense, or hold nothing but zeros.
+    pub pages_unread: u64,
+    /// Frames of the log behind the first one that is damaged.
+    pub frames_unread: u64,
+    /// The first page's header is destroyed.
+    pub header: bool,
+}
+
+impl Damage {
+    /// True if nothing shows that anything is missing.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Read what can be read. Fails only if the file cannot be read at all, or is plainly something
+/// else.
+pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
+    let mut pages = Pages::open(path)?;
+    let mut scan = Scan::default();
+    for number in 1..=pages.count() {
+        if pages.is_free(number) {
+            continue;
+        }
+        match pages.page(number) {
+            Some(page) => scan.page(&mut pages, number, &page),
+            None => scan.damage.pages_missing += 1,
+        }
+    }
+    // Newer pages whose place in the log cannot be vouched for: rows speak for themselves.
+    for page in pages.loose() {
+        scan.loose = true;
+        scan.page(&mut pages, 0, &page);
+    }
+    scan.damage.pages_missing += pages.missing;
+    scan.damage.frames_unread = pages.frames_unread;
+    scan.damage.header = pages.header_destroyed;
+    Ok(scan.finish())
+}
+
+#[derive(Default)]
+struct Scan {
+    account: Option<(String, String)>,
+    device: Option<(DeviceId, u64)>,
+    ops: BTreeMap<Dot, OwnOp>,
+    voids: BTreeMap<Dot, OwnOp>,
+    outcomes: BTreeMap<Vec<u8>, (Dot, EntityKey, Outcome)>,
+    /// Numbers that some index has.
+    numbers: BTreeSet<Dot>,
+    /// What is read now stands in no place of the image.
+    loose: bool,
+    damage: Damage,
+}
+
+impl Scan {
+    fn page(&mut self, pages: &mut Pages, number: u64, page: &[u8]) {
+        let read = records::of_page(pages, number, page);
+        if read.senseless && !self.loose {
+            self.damage.pages_unread += 1;
+        }
+        if !self.loose {
+            self.damage.rows += read.broken_cells;
+        }
+        for record in &read.table_rows {
+            self.table_row(record);
+        }
+        for record in &read.index_rows {
+            self.index_row(record);
+        }
+    }
+
+    fn table_row(&mut self, record: &Record) {
+        let columns = &record.columns[..];
+        let whole = match columns.len() {
+            10 | 11 => self.op_row(columns),
+            7 => self.void_row(columns),
+            8 => self.outcome_row(columns),
+            9 => self.meta_row(columns),
+            _ => None,
+        };
+        self.damage.rows += u64::from(whole == Some(false) && !self.loose);
+    }
+
+    /// A row of `_lf_op`, with the fingerprint that later files have. Whether it is whole; `None` if
+    /// it is another table's.
+    fn op_row(&mut self, columns: &[Column]) -> Option<bool> {
+        let [device, seq, order, home, kind, id, state, about, overlay, payload, print @ ..] =
+            columns
+        else {
+            return None;
+        };
+        let (dot, payload) = (dot(device.bytes()?, seq.int()?)?, payload.bytes()?);
+        let place = (dot, order.int()?, state.int()?, about, overlay.int()?);
+        let name = (home.text()?, kind.int()?, id.text()?);
+        let own = own_op(place, Some(name), payload, print.first());
+        let whole = own.is_some();
+        own.into_iter().for_each(|own| self.found(own));
+        Some(whole)
+    }
+
+    /// A row of `_lf_void`.
+    fn void_row(&mut self, columns: &[Column]) -> Option<bool> {
+        let [device, seq, order, state, about, overlay, payload] = columns else { return None };
+        let (dot, payload) = (dot(device.bytes()?, seq.int()?)?, payload.bytes()?);
+        let place = (dot, order.int()?, state.int()?, about, overlay.int()?);
+        let void = own_op(place, None, payload, None).filter(|own| own.sealed.op.is_void());
+        let whole = void.is_some();
+        self.voids.extend(void.map(|void| (void.sealed.op.dot, void)));
+        Some(whole)
+    }
+
+    /// A row of `_lf_outcome`.
+    fn outcome_row(&mut self, columns: &[Column]) -> Option<bool> {
+        let [device, seq, what, field, home, kind, id, about] = columns else { return None };
+        let (dot, what, field) = (dot(device.bytes()?, seq.int()?)?, what.int()?, field.int()?);
+        let (home, kind, id) = (home.text()?, kind.int()?, id.text()?);
+        let outcome = outcomes::outcome_of(what, about.bytes());
+        let (Ok(outcome), Ok(kind)) = (outcome, u32::try_from(kind)) else { return Some(false) };
+        let key = EntityKey::new(home, TypeId(kind), id);
+        let name = rows::pack(&(dot, what, field));
+        self.outcomes.entry(name).or_insert((dot, key, outcome));
+        Some(true)
+    }
+
+    /// The row of `_lf_meta`. Its key is the number of the row, and NULL here.
+    fn meta_row(&mut self, columns: &[Column]) -> Option<bool> {
+        let [Column::Null, device, last, sent, _, _, _, former, order] = columns else {
+            return None;
+        };
+        let (dot, sent) = (dot(device.bytes()?, last.int()?)?, sent.int()?);
+        former.bytes().zip(order.int())?;
+        self.device = Some((dot.device, rows::from_bits(sent)));
+        Some(true)
+    }
+
+    fn index_row(&mut self, record: &Record) {
+        match &record.columns[..] {
+            // The two indexes by order, and the one by number.
+            [Column::Int(_), Column::Blob(device), Column::Int(seq), Column::Int(_)]
+            | [Column::Blob(device), Column::Int(seq), Column::Int(_)]
+                if *seq > 0 && !self.loose =>
+            {
+                self.numbers.extend(dot(device, *seq));
+            }
+            [Column::Text(name), Column::Blob(value)] if name == "sdk/account" => {
+                let text = String::from_utf8(value.clone()).unwrap_or_default();
+                self.account = text.split_once('\0').map(|(t, s)| (t.to_owned(), s.to_owned()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Of two readings of one write the one that is further counts: a state never goes back. What
+    /// stands in its place counts before what stands in none.
+    fn found(&mut self, own: OwnOp) {
+        let dot = own.sealed.op.dot;
+        match self.ops.get(&dot) {
+            Some(known) if self.loose || rank(&known.state) >= rank(&own.state) => {}
+            _ => _ = self.ops.insert(dot, own),
+        }
+    }
+
+    fn finish(mut self) -> Salvaged {
+        let known = |d: &Dot| self.ops.contains_key(d) || self.voids.contains_key(d);
+        let lost = self.numbers.iter().filter(|d| !known(d)).copied().collect();
+        self.damage.lost = lost;
+        let by_order = |all: BTreeMap<Dot, OwnOp>| {
+            let mut all: Vec<OwnOp> = all.into_values().collect();
+            all.sort_by_key(|own| (own.order, own.sealed.op.dot));
+            all
+        };
+        Salvaged {
+            account: self.account,
+            device: self.device,
+            ops: by_order(self.ops),
+            voids: by_order(self.voids),
+            outcomes: self.outcomes.into_values().collect(),
+            damage: self.damage,
+        }
+    }
+}
+
+/// A row's number, order, state, what else there is to that, and whether it shows.
+type Place<'c> = (Dot, i64, i64, &'c Column, i64);
+
+/// A write that is whole: its payload is an op of that number, on that entity, with that
+/// fingerprint.
+fn own_op(
+    (dot, order, state, about, overlay): Place<'_>,
+    name: Option<(&str, i64, &str)>,
+    payload: &[u8],
+    print: Option<&Column>,
+) -> Option<OwnOp> {
+    let sealed = Sealed::decode(payload).ok().filter(|s| s.op.dot == dot)?;
+    let key = &sealed.op.key;
+    let named = |(home, kind, id): (&str, i64, &str)| {
+        *key.home == *home && i64::from(key.kind.0) == kind && *key.id == *id
+    };
+    let whole = match print {
+        None | Some(Column::Null) => true,
+        Some(Column::Blob(print)) => print[..] == sealed.fingerprint.0,
+        Some(_) => false,
+    };
+    if !whole || !name.is_none_or(named) {
+        return None;
+    }
+    // A state that cannot be read counts as sent: whoever asks the regions will know.
+    let state = ops::state_of(state, about.bytes()).unwrap_or_else(|_| unknown_state());
+    Some(OwnOp { order: rows::from_bits(order), sealed, state, overlay: overlay != 0 })
+}
+
+fn unknown_state() -> OpState {
+    OpState::Sent { regions: BTreeSet::new(), refused_by: BTreeSet::new() }
+}
+
+fn rank(state: &OpState) -> u8 {
+    match state {
+        OpState::Unsent => 0,
+        OpState::Sent { .. } => 1,
+        OpState::Accepted { .. } => 2,
+        OpState::Durable { .. } => 3,
+        OpState::Rejected { .. } => 4,
+    }
+}
+
+/// `None` if this is no device's id.
+fn dot(device: &[u8], seq: i64) -> Option<Dot> {
+    let device = DeviceId(device.try_into().ok()?);
+    Some(Dot::new(device, rows::from_bits(seq)))
+}
