@@ -11,8 +11,9 @@
 
 use js_sys::{Array, BigInt, Error, JSON, Object, Reflect, Uint8Array};
 use landfall_device::{
-    ConnectionState, Coverage, DeviceId, Dot, EntityKey, Event, Fate, Outcome, Progress, Row,
-    RowChange, Schema, SqlValue, Value, WatchUpdate, WriteReceipt, public_code,
+    Account, ConnectionState, Coverage, Dot, EntityKey, Event, Fate, Granted, Outcome, Progress,
+    Row, RowChange, Schema, SqlValue, SyncReport, Terms, Value, WatchUpdate, WriteReceipt,
+    lost_value, public_code,
 };
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -52,6 +53,38 @@ pub fn text(object: &JsValue, key: &str) -> Result<String, Error> {
 /// A text that may be left out.
 pub fn text_if(object: &JsValue, key: &str) -> Option<String> {
     get(object, key).as_string()
+}
+
+pub fn account_of(object: &JsValue) -> Result<Account, Error> {
+    Ok(Account { tenant: text(object, "tenant")?, subject: text(object, "subject")? })
+}
+
+pub fn account(account: &Account) -> JsValue {
+    let object = Object::new();
+    set(&object, "tenant", account.tenant.as_str());
+    set(&object, "subject", account.subject.as_str());
+    object.into()
+}
+
+/// A whole number that may be left out; not a negative one.
+pub fn amount_if(object: &JsValue, key: &str) -> Result<Option<u64>, Error> {
+    let value = get(object, key);
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    u64::try_from(whole(&value)?).map(Some).map_err(|_| malformed(key))
+}
+
+/// How much of a scope a subscription holds.
+pub fn terms(object: &JsValue) -> Result<Terms, Error> {
+    let priority = amount_if(object, "priority")?.unwrap_or(0);
+    Ok(Terms {
+        keep_ms: amount_if(object, "keepMs")?,
+        priority: u8::try_from(priority).map_err(|_| malformed("priority"))?,
+        rows_max: amount_if(object, "rowsMax")?,
+        bytes_max: amount_if(object, "bytesMax")?,
+        ttl_ms: amount_if(object, "ttlMs")?,
+    })
 }
 
 /// What a field is set to. What is neither plain nor bytes goes as JSON, which the client reads by
@@ -203,18 +236,7 @@ pub fn key(schema: &Schema, key: &EntityKey) -> JsValue {
 }
 
 pub fn dot(text: &str) -> Result<Dot, Error> {
-    let parsed = || {
-        let (device, number) = text.split_once('#')?;
-        let mut bytes = [0; 16];
-        if device.len() != 2 * bytes.len() || !device.is_ascii() {
-            return None;
-        }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&device[2 * at..2 * at + 2], 16).ok()?;
-        }
-        Some(Dot::new(DeviceId(bytes), number.parse().ok()?))
-    };
-    parsed().ok_or_else(|| malformed("a dot"))
+    text.parse().map_err(|_| malformed("a dot"))
 }
 
 pub fn fate(schema: &Schema, key: Option<&EntityKey>, fate: &Fate) -> JsValue {
@@ -254,12 +276,15 @@ pub fn outcome(schema: &Schema, dot: Dot, at: &EntityKey, outcome: &Outcome) -> 
     let kind = match outcome {
         Outcome::Rejected { code, field: blamed, detail } => {
             set(&object, "code", public_code(code));
+            set(&object, "reason", code.as_str());
             set(&object, "field", blamed.map_or(JsValue::NULL, field));
             set(&object, "detail", detail.as_str());
             "rejected"
         }
         Outcome::Overwritten { field: lost, .. } => {
             set(&object, "field", field(*lost));
+            let lost = lost_value(schema, at, outcome);
+            set(&object, "lost", lost.as_ref().map_or(JsValue::NULL, cell));
             "overwritten"
         }
         Outcome::Deleted => "deleted",
@@ -276,6 +301,31 @@ pub fn progress(progress: &Progress) -> JsValue {
     set(&object, "rows", progress.rows as f64);
     set(&object, "total", progress.total as f64);
     set(&object, "coverage", coverage(progress.coverage));
+    let missing = Object::new();
+    let older = progress.missing.older_than_ms.map_or(JsValue::NULL, |ms| (ms as f64).into());
+    set(&missing, "olderThanMs", older);
+    set(&missing, "forRoom", progress.missing.for_room);
+    let denied = progress.missing.denied.as_deref().map_or(JsValue::NULL, JsValue::from);
+    set(&missing, "denied", denied);
+    set(&object, "missing", missing);
+    set(&object, "asOfMs", progress.as_of_ms as f64);
+    object.into()
+}
+
+pub fn granted(granted: &Granted) -> JsValue {
+    let names = |all: &[String]| all.iter().map(JsValue::from).collect::<Array>();
+    let object = Object::new();
+    set(&object, "scopes", names(&granted.scopes));
+    set(&object, "audiences", names(&granted.audiences));
+    object.into()
+}
+
+pub fn sync_report(report: SyncReport) -> JsValue {
+    let object = Object::new();
+    set(&object, "done", report.done);
+    set(&object, "unsent", report.unsent as f64);
+    set(&object, "bytesUp", report.bytes_up as f64);
+    set(&object, "bytesDown", report.bytes_down as f64);
     object.into()
 }
 
@@ -316,6 +366,10 @@ pub fn event(schema: &Schema, event: &Event) -> Option<JsValue> {
         Event::Progress(now) => {
             set(&object, "progress", progress(now));
             "progress"
+        }
+        Event::Granted(now) => {
+            set(&object, "granted", granted(now));
+            "granted"
         }
         Event::Denied { scope, code } => {
             set(&object, "scope", &**scope);

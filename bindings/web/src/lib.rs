@@ -8,6 +8,7 @@
 
 #![cfg(target_family = "wasm")]
 
+mod accounts;
 mod client;
 mod clock;
 mod convert;
@@ -17,4 +18,5 @@ mod storage;
 mod token;
 mod transport;
 
+pub use accounts::{claim_account, known_account};
 pub use client::WebClient;

@@ -13,14 +13,12 @@
 //! in to, it takes the anonymous file over ([`Accounts::claim`]): rows and all unsent writes, which
 //! from then on are its own.
 
+use crate::account_file::{AccountFile, KnownAccount};
 use crate::client::Client;
 use crate::error::{Error, OpenError, code};
 use crate::options::{Account, Options, TokenProvider};
-use crate::store::{self, Database, Peek};
+use crate::store::{self, Peek};
 use landfall_model::hash::hash128;
-use landfall_model::op::Op;
-use landfall_sync::device::node::{Node, WriteError};
-use landfall_sync::device::store::{OpState, Store};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,9 +30,6 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// What the names of the files end with.
 const EXTENSION: &str = "landfall";
-
-/// Own ops read at a time.
-const OPS_PER_READ: usize = 1_000;
 
 /// The accounts of a device.
 #[derive(Debug, Clone)]
@@ -52,15 +47,6 @@ pub enum SignOut {
     Wait(Duration),
     /// Remove the file with all that is in it, unsent writes too.
     Discard,
-}
-
-/// An account whose file is on this device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownAccount {
-    /// Who.
-    pub account: Account,
-    /// Writes that are not yet as safe as was asked for.
-    pub unsent: u64,
 }
 
 impl Accounts {
@@ -137,117 +123,34 @@ impl Accounts {
     /// regions know it under that account. Let it settle first.
     pub fn claim(&self, anonymous: &Account, account: &Account) -> Result<u64, Error> {
         let (from, to) = (self.file(anonymous), self.file(account));
-        let mut old = self.database(&from)?;
-        let unsent = unsent(&mut old)?;
+        let mut old = self.open(&from)?;
+        let unsent = old.unsent()?;
         if to.exists() {
-            let mut new = self.database(&to)?;
-            self.make_again(&mut new, account, anonymous, &unsent)?;
+            self.open(&to)?.take_over(account, anonymous, &unsent)?;
             drop(old);
             remove(&from)?;
         } else {
-            self.adopt(&mut old, account)?;
+            old.adopt(account)?;
             // Closing moves the log into the file, which alone is renamed.
             drop(old);
             fs::rename(&from, &to).map_err(|e| files("renamed", e))?;
         }
-        Ok(unsent.iter().map(|tx| tx.len() as u64).sum())
+        Ok(unsent.writes())
     }
 
-    fn adopt(&self, database: &mut Database, account: &Account) -> Result<(), Error> {
-        let random = self.defaults.random.clone();
-        let mut node = self.node(database, account)?;
-        let adopted = database.transact(true, |t| {
-            let subject = account.subject.as_str().into();
-            let adopted = node.adopt(t, subject, &mut || random.next())?;
-            if adopted {
-                t.put_account(&account.tenant, &account.subject)?;
-            }
-            Ok::<bool, store::Error>(adopted)
-        })?;
-        if adopted { Ok(()) } else { Err(on_their_way()) }
-    }
-
-    /// All of it or nothing, and once: a crash before the anonymous file is removed leaves it to be
-    /// claimed again, and what was made again already is known by its name.
-    fn make_again(
-        &self,
-        database: &mut Database,
-        account: &Account,
-        anonymous: &Account,
-        transactions: &[Vec<Op>],
-    ) -> Result<(), Error> {
-        let now_ms = self.defaults.clock.now_ms();
-        let mut node = self.node(database, account)?;
-        let claimed = format!("claimed/{}/{}", anonymous.tenant, anonymous.subject);
-        database.transact(true, |t| {
-            if t.fact(&claimed)?.is_some() {
-                return Ok(());
-            }
-            t.put_fact(&claimed, &[])?;
-            for ops in transactions {
-                node.make_again(t, now_ms, ops).map_err(again)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn node(&self, database: &mut Database, account: &Account) -> Result<Node, Error> {
-        let (schema, random) = (self.defaults.schema.clone(), self.defaults.random.clone());
-        let subject: Arc<str> = account.subject.as_str().into();
-        let now_ms = self.defaults.clock.now_ms();
-        let open = |t: &mut store::Transaction<'_>| {
-            Node::open(t, schema, subject, &mut || random.next(), now_ms)
-        };
-        Ok(database.transact(false, open)?)
-    }
-
-    fn database(&self, path: &Path) -> Result<Database, Error> {
+    /// A file that is there.
+    fn open(&self, path: &Path) -> Result<AccountFile, Error> {
         if !path.exists() {
             let message = "The account has no file on this device.";
             return Err(Error::new(code::ACCOUNT_FILES, message));
         }
-        let opened = Database::open(path, &self.defaults.schema, store::Options::default());
-        opened.map_err(|e| OpenError::from(e).into())
+        AccountFile::open(Options { path: path.to_owned(), ..self.defaults.clone() })
     }
 
     fn file(&self, account: &Account) -> PathBuf {
         let name = format!("{}\0{}", account.tenant, account.subject);
         let name: String = hash128(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
         self.dir.join(name).with_extension(EXTENSION)
-    }
-}
-
-/// The transactions that never left the device, in order.
-fn unsent(database: &mut Database) -> Result<Vec<Vec<Op>>, Error> {
-    let mut transactions: Vec<Vec<Op>> = Vec::new();
-    let mut after = 0;
-    loop {
-        let page = database.transact(false, |t| t.ops(after, OPS_PER_READ))?;
-        let Some(last) = page.last() else { return Ok(transactions) };
-        after = last.order;
-        for own in page {
-            match own.state {
-                OpState::Rejected { .. } => {}
-                OpState::Unsent => {
-                    let op = own.sealed.op;
-                    let same = |tx: &&mut Vec<Op>| {
-                        tx.last().is_some_and(|o| o.tx == op.tx && o.dot.device == op.dot.device)
-                    };
-                    match transactions.last_mut().filter(same) {
-                        Some(tx) => tx.push(op),
-                        None => transactions.push(vec![op]),
-                    }
-                }
-                _ => return Err(on_their_way()),
-            }
-        }
-    }
-}
-
-fn again(error: WriteError<store::Error>) -> Error {
-    match error {
-        WriteError::Store(error) => error.into(),
-        WriteError::Refused(refused) => refused.into(),
     }
 }
 
@@ -271,9 +174,4 @@ fn remove(path: &Path) -> Result<(), Error> {
 fn files(what: &str, error: io::Error) -> Error {
     let message = format!("A file of an account could not be {what}.");
     Error::new(code::ACCOUNT_FILES, message).because(error)
-}
-
-fn on_their_way() -> Error {
-    let message = "A write of the anonymous account is on its way. Let it settle, then claim it.";
-    Error::new(code::UNSENT, message)
 }

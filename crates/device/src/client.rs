@@ -230,12 +230,12 @@ impl Client {
 
     /// Use no network until [`Client::go_online`]. An open session is closed.
     pub fn go_offline(&self) {
-        self.set_online(false);
+        self.inner.set_online(false);
     }
 
     /// Sync from now on.
     pub fn go_online(&self) {
-        self.set_online(true);
+        self.inner.set_online(true);
     }
 
     /// Where the connection stands.
@@ -252,6 +252,12 @@ impl Client {
     /// session, without blocking. Fails with `LF2106` if that takes too long, as it does offline.
     pub async fn settle_async(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.settle_async(timeout).await
+    }
+
+    /// Wait until every write is as safe as was asked for, without blocking. Fails with `LF2109` if
+    /// that takes too long, as it does offline.
+    pub async fn drain_async(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.drain_async(timeout).await
     }
 
     /// Whose file it is.
@@ -273,11 +279,6 @@ impl Client {
         self.inner.stop();
         self.inner.until_engine_ended().await;
         self.inner.close(true)
-    }
-
-    pub(crate) fn set_online(&self, online: bool) {
-        self.inner.goal.send_modify(|goal| goal.online = online);
-        self.inner.wake.notify_one();
     }
 }
 

@@ -4,7 +4,10 @@
 //! safer: in one region, then in as many as the placement asks for. All of it is read from the
 //! file, so it is the same in every process and after a restart.
 
+use crate::read::SqlValue;
+use crate::text_form;
 use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::schema::Schema;
 use landfall_sync::device::store::{OpState, Outcome};
 
 /// Where an own write stands.
@@ -110,6 +113,13 @@ pub struct WriteOutcome {
     pub key: EntityKey,
     /// What it came to.
     pub outcome: Outcome,
+}
+
+/// The value that lost, where a write was overwritten, as its column would hold it.
+pub fn lost_value(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> Option<SqlValue> {
+    let Outcome::Overwritten { field, lost, .. } = outcome else { return None };
+    let field = schema.entity(key.kind)?.field(*field)?;
+    Some(text_form::column(lost, field, &schema.values))
 }
 
 #[cfg(test)]

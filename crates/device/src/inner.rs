@@ -128,8 +128,7 @@ impl Inner {
     /// Write edits whose entities are known by type and id.
     pub fn write_named(&self, edits: Vec<NamedEdit>) -> Result<WriteReceipt, Error> {
         self.run(|node, t, now| {
-            let edits = edits.into_iter().enumerate().map(|(at, e)| core::resolve(node, t, at, e));
-            let edits = edits.collect::<Result<Vec<Edit>, Fault>>()?;
+            let edits: Vec<Edit> = edits.into_iter().map(core::edit).collect();
             Ok(node.write(t, now, &edits)?)
         })
         .map(self.woken())
@@ -318,6 +317,14 @@ impl Inner {
     /// What happens from now on.
     pub fn listen(&self, only: Only) -> Events {
         Events::new(self.events.subscribe(), self.closed.subscribe(), only)
+    }
+
+    /// Use the network, or not; tells what was wanted before.
+    pub fn set_online(&self, online: bool) -> bool {
+        let mut was_online = false;
+        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
+        self.wake.notify_one();
+        was_online
     }
 
     /// Ask the engine to stop.

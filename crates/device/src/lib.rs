@@ -33,6 +33,7 @@
 //! The whole API is handles, batches of plain values, and callbacks; nothing in it borrows. So it
 //! can be wrapped for other languages as it is.
 
+mod account_file;
 #[cfg(not(target_family = "wasm"))]
 mod accounts;
 #[cfg(not(target_family = "wasm"))]
@@ -47,19 +48,20 @@ mod live;
 mod options;
 mod read;
 pub mod runtime;
+mod slot;
 pub mod store;
 mod text;
+mod text_form;
 mod transaction;
 pub mod transport;
 
+pub use account_file::{AccountFile, KnownAccount, Unsent};
 #[cfg(not(target_family = "wasm"))]
-pub use accounts::{Accounts, KnownAccount, SignOut};
-#[cfg(not(target_family = "wasm"))]
-pub use blocking::{SyncLimits, SyncReport};
+pub use accounts::{Accounts, SignOut};
 pub use client::{Client, WriteReceipt};
 pub use error::{Error, OpenError, code};
 pub use event::{ConnectionState, Coverage, Event, Events, Granted, Missing, Progress};
-pub use fates::{Fate, OutboxStatus, WriteOutcome, public_code};
+pub use fates::{Fate, OutboxStatus, WriteOutcome, lost_value, public_code};
 pub use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
@@ -73,5 +75,6 @@ pub use options::{
     TokenFuture, TokenProvider, TokenReason, compile,
 };
 pub use read::{Row, Rows, SqlValue};
+pub use slot::{SyncLimits, SyncReport};
 pub use text::{TextEditor, TextVersion};
 pub use transaction::Transaction;
