@@ -15,7 +15,7 @@ use landfall_device::{
     Row, RowChange, Schema, SqlValue, SyncReport, Terms, Value, WatchUpdate, WriteReceipt,
     lost_value, public_code,
 };
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 
 /// The largest whole number up to which every one is a `number` of its own.
 const EXACT_MAX: i64 = (1 << 53) - 1;
@@ -109,8 +109,30 @@ pub fn value(value: &JsValue) -> Result<Value, Error> {
     if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
         return Ok(Value::Bytes(bytes.to_vec()));
     }
-    let json = JSON::stringify(value).map_err(|_| malformed("a field's value"))?;
-    Ok(Value::Text(json.into()))
+    let replacer = Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|_, member| text_of(member));
+    let json = JSON::stringify_with_replacer(value, replacer.as_ref());
+    Ok(Value::Text(json.map_err(|_| malformed("a field's value"))?.into()))
+}
+
+/// What JSON has no form for goes as text: bytes, and whole numbers beyond 2^53.
+fn text_of(member: JsValue) -> JsValue {
+    if member.is_bigint() {
+        return whole(&member).map_or(member, |n| n.to_string().into());
+    }
+    match member.dyn_ref::<Uint8Array>() {
+        Some(bytes) => {
+            let latin1: String = bytes.to_vec().into_iter().map(char::from).collect();
+            base64(&latin1).into()
+        }
+        None => member,
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A character below 256 is a byte.
+    #[wasm_bindgen(js_name = btoa)]
+    fn base64(latin1: &str) -> String;
 }
 
 /// A whole number, from a `number` or a `bigint`.
@@ -154,7 +176,7 @@ pub fn parameters(values: &JsValue) -> Result<Vec<SqlValue>, Error> {
 fn cell(value: &SqlValue) -> JsValue {
     match value {
         SqlValue::Null => JsValue::NULL,
-        SqlValue::Integer(i) if i.abs() <= EXACT_MAX => (*i as f64).into(),
+        SqlValue::Integer(i) if i.unsigned_abs() <= EXACT_MAX.unsigned_abs() => (*i as f64).into(),
         SqlValue::Integer(i) => BigInt::from(*i).into(),
         SqlValue::Real(x) => (*x).into(),
         SqlValue::Text(s) => s.into(),

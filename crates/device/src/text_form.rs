@@ -1,8 +1,8 @@
 //! Values as text, in both directions: what columns of objects, lists and sets hold, and what a
 //! write may give instead of the value itself.
 //!
-//! The two are one form: what a column holds can be written again, and is then the same value. It
-//! is exact in languages whose JSON has doubles only.
+//! The two are one form: what a column holds can be written again, and is then the same value.
+//! Decimals and bytes are text, so they are exact in languages whose JSON has doubles only.
 //!
 //! | field | in JSON |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | other scalars, enums, references | text; booleans are `true` and `false` |
 //! | a value object | an object with every member that the schema has, by name |
 //!
-//! Reading is more generous: a decimal may be a number or have fewer places, members may be left
-//! out. Columns of single decimals and bytes are not text; see [`crate::store`].
+//! Reading is more generous: a decimal may be a number or have fewer places, an `Int64` or an
+//! `Instant` may be text, members may be left out. Columns of single decimals and bytes are not text; see [`crate::store`].
 
 mod base64;
 
@@ -201,6 +201,9 @@ fn from_json(schema: &Schema, kind: &FieldKind, json: &Json) -> Result<Value, Pr
             n.as_f64().map(Value::from).ok_or(Problem::WrongValue)
         }
         (FieldKind::Decimal { scale, .. }, Json::Number(n)) => decimal(&n.to_string(), *scale),
+        (FieldKind::Int64 | FieldKind::Instant, Json::String(s)) => {
+            s.parse().map(Value::Int).map_err(|_| Problem::WrongValue)
+        }
         (_, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or(Problem::WrongValue),
         (_, Json::Bool(b)) => Ok(Value::Bool(*b)),
         (_, Json::String(s)) => read(schema, kind, Value::text(s)),
@@ -249,6 +252,11 @@ mod tests {
         check("all", all);
         check("many", &format!("[{all},{all}]"));
         check("prices", r#"["0.05","12.50","-1.00"]"#);
+        let kind_of = |field: &str| &kind.field_named(field).unwrap().kind;
+        let generous = Value::text(r#"{"money":-0.007,"big":"9223372036854775807","extra":[1, 2]}"#);
+        let value = read(&schema, kind_of("all"), generous).unwrap();
+        let shown = json(&value, kind_of("all"), &schema.values);
+        assert!(shown.starts_with(r#"{"money":"-0.007","whole":null,"raw":null,"extra":[1,2],"big":9223372036854775807"#));
         let none = r#"{"money":null,"whole":null,"raw":"","extra":"words","big":null,"at":null,"share":null,"yes":null,"due":null,"word":"","inner":null,"list":[]}"#;
         check("all", none);
     }

@@ -42,6 +42,9 @@ export function drawPhone(title: string, does: { connect: (on: boolean) => void;
     },
     stops: (all, news) => {
       exchange(stops, all);
+      if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+        return;
+      }
       for (const stop of stops.querySelectorAll<HTMLElement>("[data-stop]")) {
         if (news.includes(stop.dataset["stop"]!)) {
           stop.animate([{}, { boxShadow: "0 0 0 3px var(--accent)", offset: 0.25 }, {}], 1_400);

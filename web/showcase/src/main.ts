@@ -20,7 +20,7 @@ function judge(): void {
   const off = phones.filter((phone) => !phone.isOnline).map((phone) => phone.title);
   const same = apart === 0 && ids.size > 0;
   verdict.dataset["state"] = same ? "same" : "apart";
-  const cut = off.length === 0 ? "" : `${off.join(" and ")} cut off. `;
+  const cut = off.length === 0 ? "" : `${off.join(" and ")} ${off.length === 1 ? "is" : "are"} cut off. `;
   const differ = apart === 1 ? "One stop differs." : `${apart} stops differ.`;
   verdict.textContent = cut + (same ? "Both phones show the same." : ids.size === 0 ? "Nothing here yet." : differ);
 }

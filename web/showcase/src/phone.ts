@@ -1,6 +1,6 @@
 // One phone: a client, the rows that it shows, and what became of its own writes.
 
-import { open, type Connection, type Fate, type Landfall, type Outcome } from "landfall-web";
+import { open, type Connection, type Fate, type Landfall, type Outcome, type RowChange } from "landfall-web";
 import { schema, type StopRow, type StopStatus, type Tables } from "./schema.js";
 import { drawOutcome, drawPhone, drawStop, type Safety, type Screen } from "./draw.js";
 
@@ -97,8 +97,7 @@ export class Phone {
   async #follow(client: Landfall<Tables>): Promise<void> {
     const query = { table: "Stop", orderBy: [{ column: "place" }] };
     for await (const { rows, changes, reset } of client.observeChanges<StopRow>(query)) {
-      const changed = changes.flatMap((change) => ("row" in change ? [change.row] : []));
-      const news = changed.filter((row) => this.#safety(row) === "safe").map((row) => row.id);
+      const news = changes.flatMap((change) => (isNews(change) ? [change.row.id] : []));
       this.#rows = rows;
       this.#draw(reset ? [] : news);
     }
@@ -197,4 +196,10 @@ export class Phone {
     }));
     this.#changed();
   }
+}
+
+/** What somebody else did: an own write is pending, and when it no longer is, nothing else changes. */
+function isNews(change: RowChange<StopRow>): change is RowChange<StopRow> & { row: StopRow } {
+  const columns = change.kind === "update" ? change.columns.filter((name) => name !== "_pending") : ["all"];
+  return "row" in change && change.row._pending === 0 && columns.length > 0;
 }
