@@ -253,10 +253,13 @@ mod tests {
         check("many", &format!("[{all},{all}]"));
         check("prices", r#"["0.05","12.50","-1.00"]"#);
         let kind_of = |field: &str| &kind.field_named(field).unwrap().kind;
-        let generous = Value::text(r#"{"money":-0.007,"big":"9223372036854775807","extra":[1, 2]}"#);
+        let generous =
+            Value::text(r#"{"money":-0.007,"big":"9223372036854775807","extra":[1, 2]}"#);
         let value = read(&schema, kind_of("all"), generous).unwrap();
         let shown = json(&value, kind_of("all"), &schema.values);
-        assert!(shown.starts_with(r#"{"money":"-0.007","whole":null,"raw":null,"extra":[1,2],"big":9223372036854775807"#));
+        assert!(shown.starts_with(
+            r#"{"money":"-0.007","whole":null,"raw":null,"extra":[1,2],"big":9223372036854775807"#
+        ));
         let none = r#"{"money":null,"whole":null,"raw":"","extra":"words","big":null,"at":null,"share":null,"yes":null,"due":null,"word":"","inner":null,"list":[]}"#;
         check("all", none);
     }
