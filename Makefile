@@ -1,12 +1,14 @@
 # Two ways in:  make run  starts Landfall;  make test  is everything that must pass.
 #
 # Both need Rust (cargo) and a C compiler; where the compiler is missing they install it with
-# apt-get, by name, and say so. Nothing else is installed, and nothing outside target/ and
-# .landfall/ is written.
+# apt-get, by name, and say so. `make test` also tests the Kotlin SDK where npm is there to bring the
+# Kotlin compiler, and installs a JDK and JNA in the same way. Nothing else is installed, and nothing
+# outside target/ and .landfall/ is written.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin web web-testkit web-tools
+.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin kotlin-if-it-can \
+  web web-release web-testkit web-tools showcase
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -34,13 +36,15 @@ endef
 
 help:
 	@echo 'make run     build Landfall (release) and start it:  landfall dev'
-	@echo 'make test    everything that must pass: format, lints, tests, simulator, replay'
+	@echo 'make test    everything that must pass: format, lints, tests, simulator, replay, Kotlin'
 	@echo
 	@echo 'make kotlin  build the Kotlin SDK for the JVM and test it (installs what it needs, by name)'
 	@echo 'make web     build the web client and test it in Chromium (installs what that needs)'
+	@echo 'make web-release  build it as small as it gets, and say how small'
+	@echo 'make showcase     two phones in a browser page, driven, with pictures in target/showcase'
 	@echo 'make web-testkit  build the testkit for JavaScript and test it in node'
 	@echo
-	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay'
+	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay  kotlin'
 
 run: tools
 	$(call step,building the release binary (the first build takes a few minutes))
@@ -48,8 +52,9 @@ run: tools
 	$(call step,landfall dev $(ARGS))
 	@$(LANDFALL) dev $(ARGS)
 
-test: tools fmt-check clippy built unit sim replay
+test: tools fmt-check clippy built unit sim replay kotlin-if-it-can
 	$(call step,all passed)
+	@bindings/kotlin/run-tests has || echo 'but the Kotlin SDK was not tested: what it needs cannot be had here'
 	@$(HAS_FMT) || echo 'but the formatting was not checked: this Rust has no rustfmt'
 	@$(HAS_CLIPPY) || echo 'but the lints were not checked: this Rust has no clippy'
 
@@ -60,16 +65,19 @@ fmt-check: tools
 clippy: tools
 	$(call step,lints: cargo clippy)
 	@if $(HAS_CLIPPY); \
-	then cargo clippy --workspace --all-targets --locked $(QUIET) -- -D warnings; \
+	then cargo clippy --workspace --all-targets $(FEATURES) --locked $(QUIET) -- -D warnings; \
 	else echo 'SKIPPED: this Rust has no clippy'; fi
+
+# The Kotlin tests use the testkit; a library that ships is built without it.
+FEATURES := --features landfall-ffi/testkit
 
 built: tools
 	$(call step,building the tests)
-	@cargo test --workspace --locked --no-run $(QUIET)
+	@cargo test --workspace $(FEATURES) --locked --no-run $(QUIET)
 
 unit: built
 	$(call step,tests: cargo test)
-	@cargo test --workspace --locked --no-fail-fast --quiet
+	@cargo test --workspace $(FEATURES) --locked --no-fail-fast --quiet
 
 # With the binary that the tests were built with: overflow and debug assertions are checked.
 CHECKED = $${CARGO_TARGET_DIR:-target}/debug/landfall
@@ -82,10 +90,14 @@ replay: built
 	$(call step,replay: landfall replay retail $(RETAIL_SAMPLE))
 	@$(CHECKED) replay retail $(RETAIL_SAMPLE)
 
-kotlin: tools
+kotlin: built
 	@bindings/kotlin/run-tests
 
-# ---- the web client; not yet a part of `make test` ----
+kotlin-if-it-can: built
+	@if bindings/kotlin/run-tests prepare; then bindings/kotlin/run-tests; \
+	else echo 'SKIPPED: what the Kotlin SDK needs cannot be had here'; fi
+
+# ---- the web client; not a part of `make test`: on a fresh clone its tools take too long ----
 
 # Its tools. clang compiles SQLite and zstd for the browser; node and npm bring the TypeScript
 # compiler and what drives the browser (into target/web); wasm-bindgen comes from cargo (into
@@ -94,20 +106,37 @@ WASM := wasm32-unknown-unknown
 WEB_PACKAGES := clang llvm nodejs npm chromium
 WASM_BINDGEN = target/tools/bin/wasm-bindgen
 WASM_BINDGEN_VERSION = $$(sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+TSC := node target/web/node_modules/typescript/bin/tsc
 
-web: tools web-tools
+# $(1): the profile of the build; its folder has the same name.
+define web-package
+@cargo build --profile $(1) --target $(WASM) --locked $(QUIET) -p landfall-web
+@$(WASM_BINDGEN) --target web --out-dir bindings/web/wasm target/$(WASM)/$(1)/landfall_web.wasm
+@$(TSC) -p bindings/web
+endef
+
+web: web-tools built
+	$(call step,building the client for the browser with checks (the first build takes some minutes))
+	$(call web-package,web-test)
+	$(call step,tests in a browser: node bindings/web/test/browser.mjs)
+	@node bindings/web/test/browser.mjs
+
+web-release: tools web-tools
 	$(call step,building the client for the browser (the first build takes several minutes))
-	@cargo build --profile web --target $(WASM) --locked $(QUIET) -p landfall-web
-	@$(WASM_BINDGEN) --target web --out-dir bindings/web/wasm target/$(WASM)/web/landfall_web.wasm
-	$(call step,compiling the TypeScript)
-	@node target/web/node_modules/typescript/bin/tsc -p bindings/web
+	$(call web-package,web)
 	@printf 'wasm: %s bytes, %s with gzip -9\n' "$$(wc -c < bindings/web/wasm/landfall_web_bg.wasm)" \
 	  "$$(gzip -9 -c bindings/web/wasm/landfall_web_bg.wasm | wc -c)"
 	@if command -v brotli >/dev/null; then printf 'wasm: %s bytes with brotli\n' \
 	  "$$(brotli -c bindings/web/wasm/landfall_web_bg.wasm | wc -c)"; fi
-	$(call step,tests in a browser: node bindings/web/test/browser.mjs)
-	@cargo build --locked $(QUIET) -p landfall
-	@node bindings/web/test/browser.mjs
+
+# Drives the page and fails if the phones do not come to show the same. By hand:
+# node web/showcase/serve.mjs
+showcase: web-tools built
+	$(call step,two phones in a page: web/showcase)
+	$(call web-package,web-test)
+	@$(CHECKED) generate typescript web/showcase/schema.graphql --out web/showcase/src
+	@$(TSC) -p web/showcase
+	@node web/showcase/drive.mjs
 
 # The world for the tests of apps, as a module of its own: what a browser downloads has none of it.
 web-testkit: tools web-tools

@@ -1,12 +1,14 @@
 //! The client's handle: each call is that of [`landfall_device::Client`] with its values converted.
 
+use crate::accounts::Account;
 use crate::edit::{self, Edit};
 use crate::error::CallError;
-use crate::event::{ConnectionState, EventStream, Progress, Terms};
+use crate::event::{ConnectionState, EventStream, Granted, Progress, Terms};
 use crate::fate::{self, Dot, Fate, OutboxStatus, Receipt, WriteOutcome};
 use crate::live::{self, Query, Watch, WatchListener};
 use crate::open::{self, OpenOptions, TokenProvider};
 use crate::row::{self, Row, Rows, SqlValue};
+use crate::slot::{SyncLimits, SyncReport};
 use crate::text::TextEditor;
 use landfall_device as device;
 use landfall_device::Schema;
@@ -30,8 +32,7 @@ impl Client {
     ) -> Result<Arc<Self>, CallError> {
         let options = open::options(options, tokens)?;
         let schema = options.schema.clone();
-        let client = device::Client::open(options)?;
-        Ok(Arc::new(Self { client, schema }))
+        Ok(Self::of(device::Client::open(options)?, schema))
     }
 
     // ---- writing ----
@@ -180,9 +181,33 @@ impl Client {
     }
 
     /// Wait until the outbox is empty and every subscription was heard to its end. Fails with
-    /// `LF2106` if that takes longer than so many milliseconds.
-    pub fn settle(&self, timeout_ms: u64) -> Result<(), CallError> {
-        Ok(self.client.settle(Duration::from_millis(timeout_ms))?)
+    /// `LF2106` if that takes longer than so many milliseconds. To cancel ends the wait.
+    pub async fn settle(&self, timeout_ms: u64) -> Result<(), CallError> {
+        Ok(self.client.settle_async(Duration::from_millis(timeout_ms)).await?)
+    }
+
+    /// Wait until every write is as safe as was asked for. Fails with `LF2109` if that takes longer
+    /// than so many milliseconds. To cancel ends the wait.
+    pub async fn drain(&self, timeout_ms: u64) -> Result<(), CallError> {
+        Ok(self.client.drain_async(Duration::from_millis(timeout_ms)).await?)
+    }
+
+    /// Sync for a while, in a slot that the system gives to an app in the background: until all is
+    /// done, the time is over, or about so many bytes went either way. Writes go first, then
+    /// subscriptions by their priority. To cancel ends the slot; the next one goes on where it
+    /// stopped. The client is offline again afterwards, if it was before.
+    pub async fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, CallError> {
+        Ok(self.client.sync_once_async(limits.into()).await?.into())
+    }
+
+    /// What the account may subscribe, as the last region said; nothing before one has.
+    pub fn granted(&self) -> Option<Granted> {
+        self.client.granted().map(Into::into)
+    }
+
+    /// Whose file it is.
+    pub fn account(&self) -> Account {
+        self.client.account().into()
     }
 
     /// Stop syncing, make all that was written survive a loss of power, and let go of the file.
@@ -194,11 +219,14 @@ impl Client {
 }
 
 impl Client {
-    /// A handle to a client that is open already.
-    #[cfg(feature = "testkit")]
-    pub(crate) fn over(client: device::Client) -> Arc<Self> {
-        let schema = client.schema_shared();
+    /// A handle to a client that is open.
+    pub(crate) fn of(client: device::Client, schema: Arc<Schema>) -> Arc<Self> {
         Arc::new(Self { client, schema })
+    }
+
+    /// The device's client.
+    pub(crate) fn inner(&self) -> &device::Client {
+        &self.client
     }
 
     fn stream(&self, events: device::Events) -> Arc<EventStream> {

@@ -39,6 +39,11 @@ pub enum Event {
         /// How far it is.
         progress: Progress,
     },
+    /// A region said what the account may subscribe.
+    Granted {
+        /// What it may.
+        granted: Granted,
+    },
     /// A region refused a subscription.
     Denied {
         /// The scope.
@@ -58,6 +63,22 @@ pub enum Event {
     },
     /// Something that this version of the bindings does not know.
     Other,
+}
+
+/// The scopes that an account may subscribe: names, or prefixes that end in `*`.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Granted {
+    /// Home scopes, which it may also write.
+    pub scopes: Vec<String>,
+    /// Audiences, in which it may write what the schema lets them.
+    pub audiences: Vec<String>,
+}
+
+impl From<device::Granted> for Granted {
+    fn from(granted: device::Granted) -> Self {
+        let device::Granted { scopes, audiences } = granted;
+        Self { scopes, audiences }
+    }
 }
 
 /// How far a subscription is.
@@ -225,6 +246,7 @@ fn told(schema: &Schema, event: device::Event) -> Event {
             Event::OutcomeReached { dot: dot.into(), entity: fate::entity(schema, &key), outcome }
         }
         device::Event::Progress(progress) => Event::ProgressMade { progress: progress.into() },
+        device::Event::Granted(granted) => Event::Granted { granted: granted.into() },
         device::Event::Denied { scope, code } => Event::Denied { scope: scope.to_string(), code },
         device::Event::Connection(state) => Event::ConnectionChanged { state: state.into() },
         device::Event::Missed(count) => Event::Missed { count },

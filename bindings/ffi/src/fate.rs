@@ -4,9 +4,6 @@ use crate::error::CallError;
 use crate::row::SqlValue;
 use landfall_device as device;
 use landfall_device::{DeviceId, FieldId, Schema};
-use landfall_model::schema::{FieldKind, ValueType};
-use landfall_model::value::Value;
-use serde_json::Value as Json;
 
 /// The identity of a write.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -25,8 +22,8 @@ impl From<device::Dot> for Dot {
 
 /// The device's dot; fails with `LF2020` if this is none, as no write has it.
 pub(crate) fn dot(dot: &Dot) -> Result<device::Dot, CallError> {
-    let number = u128::from_str_radix(&dot.device, 16).ok().filter(|_| dot.device.len() == 32);
-    let device = number.map(|n| DeviceId(n.to_be_bytes())).ok_or_else(|| CallError::Failed {
+    let device: Result<DeviceId, _> = dot.device.parse();
+    let device = device.map_err(|_| CallError::Failed {
         code: "LF2020".to_owned(),
         detail: "There is no such write.".to_owned(),
         edit: None,
@@ -175,6 +172,7 @@ pub(crate) fn outcome(
     key: &device::EntityKey,
     outcome: device::Outcome,
 ) -> Outcome {
+    let lost = device::lost_value(schema, key, &outcome);
     match outcome {
         device::Outcome::Rejected { code: reason, field, detail } => Outcome::Rejected {
             code: device::public_code(&reason).to_owned(),
@@ -182,10 +180,9 @@ pub(crate) fn outcome(
             reason,
             detail,
         },
-        device::Outcome::Overwritten { field, lost, .. } => {
-            let kind = schema.entity(key.kind).and_then(|t| t.field(field)).map(|f| &f.kind);
-            let name = field_name(schema, field).unwrap_or_default();
-            Outcome::Overwritten { field: name, lost: column(schema, kind, &lost) }
+        device::Outcome::Overwritten { field, .. } => {
+            let field = field_name(schema, field).unwrap_or_default();
+            Outcome::Overwritten { field, lost: lost.as_ref().map_or(SqlValue::Null, Into::into) }
         }
         device::Outcome::Deleted => Outcome::Deleted,
         device::Outcome::Left => Outcome::Left,
@@ -197,48 +194,4 @@ pub(crate) fn write_outcome(schema: &Schema, all: device::WriteOutcome) -> Write
     let device::WriteOutcome { dot, key, outcome: came_to } = all;
     let entity = entity(schema, &key);
     WriteOutcome { dot: dot.into(), entity, outcome: outcome(schema, &key, came_to) }
-}
-
-/// A value as its column holds it.
-pub(crate) fn column(schema: &Schema, kind: Option<&FieldKind>, value: &Value) -> SqlValue {
-    match value {
-        Value::Null => SqlValue::Null,
-        Value::Bool(b) => SqlValue::Integer { value: i64::from(*b) },
-        Value::Int(i) => SqlValue::Integer { value: *i },
-        Value::Float(x) => SqlValue::Real { value: x.get() },
-        Value::Text(s) => SqlValue::Text { value: s.clone() },
-        Value::Bytes(b) => SqlValue::Blob { value: b.clone() },
-        Value::Object(_) | Value::List(_) => {
-            SqlValue::Text { value: json(schema, kind, value).to_string() }
-        }
-    }
-}
-
-fn json(schema: &Schema, kind: Option<&FieldKind>, value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(b) => (*b).into(),
-        Value::Int(i) => (*i).into(),
-        Value::Float(x) => x.get().into(),
-        Value::Text(s) => s.as_str().into(),
-        Value::Bytes(b) => b.iter().map(|b| format!("{b:02x}")).collect::<String>().into(),
-        Value::List(items) => {
-            let element = kind.map(|k| match k {
-                FieldKind::List(element) => element,
-                other => other,
-            });
-            items.iter().map(|item| json(schema, element, item)).collect()
-        }
-        Value::Object(members) => {
-            let declared: Option<&ValueType> = match kind {
-                Some(FieldKind::Object(name)) => schema.values.get(name).map(|v| &**v),
-                _ => None,
-            };
-            let named = members.iter().filter_map(|m| {
-                let field = declared?.fields.iter().find(|f| f.id == m.field)?;
-                Some((field.name.clone(), json(schema, Some(&field.kind), &m.value)))
-            });
-            Json::Object(named.collect())
-        }
-    }
 }

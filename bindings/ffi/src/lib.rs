@@ -12,10 +12,11 @@
 //! No callback is made on the thread of a caller, and none under a lock of the client. A listener
 //! that throws is not called for it again, and hurts nobody else.
 //!
-//! Calls other than `next` do not return before they are done: a write waits for the disk, a
-//! `settle` for its timeout. The hand-written halves (`bindings/kotlin`) move them off the main
-//! thread.
+//! What waits for the network or for events is asynchronous, and ends when it is cancelled. Other
+//! calls do not return before they are done: a write waits for the disk. The hand-written halves
+//! (`bindings/kotlin`) move all of them off the main thread.
 
+mod accounts;
 mod client;
 mod edit;
 mod error;
@@ -24,18 +25,21 @@ mod fate;
 mod live;
 mod open;
 mod row;
+mod slot;
 #[cfg(feature = "testkit")]
 mod testkit;
 mod text;
 
+pub use accounts::{Account, AccountFiles, AccountsOptions, KnownAccount, Unsent};
 pub use client::Client;
 pub use edit::{Action, Change, Edit, Value};
 pub use error::CallError;
-pub use event::{ConnectionState, Coverage, Event, EventStream, Progress};
+pub use event::{ConnectionState, Coverage, Event, EventStream, Granted, Missing, Progress, Terms};
 pub use fate::{Dot, Entity, Fate, OutboxStatus, Outcome, Receipt, WriteOutcome};
 pub use live::{ListenerError, OrderBy, Query, RowChange, Watch, WatchListener, WatchUpdate};
 pub use open::{OpenOptions, Region, TokenError, TokenProvider, TokenReason};
 pub use row::{Row, Rows, SqlValue};
+pub use slot::{SyncLimits, SyncReport};
 #[cfg(feature = "testkit")]
 pub use testkit::{TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites};
 pub use text::TextEditor;

@@ -1,5 +1,6 @@
 //! What an app says when it opens a client, and the token that it lends.
 
+use crate::accounts::AccountsOptions;
 use crate::error::CallError;
 use landfall_device::{self as device, Account, Options, RegionUrl, TokenFuture};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ pub struct OpenOptions {
     pub regions: Vec<Region>,
     /// Stay offline until told otherwise.
     pub start_offline: bool,
+    /// Evict rows when more than so many bytes of the file are in use; nothing: never.
+    #[uniffi(default = None)]
+    pub disk_bytes_max: Option<u64>,
 }
 
 /// A region and where it is reached.
@@ -80,6 +84,11 @@ impl device::TokenProvider for Tokens {
     }
 }
 
+/// The device's provider for this one.
+pub(crate) fn provider(tokens: Arc<dyn TokenProvider>) -> Arc<dyn device::TokenProvider> {
+    Arc::new(Tokens(tokens))
+}
+
 /// The device's options for these.
 pub(crate) fn options(
     options: OpenOptions,
@@ -87,9 +96,23 @@ pub(crate) fn options(
 ) -> Result<Options, CallError> {
     let account = Account { tenant: options.tenant, subject: options.subject };
     let mut opened = Options::from_sdl(options.path, &options.schema, account)?;
-    let region = |r: Region| RegionUrl::new(r.name, r.url);
     opened.regions = options.regions.into_iter().map(region).collect();
-    opened.tokens = Arc::new(Tokens(tokens));
+    opened.tokens = provider(tokens);
     opened.network.start_offline = options.start_offline;
+    opened.disk_bytes_max = options.disk_bytes_max;
     Ok(opened)
+}
+
+/// The device's options for all accounts.
+pub(crate) fn defaults(options: &AccountsOptions) -> Result<Options, CallError> {
+    let nobody = Account { tenant: String::new(), subject: String::new() };
+    let mut defaults = Options::from_sdl("", &options.schema, nobody)?;
+    defaults.regions = options.regions.iter().cloned().map(region).collect();
+    defaults.network.start_offline = options.start_offline;
+    defaults.disk_bytes_max = options.disk_bytes_max;
+    Ok(defaults)
+}
+
+fn region(region: Region) -> RegionUrl {
+    RegionUrl::new(region.name, region.url)
 }

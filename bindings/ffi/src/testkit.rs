@@ -183,7 +183,7 @@ impl TestWorld {
         let values = |row: kit::RegionRow| {
             let (id, home) = (text(&row.id), text(&row.home));
             let column = |f: &&landfall_model::schema::Field| match row.fields.get(&f.name) {
-                Some(value) => fate::column(&schema, Some(&f.kind), value),
+                Some(value) => (&landfall_device::column_value(&schema, f, value)).into(),
                 None => SqlValue::Null,
             };
             let own = [id, home, SqlValue::Integer { value: 0 }];
@@ -214,7 +214,7 @@ impl TestDevice {
 
     /// The app's client; another one after a restart.
     pub fn client(&self) -> Arc<Client> {
-        Client::over(self.device.client())
+        over(self.device.client())
     }
 
     /// The network goes, and with it what is on its way.
@@ -229,7 +229,7 @@ impl TestDevice {
 
     /// The app's process is killed and started again.
     pub fn restart(&self) -> Result<Arc<Client>, CallError> {
-        Ok(Client::over(self.device.restart()?))
+        Ok(over(self.device.restart()?))
     }
 
     /// The account's token has expired, and the app cannot get another one.
@@ -266,4 +266,9 @@ impl From<kit::Error> for CallError {
         let (code, detail) = (error.code().to_owned(), error.message().to_owned());
         Self::Failed { code, detail, edit: None, field: None }
     }
+}
+
+fn over(client: landfall_device::Client) -> Arc<Client> {
+    let schema = client.schema_shared();
+    Client::of(client, schema)
 }

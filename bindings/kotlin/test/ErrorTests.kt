@@ -27,7 +27,7 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 
 val errorTests = listOf(
-    Test("failures are typed and arrive on the calling coroutine") { world ->
+    Test("failures are typed and arrive where the call was made") { world ->
         val phone = world.phone("mia", offline = true)
         val refused = fails<LandfallException.RefusedWrite> {
             phone.write {
@@ -65,7 +65,7 @@ val errorTests = listOf(
         Shop.open(path, "nia", emptyList()) { "" }.close()
     },
 
-    Test("close is idempotent, completes flows, and later calls say so") { world ->
+    Test("close is idempotent, completes streams, and later calls say so") { world ->
         val phone = world.phone("pat")
         coroutineScope {
             val rows = async { phone.stock.observe().toList() }

@@ -76,7 +76,7 @@ val liveTests = listOf(
         phone.close()
     },
 
-    Test("cancelling the collector stops the watch and frees its handles") { world ->
+    Test("a reader that leaves stops its live query") { world ->
         val phone = world.phone("jon", offline = true)
         val listeners = FfiConverterTypeWatchListener.handleMap.size
         coroutineScope {
@@ -89,7 +89,7 @@ val liveTests = listOf(
         phone.close()
     },
 
-    Test("a slow collector sees the newest rows, not each one") { world ->
+    Test("a slow reader sees the newest rows, not each one") { world ->
         val phone = world.phone("kim", offline = true)
         coroutineScope {
             val seen = ArrayList<Int>()
@@ -110,7 +110,7 @@ val liveTests = listOf(
         phone.close()
     },
 
-    Test("listeners are called on another thread, and may call the client") { world ->
+    Test("listeners may call the client, and hurt nobody when they throw") { world ->
         val heard = LinkedBlockingQueue<Pair<Thread, Int>>()
         val ended = CompletableDeferred<Thread>()
         val client = Client.open(

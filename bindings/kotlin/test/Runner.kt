@@ -8,7 +8,7 @@ import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 
 /** What one test may take. Tests wait for conditions, so it is only reached when one fails. */
-private val LONGEST: Duration = 30.seconds
+private val LONGEST: Duration = 120.seconds
 
 class Test(val name: String, val body: suspend (World) -> Unit)
 
@@ -23,7 +23,7 @@ fun main(args: Array<String>) {
             runBlocking { measure(File(dir), args[3].toInt()) }
             0
         } else {
-            val tests = shopTests + liveTests + errorTests + testkitTests
+            val tests = shopTests + liveTests + errorTests + partTests + testkitTests
             val failed = tests.count { !passes(it, world) }
             println("${tests.size - failed} passed, $failed failed")
             failed

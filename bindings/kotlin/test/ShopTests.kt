@@ -84,7 +84,7 @@ val shopTests = listOf(
         phone.close()
     },
 
-    Test("a call from many coroutines counts once each") { world ->
+    Test("many calls at once count once each") { world ->
         val phone = world.phone("dan")
         phone.sdk.subscribe("catalog")
         phone.stock.upsert("many")

@@ -36,7 +36,7 @@ class World private constructor(
     companion object {
         fun start(landfall: String, dir: File): World {
             dir.mkdirs()
-            val words = listOf("dev", "--json", "--port", "0", "--no-phones", "--wan", "none", "--seconds", "180")
+            val words = listOf("dev", "--json", "--port", "0", "--no-phones", "--wan", "none", "--seconds", "900")
             val process = ProcessBuilder(listOf(landfall) + words + listOf("--dir", dir.path))
                 .redirectError(File(dir, "regions.log"))
                 .start()

@@ -8,11 +8,10 @@ use crate::runtime::EventLoop;
 use crate::storage::Place;
 use crate::token::FromFunction;
 use crate::transport::OverWebSocket;
-use js_sys::{Array, Error, Function, Object};
-use landfall_device::runtime::Runtime;
+use js_sys::{Array, Error, Function, Object, Promise};
 use landfall_device::{
-    Account, Client, FixedToken, Network, Options, Query, RegionUrl, Schema, SystemRandom,
-    TokenProvider, Watch,
+    Account, Client, FixedToken, Network, Options, Query, RegionUrl, Schema, SyncLimits,
+    SystemRandom, TokenProvider, Watch,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,14 +21,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
+
+/// What ends a live query, or a wait, by its number.
+type Stops = Rc<RefCell<BTreeMap<u32, oneshot::Sender<()>>>>;
 
 /// One account's file, open in this worker.
 #[wasm_bindgen]
 pub struct WebClient {
     client: Client,
     place: Place,
-    watches: Rc<RefCell<BTreeMap<u32, oneshot::Sender<()>>>>,
+    watches: Stops,
+    waits: Stops,
     last_watch: u32,
 }
 
@@ -50,7 +53,13 @@ impl WebClient {
         let opened = read_options(&options, &place)
             .and_then(|o| Client::open(o).map_err(|e| failure(e.code(), e.message())));
         match opened {
-            Ok(client) => Ok(Self { client, place, watches: Rc::default(), last_watch: 0 }),
+            Ok(client) => Ok(Self {
+                client,
+                place,
+                watches: Rc::default(),
+                waits: Rc::default(),
+                last_watch: 0,
+            }),
             Err(error) => {
                 place.leave();
                 Err(error)
@@ -69,6 +78,12 @@ impl WebClient {
     pub fn query(&self, sql: &str, params: JsValue) -> Result<Array, Error> {
         let rows = self.client.query(sql, convert::parameters(&params)?).map_err(told)?;
         Ok(rows.iter().map(convert::row).collect())
+    }
+
+    /// An entity's row; null if this device has none.
+    pub fn get(&self, kind: &str, id: &str) -> Result<JsValue, Error> {
+        let row = self.client.get(kind, id).map_err(told)?;
+        Ok(row.as_ref().map_or(JsValue::NULL, |row| convert::row(row).into()))
     }
 
     /// Watch a window of a table, or any statement; `listener` is called with each update, and
@@ -106,8 +121,30 @@ impl WebClient {
         });
     }
 
-    pub fn subscribe(&self, scope: &str) -> Result<(), Error> {
-        self.client.subscribe(scope).map_err(told)
+    /// `terms` are `Terms` of the TypeScript package.
+    pub fn subscribe(&self, scope: &str, terms: JsValue) -> Result<(), Error> {
+        self.client.subscribe_with(scope, convert::terms(&terms)?).map_err(told)
+    }
+
+    pub fn refill(&self, scope: &str) -> Result<(), Error> {
+        self.client.refill(scope).map_err(told)
+    }
+
+    pub fn pin(&self, kind: &str, home: &str, id: &str) -> Result<(), Error> {
+        self.client.pin(kind, home, id).map_err(told)
+    }
+
+    pub fn unpin(&self, kind: &str, home: &str, id: &str) -> Result<(), Error> {
+        self.client.unpin(kind, home, id).map_err(told)
+    }
+
+    pub fn granted(&self) -> JsValue {
+        self.client.granted().as_ref().map_or(JsValue::NULL, convert::granted)
+    }
+
+    /// Whose file it is.
+    pub fn account(&self) -> JsValue {
+        convert::account(self.client.account())
     }
 
     pub fn unsubscribe(&self, scope: &str) -> Result<(), Error> {
@@ -163,14 +200,42 @@ impl WebClient {
         self.client.go_online();
     }
 
-    /// Wait until nothing is left to do with the regions, at most so many milliseconds.
-    pub fn settle(&self, timeout_ms: f64) -> js_sys::Promise {
+    /// Wait until nothing is left to do with the regions, at most so many milliseconds. `wait` is
+    /// for `giveUp`.
+    pub fn settle(&self, timeout_ms: f64, wait: u32) -> Promise {
         let client = self.client.clone();
-        wasm_bindgen_futures::future_to_promise(async move {
-            let most = Duration::from_secs_f64(timeout_ms.max(0.0) / 1_000.0);
-            client.settle_async(most).await.map_err(told)?;
+        self.waiting(wait, async move {
+            client.settle_async(duration(timeout_ms)).await.map_err(told)?;
             Ok(JsValue::UNDEFINED)
         })
+    }
+
+    /// Wait until every write is as safe as was asked for, at most so many milliseconds.
+    pub fn drain(&self, timeout_ms: f64, wait: u32) -> Promise {
+        let client = self.client.clone();
+        self.waiting(wait, async move {
+            client.drain_async(duration(timeout_ms)).await.map_err(told)?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Sync until all is done, the time is over, or about so many bytes went either way.
+    #[wasm_bindgen(js_name = syncOnce)]
+    pub fn sync_once(&self, limits: JsValue, wait: u32) -> Result<Promise, Error> {
+        let client = self.client.clone();
+        let deadline_ms = get(&limits, "deadlineMs").as_f64();
+        let deadline = duration(deadline_ms.ok_or_else(|| malformed("deadlineMs"))?);
+        let limits = SyncLimits { deadline, bytes_max: convert::amount_if(&limits, "bytesMax")? };
+        Ok(self.waiting(wait, async move {
+            let report = client.sync_once_async(limits).await.map_err(told)?;
+            Ok(convert::sync_report(report))
+        }))
+    }
+
+    /// Nobody waits for this any more: its promise is kept at once.
+    #[wasm_bindgen(js_name = giveUp)]
+    pub fn give_up(&self, wait: u32) {
+        self.waits.borrow_mut().remove(&wait);
     }
 
     /// A hash over all rows that regions have confirmed.
@@ -181,6 +246,7 @@ impl WebClient {
     /// Stop syncing and let go of the file.
     pub async fn close(self) -> Result<(), Error> {
         self.watches.borrow_mut().clear();
+        self.waits.borrow_mut().clear();
         let closed = self.client.close_async().await.map_err(told);
         self.place.leave();
         closed
@@ -189,7 +255,31 @@ impl WebClient {
     /// A client that is open already.
     #[cfg(feature = "testkit")]
     pub(crate) fn over(client: Client) -> Self {
-        Self { client, place: Place::in_memory(), watches: Rc::default(), last_watch: 0 }
+        Self {
+            client,
+            place: Place::in_memory(),
+            watches: Rc::default(),
+            waits: Rc::default(),
+            last_watch: 0,
+        }
+    }
+
+    fn waiting(
+        &self,
+        wait: u32,
+        work: impl Future<Output = Result<JsValue, Error>> + 'static,
+    ) -> Promise {
+        let (stop, mut stopped) = oneshot::channel();
+        self.waits.borrow_mut().insert(wait, stop);
+        let waits = self.waits.clone();
+        future_to_promise(async move {
+            let done = tokio::select! {
+                done = work => done.map_err(JsValue::from),
+                _ = &mut stopped => Ok(JsValue::UNDEFINED),
+            };
+            waits.borrow_mut().remove(&wait);
+            done
+        })
     }
 
     fn client_schema(&self) -> Arc<Schema> {
@@ -235,32 +325,41 @@ fn window(query: &JsValue) -> Result<Query, Error> {
     Ok(window)
 }
 
+fn duration(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms.max(0.0) / 1_000.0).unwrap_or(Duration::MAX)
+}
+
 fn read_options(options: &JsValue, place: &Place) -> Result<Options, Error> {
-    let schema = landfall_device::compile(&text(options, "schema")?);
-    let schema = schema.map_err(|e| failure(e.code(), e.message()))?;
-    let account = get(options, "account");
-    let account =
-        Account { tenant: text(&account, "tenant")?, subject: text(&account, "subject")? };
+    let account = convert::account_of(&get(options, "account"))?;
+    let mut read = offline_options(place, &text(options, "schema")?, account)?;
     let regions = get(options, "regions");
     let regions = regions.dyn_ref::<Array>().ok_or_else(|| malformed("regions"))?;
     let region = |r: JsValue| Ok(RegionUrl::new(text(&r, "name")?, text(&r, "url")?));
-    let tokens: Arc<dyn TokenProvider> = match get(options, "token").dyn_into::<Function>() {
+    read.regions = regions.iter().map(region).collect::<Result<_, Error>>()?;
+    read.tokens = match get(options, "token").dyn_into::<Function>() {
         Ok(function) => Arc::new(FromFunction::new(function)),
         Err(token) => Arc::new(FixedToken(token.as_string().ok_or_else(|| malformed("token"))?)),
     };
-    let start_offline = get(options, "startOffline").is_truthy();
-    let runtime: Arc<dyn Runtime> = Arc::new(EventLoop);
+    read.network.start_offline = get(options, "startOffline").is_truthy();
+    read.disk_bytes_max = convert::amount_if(options, "diskBytesMax")?;
+    Ok(read)
+}
+
+/// Options of a client that has no regions.
+pub fn offline_options(place: &Place, schema: &str, account: Account) -> Result<Options, Error> {
+    let schema = landfall_device::compile(schema).map_err(|e| failure(e.code(), e.message()))?;
+    let tokens: Arc<dyn TokenProvider> = Arc::new(FixedToken::default());
     Ok(Options {
         path: place.file(),
         schema: Arc::new(schema),
         account,
-        regions: regions.iter().map(region).collect::<Result<_, Error>>()?,
+        regions: Vec::new(),
         tokens,
         clock: Arc::new(BrowserClock::default()),
         random: Arc::new(SystemRandom),
         transport: Arc::new(OverWebSocket),
-        runtime,
-        network: Network { start_offline, ..Network::default() },
+        runtime: Arc::new(EventLoop),
+        network: Network::default(),
         disk_bytes_max: None,
     })
 }

@@ -11,10 +11,11 @@
 
 use js_sys::{Array, BigInt, Error, JSON, Object, Reflect, Uint8Array};
 use landfall_device::{
-    ConnectionState, Coverage, DeviceId, Dot, EntityKey, Event, Fate, Outcome, Progress, Row,
-    RowChange, Schema, SqlValue, Value, WatchUpdate, WriteReceipt, public_code,
+    Account, ConnectionState, Coverage, Dot, EntityKey, Event, Fate, Granted, Outcome, Progress,
+    Row, RowChange, Schema, SqlValue, SyncReport, Terms, Value, WatchUpdate, WriteReceipt,
+    lost_value, public_code,
 };
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 
 /// The largest whole number up to which every one is a `number` of its own.
 const EXACT_MAX: i64 = (1 << 53) - 1;
@@ -54,6 +55,38 @@ pub fn text_if(object: &JsValue, key: &str) -> Option<String> {
     get(object, key).as_string()
 }
 
+pub fn account_of(object: &JsValue) -> Result<Account, Error> {
+    Ok(Account { tenant: text(object, "tenant")?, subject: text(object, "subject")? })
+}
+
+pub fn account(account: &Account) -> JsValue {
+    let object = Object::new();
+    set(&object, "tenant", account.tenant.as_str());
+    set(&object, "subject", account.subject.as_str());
+    object.into()
+}
+
+/// A whole number that may be left out; not a negative one.
+pub fn amount_if(object: &JsValue, key: &str) -> Result<Option<u64>, Error> {
+    let value = get(object, key);
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    u64::try_from(whole(&value)?).map(Some).map_err(|_| malformed(key))
+}
+
+/// How much of a scope a subscription holds.
+pub fn terms(object: &JsValue) -> Result<Terms, Error> {
+    let priority = amount_if(object, "priority")?.unwrap_or(0);
+    Ok(Terms {
+        keep_ms: amount_if(object, "keepMs")?,
+        priority: u8::try_from(priority).map_err(|_| malformed("priority"))?,
+        rows_max: amount_if(object, "rowsMax")?,
+        bytes_max: amount_if(object, "bytesMax")?,
+        ttl_ms: amount_if(object, "ttlMs")?,
+    })
+}
+
 /// What a field is set to. What is neither plain nor bytes goes as JSON, which the client reads by
 /// the field's type.
 pub fn value(value: &JsValue) -> Result<Value, Error> {
@@ -76,8 +109,30 @@ pub fn value(value: &JsValue) -> Result<Value, Error> {
     if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
         return Ok(Value::Bytes(bytes.to_vec()));
     }
-    let json = JSON::stringify(value).map_err(|_| malformed("a field's value"))?;
-    Ok(Value::Text(json.into()))
+    let replacer = Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|_, member| text_of(member));
+    let json = JSON::stringify_with_replacer(value, replacer.as_ref());
+    Ok(Value::Text(json.map_err(|_| malformed("a field's value"))?.into()))
+}
+
+/// What JSON has no form for goes as text: bytes, and whole numbers beyond 2^53.
+fn text_of(member: JsValue) -> JsValue {
+    if member.is_bigint() {
+        return whole(&member).map_or(member, |n| n.to_string().into());
+    }
+    match member.dyn_ref::<Uint8Array>() {
+        Some(bytes) => {
+            let latin1: String = bytes.to_vec().into_iter().map(char::from).collect();
+            base64(&latin1).into()
+        }
+        None => member,
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A character below 256 is a byte.
+    #[wasm_bindgen(js_name = btoa)]
+    fn base64(latin1: &str) -> String;
 }
 
 /// A whole number, from a `number` or a `bigint`.
@@ -121,7 +176,7 @@ pub fn parameters(values: &JsValue) -> Result<Vec<SqlValue>, Error> {
 pub fn cell(value: &SqlValue) -> JsValue {
     match value {
         SqlValue::Null => JsValue::NULL,
-        SqlValue::Integer(i) if i.abs() <= EXACT_MAX => (*i as f64).into(),
+        SqlValue::Integer(i) if i.unsigned_abs() <= EXACT_MAX.unsigned_abs() => (*i as f64).into(),
         SqlValue::Integer(i) => BigInt::from(*i).into(),
         SqlValue::Real(x) => (*x).into(),
         SqlValue::Text(s) => s.into(),
@@ -203,18 +258,7 @@ pub fn key(schema: &Schema, key: &EntityKey) -> JsValue {
 }
 
 pub fn dot(text: &str) -> Result<Dot, Error> {
-    let parsed = || {
-        let (device, number) = text.split_once('#')?;
-        let mut bytes = [0; 16];
-        if device.len() != 2 * bytes.len() || !device.is_ascii() {
-            return None;
-        }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&device[2 * at..2 * at + 2], 16).ok()?;
-        }
-        Some(Dot::new(DeviceId(bytes), number.parse().ok()?))
-    };
-    parsed().ok_or_else(|| malformed("a dot"))
+    text.parse().map_err(|_| malformed("a dot"))
 }
 
 pub fn fate(schema: &Schema, key: Option<&EntityKey>, fate: &Fate) -> JsValue {
@@ -254,12 +298,15 @@ pub fn outcome(schema: &Schema, dot: Dot, at: &EntityKey, outcome: &Outcome) -> 
     let kind = match outcome {
         Outcome::Rejected { code, field: blamed, detail } => {
             set(&object, "code", public_code(code));
+            set(&object, "reason", code.as_str());
             set(&object, "field", blamed.map_or(JsValue::NULL, field));
             set(&object, "detail", detail.as_str());
             "rejected"
         }
         Outcome::Overwritten { field: lost, .. } => {
             set(&object, "field", field(*lost));
+            let lost = lost_value(schema, at, outcome);
+            set(&object, "lost", lost.as_ref().map_or(JsValue::NULL, cell));
             "overwritten"
         }
         Outcome::Deleted => "deleted",
@@ -276,6 +323,31 @@ pub fn progress(progress: &Progress) -> JsValue {
     set(&object, "rows", progress.rows as f64);
     set(&object, "total", progress.total as f64);
     set(&object, "coverage", coverage(progress.coverage));
+    let missing = Object::new();
+    let older = progress.missing.older_than_ms.map_or(JsValue::NULL, |ms| (ms as f64).into());
+    set(&missing, "olderThanMs", older);
+    set(&missing, "forRoom", progress.missing.for_room);
+    let denied = progress.missing.denied.as_deref().map_or(JsValue::NULL, JsValue::from);
+    set(&missing, "denied", denied);
+    set(&object, "missing", missing);
+    set(&object, "asOfMs", progress.as_of_ms as f64);
+    object.into()
+}
+
+pub fn granted(granted: &Granted) -> JsValue {
+    let names = |all: &[String]| all.iter().map(JsValue::from).collect::<Array>();
+    let object = Object::new();
+    set(&object, "scopes", names(&granted.scopes));
+    set(&object, "audiences", names(&granted.audiences));
+    object.into()
+}
+
+pub fn sync_report(report: SyncReport) -> JsValue {
+    let object = Object::new();
+    set(&object, "done", report.done);
+    set(&object, "unsent", report.unsent as f64);
+    set(&object, "bytesUp", report.bytes_up as f64);
+    set(&object, "bytesDown", report.bytes_down as f64);
     object.into()
 }
 
@@ -316,6 +388,10 @@ pub fn event(schema: &Schema, event: &Event) -> Option<JsValue> {
         Event::Progress(now) => {
             set(&object, "progress", progress(now));
             "progress"
+        }
+        Event::Granted(now) => {
+            set(&object, "granted", granted(now));
+            "granted"
         }
         Event::Denied { scope, code } => {
             set(&object, "scope", &**scope);

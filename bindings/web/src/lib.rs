@@ -8,6 +8,7 @@
 
 #![cfg(target_family = "wasm")]
 
+mod accounts;
 mod client;
 mod clock;
 mod convert;
@@ -19,6 +20,7 @@ mod testkit;
 mod token;
 mod transport;
 
+pub use accounts::{claim_account, known_account};
 pub use client::WebClient;
 #[cfg(feature = "testkit")]
 pub use testkit::{TestDevice, TestWorld};

@@ -3,11 +3,14 @@
 use crate::convert::failure;
 use js_sys::Error;
 use sqlite_wasm_rs::WasmOsCallback;
+use sqlite_wasm_rs::vfs::VfsFilesManager;
+use sqlite_wasm_rs::vfs::transfer::DbTransfer;
 use sqlite_wasm_vfs::sahpool::{OpfsSAHPoolCfgBuilder, OpfsSAHPoolUtil, install};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// The name of the database in its folder.
-const FILE: &str = "landfall.db";
+const FILE: &str = "/landfall.db";
 
 /// Files that a database has at a time: itself, its journal, and some to spare.
 const FILES: usize = 4;
@@ -22,19 +25,18 @@ pub struct Place {
 }
 
 impl Place {
-    /// Take the folder of this name. Fails while another worker has it.
+    /// Take the folder of this name; what is opened next lies there. Fails while another worker has
+    /// it.
     pub async fn take(folder: &str) -> Result<Self, Error> {
         let pool = OpfsSAHPoolCfgBuilder::new()
+            .vfs_name(&format!("landfall-{folder}"))
             .directory(&format!("landfall/{folder}"))
             .initial_capacity(FILES)
             .build();
-        match install::<WasmOsCallback>(&pool, true).await {
-            Ok(pool) => Ok(Self { pool: Some(pool) }),
-            Err(error) => Err(failure(
-                NO_STORAGE,
-                &format!("The browser's file system could not be used: {error}."),
-            )),
-        }
+        let pool = install::<WasmOsCallback>(&pool, true).await.map_err(unusable)?;
+        // This worker may have had it before, and left it.
+        pool.resume().await.map_err(unusable)?;
+        Ok(Self { pool: Some(pool) })
     }
 
     /// Nothing is kept: for tests, and for browsers in a private mode.
@@ -43,7 +45,28 @@ impl Place {
     }
 
     pub fn file(&self) -> PathBuf {
-        PathBuf::from(format!("/{FILE}"))
+        PathBuf::from(FILE)
+    }
+
+    /// Whether there is a database.
+    pub fn is_used(&self) -> Result<bool, Error> {
+        match &self.pool {
+            Some(pool) => pool.contains(FILE).map_err(unusable),
+            None => Ok(false),
+        }
+    }
+
+    /// Copy a database that nobody has open to a place that has none. It is there whole or not at
+    /// all.
+    pub fn copy_to(&self, other: &Self) -> Result<(), Error> {
+        let (Some(from), Some(to)) = (&self.pool, &other.pool) else { return Ok(()) };
+        // Closed, the journal is empty; a copy is only taken without one.
+        let journal = format!("{FILE}-journal");
+        if from.contains(&journal).map_err(unusable)? {
+            from.remove(&journal).map_err(unusable)?;
+        }
+        let bytes = from.export_db(FILE).map_err(unusable)?;
+        to.import_db(FILE, &bytes).map_err(unusable)
     }
 
     /// Let go of the folder; the file is closed.
@@ -53,4 +76,8 @@ impl Place {
             let _ = pool.pause();
         }
     }
+}
+
+fn unusable(error: impl Display) -> Error {
+    failure(NO_STORAGE, &format!("The browser's file system could not be used: {error}."))
 }

@@ -1,7 +1,7 @@
 // What a test needs around the browser: regions, a web server, and the browser itself. All of it
 // listens on loopback, and ends with the test.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { readFile, rm, mkdtemp } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -13,7 +13,7 @@ const PACKAGE = resolve(import.meta.dirname, "..");
 const ROOT = resolve(PACKAGE, "../..");
 export const SCHEMA = await readFile(join(ROOT, "examples/shop/schema.graphql"), "utf8");
 
-/** Three regions, as `landfall dev` starts them. */
+/** Three regions, as `landfall dev` starts them, and tokens for them. */
 export async function startWorld() {
   const binary = process.env.LANDFALL ?? join(ROOT, "target/debug/landfall");
   const dir = await mkdtemp(join(tmpdir(), "landfall-web-"));
@@ -26,7 +26,9 @@ export async function startWorld() {
       break;
     }
   }
-  const { regions, token } = JSON.parse(text);
+  const { regions } = JSON.parse(text);
+  const token = (subject, scopes = "*") => execFileSync(
+    binary, ["token", "--dir", dir, "--subject", subject, "--scope", scopes, "--audience", "*"], { encoding: "utf8" }).trim();
   const stop = async () => {
     child.kill("SIGTERM");
     await once(child, "exit");

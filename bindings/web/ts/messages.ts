@@ -1,6 +1,6 @@
 // What a page and its worker, and the workers of several tabs, say to each other.
 
-import type { Event, OpenOptions, RowChange, Coverage } from "./values.js";
+import type { Account, Event, OpenOptions, RowChange, Coverage } from "./values.js";
 
 /** A call of the client, by name. */
 export interface Call {
@@ -27,9 +27,21 @@ export type News =
   | { watch: number; error: { code: string; message: string } }
   | { event: Event };
 
+/** What is done with files that nobody has open. */
+export type Task =
+  | { known: { folders: string[]; schema: string } }
+  | { claim: { from: Place; to: Place; schema: string } };
+
+/** An account's file. */
+export interface Place {
+  folder: string;
+  account: Account;
+}
+
 /** From a page to its worker. A function cannot travel, so tokens are asked for. */
 export type ToWorker =
   | { open: Omit<OpenOptions, "token"> & { token: string | null } }
+  | { task: Task }
   | { call: Call }
   | { token: number; value?: string; failed?: true };
 

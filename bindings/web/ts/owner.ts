@@ -17,12 +17,30 @@ const OPEN_TRIES = 40;
 const OPEN_PAUSE_MS = 100;
 const NO_STORAGE = "LF2201";
 
+/** Do what needs the file, again as long as the browser has not let go of it. */
+export async function patiently<R>(work: () => Promise<R>): Promise<R> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code !== NO_STORAGE || tried === OPEN_TRIES) {
+        throw { code: code ?? "LF2105", message };
+      }
+      await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS));
+    }
+  }
+}
+
 /** The only one that has the file open. */
 export class Owner {
   readonly #client: WebClient;
   readonly #tabs: Tabs;
   /** Live queries: the client's number by tab and the tab's own number. */
   readonly #watches = new Map<string, Map<number, number>>();
+  /** What is waited for: the client's number by tab and call. */
+  readonly #waits = new Map<string, number>();
+  #lastWait = 0;
   readonly #lastCall = new Map<string, number>();
   readonly #followed = new Set<string>();
 
@@ -30,17 +48,7 @@ export class Owner {
     // Not before it is needed: the testkit brings a module of its own.
     const { default: init, WebClient } = await import("../wasm/landfall_web.js");
     await init();
-    for (let tried = 1; ; tried += 1) {
-      try {
-        return new Owner(await WebClient.open(options), tabs);
-      } catch (error) {
-        const { code, message } = error as { code?: string; message: string };
-        if (code !== NO_STORAGE || tried === OPEN_TRIES) {
-          throw { code: code ?? "LF2105", message };
-        }
-        await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS));
-      }
-    }
+    return new Owner(await patiently(() => WebClient.open(options)), tabs);
   }
 
   constructor(client: WebClient, tabs: Tabs) {
@@ -102,8 +110,20 @@ export class Owner {
         return client.resubmit(text);
       case "outboxStatus":
         return client.outboxStatus();
+      case "get":
+        return client.get(text, args[1] as string);
       case "subscribe":
-        return client.subscribe(text);
+        return client.subscribe(text, args[1]);
+      case "refill":
+        return client.refill(text);
+      case "pin":
+        return client.pin(text, args[1] as string, args[2] as string);
+      case "unpin":
+        return client.unpin(text, args[1] as string, args[2] as string);
+      case "granted":
+        return client.granted();
+      case "account":
+        return client.account();
       case "unsubscribe":
         return client.unsubscribe(text);
       case "subscriptions":
@@ -117,11 +137,35 @@ export class Owner {
         this.#tabs.goal(true);
         return client.goOnline();
       case "settle":
-        return client.settle(args[0] as number);
+        return this.#wait(tab, id, (wait) => client.settle(args[0] as number, wait));
+      case "drain":
+        return this.#wait(tab, id, (wait) => client.drain(args[0] as number, wait));
+      case "syncOnce":
+        return this.#wait(tab, id, (wait) => client.syncOnce(args[0], wait));
+      case "giveUp":
+        return this.#giveUp(tab, args[0] as number);
       case "digest":
         return client.digest();
       default:
         throw { code: "LF2111", message: `There is no call of the name ${method}.` };
+    }
+  }
+
+  /** Wait for something that can be given up. */
+  async #wait(tab: string, id: number, begin: (wait: number) => Promise<unknown>): Promise<unknown> {
+    const wait = ++this.#lastWait;
+    this.#waits.set(`${tab}:${id}`, wait);
+    try {
+      return await begin(wait);
+    } finally {
+      this.#waits.delete(`${tab}:${id}`);
+    }
+  }
+
+  #giveUp(tab: string, id: number): void {
+    const wait = this.#waits.get(`${tab}:${id}`);
+    if (wait !== undefined) {
+      this.#client.giveUp(wait);
     }
   }
 
@@ -151,6 +195,8 @@ export class Owner {
   #gone(tab: string): void {
     [...(this.#watches.get(tab)?.keys() ?? [])].forEach((watch) => this.#unwatch(tab, watch));
     this.#watches.delete(tab);
+    const waits = [...this.#waits.keys()].filter((call) => call.startsWith(`${tab}:`));
+    waits.forEach((call) => this.#giveUp(tab, Number(call.slice(tab.length + 1))));
     this.#lastCall.delete(tab);
     this.#followed.delete(tab);
   }

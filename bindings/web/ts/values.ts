@@ -41,9 +41,14 @@ export interface Outcome {
   dot: string;
   key: EntityKey;
   kind: "rejected" | "overwritten" | "deleted" | "left" | "rolledBack";
+  /** Of a refusal: a stable code, the region's word, and its words for people. */
   code?: string;
-  field?: string | null;
+  reason?: string;
   detail?: string;
+  /** The field that is to blame, or that was overwritten. */
+  field?: string | null;
+  /** What was overwritten, as the column would hold it. */
+  lost?: SqlValue;
 }
 
 /** What of the data asked for is on this device. A row that is missing from anything less than
@@ -56,6 +61,75 @@ export interface Progress {
   rows: number;
   total: number;
   coverage: Coverage;
+  missing: Missing;
+  /** The scope was last heard to its end at this time, since 1970; 0 if it never was. */
+  asOfMs: number;
+}
+
+/** Why rows of a subscribed scope may be missing though it is not loading. */
+export interface Missing {
+  /** Those older than this, by the subscription's terms. */
+  olderThanMs: number | null;
+  /** Some were left out or evicted for want of room. */
+  forRoom: boolean;
+  /** All of them: a region refused the scope, with this code. */
+  denied: string | null;
+}
+
+/** How much of a scope a subscription holds. What is left out is without limit. */
+export interface Terms {
+  /** Only what is younger than this, by the window field of its type or of its parent's. */
+  keepMs?: number;
+  /** Rows of higher ones, up to 255, come first and are evicted last. */
+  priority?: number;
+  /** At most so many rows. */
+  rowsMax?: number;
+  /** At most so many bytes of row state. */
+  bytesMax?: number;
+  /** Let go of the scope by itself, this long after the app last asked for it. */
+  ttlMs?: number;
+}
+
+/** The scopes that an account may subscribe: names, or prefixes that end in `*`. */
+export interface Granted {
+  /** Home scopes, which it may also write. */
+  scopes: string[];
+  /** Audiences, in which it may write what the schema lets them. */
+  audiences: string[];
+}
+
+/** How long a slot in the background may be. */
+export interface SyncLimits {
+  /** It is over after this time. */
+  deadlineMs: number;
+  /** And after about so many bytes, both ways together. */
+  bytesMax?: number;
+}
+
+/** What a slot did. `unsent` counts writes that are not yet as safe as was asked for. */
+export interface SyncReport {
+  done: boolean;
+  unsent: number;
+  bytesUp: number;
+  bytesDown: number;
+}
+
+/** What a wait can be given up with. */
+export interface Waiting {
+  signal?: AbortSignal;
+}
+
+/** Whose data a file holds. `tenant` is `""` where there is only one. */
+export interface Account {
+  tenant: string;
+  subject: string;
+}
+
+/** An account whose file is in this browser. */
+export interface KnownAccount {
+  account: Account;
+  /** Writes that are not yet as safe as was asked for. */
+  unsent: number;
 }
 
 /** Where the connection with the regions stands. */
@@ -78,6 +152,7 @@ export type Event =
   | { kind: "fate"; dot: string; key: EntityKey; fate: Fate }
   | { kind: "outcome"; outcome: Outcome }
   | { kind: "progress"; progress: Progress }
+  | { kind: "granted"; granted: Granted }
   | { kind: "denied"; scope: string; code: string }
   | { kind: "connection"; connection: Connection }
   | { kind: "missed"; count: number }
@@ -134,14 +209,16 @@ export interface OpenOptions {
   name: string;
   /** The text of the app's schema. */
   schema: string;
-  /** Whose file it is. `tenant` is `""` where there is only one. */
-  account: { tenant: string; subject: string };
+  /** Whose file it is. */
+  account: Account;
   /** Regions in order of preference, by name and URL (`https://…`). */
   regions: { name: string; url: string }[];
   /** A bearer token, or what gives one. */
   token: string | ((reason: TokenReason) => string | Promise<string>);
   /** Use no network until `goOnline`. */
   startOffline?: boolean;
+  /** Evict rows when more than so many bytes of the file are in use. */
+  diskBytesMax?: number;
   /** Keep nothing beyond this tab. */
   inMemory?: boolean;
 }

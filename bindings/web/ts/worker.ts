@@ -6,8 +6,10 @@
 // twice it does once: it carries the call's name, and the client keeps the names of what it has
 // written, in the transaction that writes it.
 
+import { fileLock } from "./locks.js";
 import type { Answer, Between, Call, News, ToPage, ToWorker } from "./messages.js";
 import { Owner } from "./owner.js";
+import { carryOut } from "./tasks.js";
 import type { Query } from "./values.js";
 
 const self_ = self as unknown as DedicatedWorkerGlobalScope;
@@ -42,7 +44,7 @@ class Tab {
     // Held as long as the tab lives, so that the owner notices its end.
     void navigator.locks.request(tabLock(tab), () => this.#closed());
     const lock = { signal: this.#closing.signal };
-    navigator.locks.request(`landfall:${options.name}`, lock, () => this.#own()).catch(() => {});
+    navigator.locks.request(fileLock(options.name), lock, () => this.#own()).catch(() => {});
   }
 
   call(call: Call): void {
@@ -66,6 +68,8 @@ class Tab {
       this.#watches.set(watch, { query, first: true });
     } else if (call.method === "unwatch") {
       this.#watches.delete(watch);
+    } else if (call.method === "giveUp") {
+      this.#unanswered.delete((call.args as [number])[0]);
     }
   }
 
@@ -226,6 +230,8 @@ let current: Tab | null = null;
 self_.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if ("open" in data) {
     current = new Tab(data.open);
+  } else if ("task" in data) {
+    void carryOut(data.task).then((answer) => page({ answer }));
   } else if ("call" in data) {
     current?.call(data.call);
   } else {

@@ -13,17 +13,12 @@
 //! in to, it takes the anonymous file over ([`Accounts::claim`]): rows and all unsent writes, which
 //! from then on are its own. Local rows come along, but for those of whose id the account has one.
 
+use crate::account_file::{AccountFile, KnownAccount};
 use crate::client::Client;
 use crate::error::{Error, OpenError, code};
 use crate::options::{Account, Options, TokenProvider};
-use crate::store::{self, Database, Peek};
+use crate::store::{self, Peek};
 use landfall_model::hash::hash128;
-use landfall_model::id::{EntityKey, FieldId};
-use landfall_model::op::Op;
-use landfall_model::schema::{LOCAL_HOME, Schema};
-use landfall_model::text::Text;
-use landfall_sync::device::node::{Node, WriteError};
-use landfall_sync::device::store::{Base, OpState, Store};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,9 +30,6 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// What the names of the files end with.
 const EXTENSION: &str = "landfall";
-
-/// Own ops read at a time.
-const OPS_PER_READ: usize = 1_000;
 
 /// The accounts of a device.
 #[derive(Debug, Clone)]
@@ -55,15 +47,6 @@ pub enum SignOut {
     Wait(Duration),
     /// Remove the file with all that is in it, unsent writes too.
     Discard,
-}
-
-/// An account whose file is on this device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownAccount {
-    /// Who.
-    pub account: Account,
-    /// Writes that are not yet as safe as was asked for.
-    pub unsent: u64,
 }
 
 impl Accounts {
@@ -140,155 +123,34 @@ impl Accounts {
     /// regions know it under that account. Let it settle first.
     pub fn claim(&self, anonymous: &Account, account: &Account) -> Result<u64, Error> {
         let (from, to) = (self.file(anonymous), self.file(account));
-        let mut old = self.database(&from)?;
-        let unsent = unsent(&mut old)?;
+        let mut old = self.open(&from)?;
+        let unsent = old.unsent()?;
         if to.exists() {
-            let mut new = self.database(&to)?;
-            let local = local_rows(&mut old, &self.defaults.schema)?;
-            self.make_again(&mut new, (account, anonymous), &unsent, &local)?;
+            self.open(&to)?.take_over(account, anonymous, &unsent)?;
             drop(old);
             remove(&from)?;
         } else {
-            self.adopt(&mut old, account)?;
+            old.adopt(account)?;
             // Closing moves the log into the file, which alone is renamed.
             drop(old);
             fs::rename(&from, &to).map_err(|e| files("renamed", e))?;
         }
-        Ok(unsent.iter().map(|tx| tx.len() as u64).sum())
+        Ok(unsent.writes())
     }
 
-    fn adopt(&self, database: &mut Database, account: &Account) -> Result<(), Error> {
-        let random = self.defaults.random.clone();
-        let mut node = self.node(database, account)?;
-        let adopted = database.transact(true, |t| {
-            let subject = account.subject.as_str().into();
-            let adopted = node.adopt(t, subject, &mut || random.next())?;
-            if adopted {
-                t.put_account(&account.tenant, &account.subject)?;
-            }
-            Ok::<bool, store::Error>(adopted)
-        })?;
-        if adopted { Ok(()) } else { Err(on_their_way()) }
-    }
-
-    /// All of it or nothing, and once: a crash before the anonymous file is removed leaves it to be
-    /// claimed again, and what was made again already is known by its name.
-    fn make_again(
-        &self,
-        database: &mut Database,
-        (account, anonymous): (&Account, &Account),
-        transactions: &[Vec<Op>],
-        local: &[LocalRow],
-    ) -> Result<(), Error> {
-        let now_ms = self.defaults.clock.now_ms();
-        let mut node = self.node(database, account)?;
-        let claimed = format!("claimed/{}/{}", anonymous.tenant, anonymous.subject);
-        database.transact(true, |t| {
-            if t.fact(&claimed)?.is_some() {
-                return Ok(());
-            }
-            t.put_fact(&claimed, &[])?;
-            for ops in transactions {
-                node.make_again(t, now_ms, ops).map_err(again)?;
-            }
-            for row in local {
-                take_over(&mut node, t, row)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn node(&self, database: &mut Database, account: &Account) -> Result<Node, Error> {
-        let (schema, random) = (self.defaults.schema.clone(), self.defaults.random.clone());
-        let subject: Arc<str> = account.subject.as_str().into();
-        let now_ms = self.defaults.clock.now_ms();
-        let open = |t: &mut store::Transaction<'_>| {
-            Node::open(t, schema, subject, &mut || random.next(), now_ms)
-        };
-        Ok(database.transact(false, open)?)
-    }
-
-    fn database(&self, path: &Path) -> Result<Database, Error> {
+    /// A file that is there.
+    fn open(&self, path: &Path) -> Result<AccountFile, Error> {
         if !path.exists() {
             let message = "The account has no file on this device.";
             return Err(Error::new(code::ACCOUNT_FILES, message));
         }
-        let opened = Database::open(path, &self.defaults.schema, store::Options::default());
-        opened.map_err(|e| OpenError::from(e).into())
+        AccountFile::open(Options { path: path.to_owned(), ..self.defaults.clone() })
     }
 
     fn file(&self, account: &Account) -> PathBuf {
         let name = format!("{}\0{}", account.tenant, account.subject);
         let name: String = hash128(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
         self.dir.join(name).with_extension(EXTENSION)
-    }
-}
-
-/// A row of a `@local` type, with its texts.
-type LocalRow = (EntityKey, Base, Vec<(FieldId, Text)>);
-
-/// What was never to leave the device, and is nowhere else.
-fn local_rows(database: &mut Database, schema: &Schema) -> Result<Vec<LocalRow>, Error> {
-    let rows = database.transact(false, |t| {
-        let keys = t.held_by(LOCAL_HOME, None, usize::MAX)?;
-        let row = |key: EntityKey| {
-            let base = t.base(&key)?.unwrap_or_default();
-            let fields = schema.text_fields(key.kind).into_iter();
-            let texts = fields.map(|f| Ok((f, t.base_text(&key, f)?)));
-            let texts = texts.collect::<Result<Vec<_>, store::Error>>()?;
-            Ok((key, base, texts))
-        };
-        keys.into_iter().map(row).collect::<Result<Vec<LocalRow>, store::Error>>()
-    })?;
-    Ok(rows)
-}
-
-/// Put a local row where there is none of its id.
-fn take_over(
-    node: &mut Node,
-    t: &mut store::Transaction<'_>,
-    (key, base, texts): &LocalRow,
-) -> Result<(), store::Error> {
-    if t.base(key)?.is_some() {
-        return Ok(());
-    }
-    t.put_base(key, base)?;
-    texts.iter().try_for_each(|(field, text)| t.put_base_text(key, *field, text))?;
-    let view = node.view(t, key)?;
-    t.show(key, view.as_ref())
-}
-
-/// The transactions that never left the device, in order.
-fn unsent(database: &mut Database) -> Result<Vec<Vec<Op>>, Error> {
-    let mut transactions: Vec<Vec<Op>> = Vec::new();
-    let mut after = 0;
-    loop {
-        let page = database.transact(false, |t| t.ops(after, OPS_PER_READ))?;
-        let Some(last) = page.last() else { return Ok(transactions) };
-        after = last.order;
-        for own in page {
-            match own.state {
-                OpState::Rejected { .. } => {}
-                OpState::Unsent => {
-                    let op = own.sealed.op;
-                    let same = |tx: &&mut Vec<Op>| {
-                        tx.last().is_some_and(|o| o.tx == op.tx && o.dot.device == op.dot.device)
-                    };
-                    match transactions.last_mut().filter(same) {
-                        Some(tx) => tx.push(op),
-                        None => transactions.push(vec![op]),
-                    }
-                }
-                _ => return Err(on_their_way()),
-            }
-        }
-    }
-}
-
-fn again(error: WriteError<store::Error>) -> Error {
-    match error {
-        WriteError::Store(error) => error.into(),
-        WriteError::Refused(refused) => refused.into(),
     }
 }
 
@@ -312,9 +174,4 @@ fn remove(path: &Path) -> Result<(), Error> {
 fn files(what: &str, error: io::Error) -> Error {
     let message = format!("A file of an account could not be {what}.");
     Error::new(code::ACCOUNT_FILES, message).because(error)
-}
-
-fn on_their_way() -> Error {
-    let message = "A write of the anonymous account is on its way. Let it settle, then claim it.";
-    Error::new(code::UNSENT, message)
 }

@@ -5,34 +5,13 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::live::{Watch, WatchUpdate};
+use crate::slot::{Slot, SyncLimits, SyncReport};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-
-/// How long a slot in the background may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SyncLimits {
-    /// The slot is over after this time.
-    pub deadline: Duration,
-    /// And after about so many bytes, both ways together.
-    pub bytes_max: Option<u64>,
-}
-
-/// What a slot did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SyncReport {
-    /// Nothing is left to do.
-    pub done: bool,
-    /// Writes that are not yet as safe as was asked for.
-    pub unsent: u64,
-    /// Bytes sent.
-    pub bytes_up: u64,
-    /// Bytes received.
-    pub bytes_down: u64,
-}
 
 impl Client {
     /// Wait until the outbox is empty and every subscription was heard to its end in the open
@@ -54,13 +33,8 @@ impl Client {
     ///
     /// The client is offline again afterwards, if it was before.
     pub fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
-        let was_online = self.inner.goal.borrow().online;
-        self.set_online(true);
-        let report = self.inner.sync_until(limits);
-        if !was_online {
-            self.set_online(false);
-        }
-        report
+        let slot = Slot::open(self);
+        self.inner.sync_until(limits, &slot)
     }
 }
 

@@ -277,12 +277,12 @@ impl Client {
 
     /// Use no network until [`Client::go_online`]. An open session is closed.
     pub fn go_offline(&self) {
-        self.set_online(false);
+        self.inner.set_online(false);
     }
 
     /// Sync from now on.
     pub fn go_online(&self) {
-        self.set_online(true);
+        self.inner.set_online(true);
     }
 
     /// What the user's network and battery are like now, as the operating system says. What it
@@ -315,6 +315,12 @@ impl Client {
         self.inner.settle_async(timeout).await
     }
 
+    /// Wait until every write is as safe as was asked for, without blocking. Fails with `LF2109` if
+    /// that takes too long, as it does offline.
+    pub async fn drain_async(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.drain_async(timeout).await
+    }
+
     /// Whose file it is.
     pub fn account(&self) -> &Account {
         &self.inner.options.account
@@ -343,15 +349,6 @@ impl Client {
     pub fn abandon(&self) -> Result<(), Error> {
         self.inner.stop();
         self.inner.abandon()
-    }
-
-    pub(crate) fn set_online(&self, online: bool) {
-        self.inner.goal.send_modify(|goal| goal.online = online);
-        if !online {
-            // Nothing that is written from here on leaves with a session that is about to end.
-            self.inner.end_session();
-        }
-        self.inner.wake.notify_one();
     }
 }
 

@@ -36,7 +36,7 @@ pub mod code {
     /// Files of accounts could not be listed, moved or removed.
     pub const ACCOUNT_FILES: &str = "LF2110";
     /// A rescue document cannot be written, or is none.
-    pub const RESCUE: &str = "LF2112";
+    pub const RESCUE: &str = "LF2113";
     /// The search names a type or a field that is not searched.
     pub const SEARCH: &str = "LF2120";
 }

@@ -4,7 +4,11 @@
 //! safer: in one region, then in as many as the placement asks for. All of it is read from the
 //! file, so it is the same in every process and after a restart.
 
+use crate::read::SqlValue;
+use crate::text_form;
 use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::schema::{Field, Schema};
+use landfall_model::value::Value;
 use landfall_sync::device::store::{OpState, Outcome};
 
 /// Where an own write stands.
@@ -115,6 +119,17 @@ pub struct WriteOutcome {
 
 /// Writes that were taken back before they left this device.
 pub use landfall_sync::device::node::Cancelled;
+/// A field's value as its column would hold it.
+pub fn column_value(schema: &Schema, field: &Field, value: &Value) -> SqlValue {
+    text_form::column(value, field, &schema.values)
+}
+
+/// The value that lost, where a write was overwritten, as its column would hold it.
+pub fn lost_value(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> Option<SqlValue> {
+    let Outcome::Overwritten { field, lost, .. } = outcome else { return None };
+    let field = schema.entity(key.kind)?.field(*field)?;
+    Some(column_value(schema, field, lost))
+}
 
 #[cfg(test)]
 mod tests {

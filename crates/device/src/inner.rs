@@ -151,8 +151,7 @@ impl Inner {
     /// Write edits whose entities are known by type and id.
     pub fn write_named(&self, edits: Vec<NamedEdit>) -> Result<WriteReceipt, Error> {
         self.run(|node, t, now| {
-            let edits = edits.into_iter().enumerate().map(|(at, e)| core::resolve(node, t, at, e));
-            let edits = edits.collect::<Result<Vec<Edit>, Fault>>()?;
+            let edits: Vec<Edit> = edits.into_iter().map(core::edit).collect();
             Ok(node.write(t, now, &edits)?)
         })
         .map(self.woken())
@@ -363,6 +362,18 @@ impl Inner {
     /// What happens from now on.
     pub fn listen(&self, only: Only) -> Events {
         Events::new(self.events.subscribe(), self.closed.subscribe(), only)
+    }
+
+    /// Use the network, or not; tells what was wanted before.
+    pub fn set_online(&self, online: bool) -> bool {
+        let mut was_online = false;
+        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
+        if !online {
+            // Nothing that is written from here on leaves with a session that is about to end.
+            self.end_session();
+        }
+        self.wake.notify_one();
+        was_online
     }
 
     /// Ask the engine to stop.

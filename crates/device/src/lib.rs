@@ -33,6 +33,7 @@
 //! The whole API is handles, batches of plain values, and callbacks; nothing in it borrows. So it
 //! can be wrapped for other languages as it is.
 
+mod account_file;
 #[cfg(not(target_family = "wasm"))]
 mod accounts;
 #[cfg(not(target_family = "wasm"))]
@@ -52,20 +53,23 @@ mod read;
 mod rescue;
 pub mod runtime;
 mod search;
+mod slot;
 pub mod store;
 mod support;
 mod text;
+mod text_form;
 mod transaction;
 pub mod transport;
 
+pub use account_file::{AccountFile, KnownAccount, Unsent};
 #[cfg(not(target_family = "wasm"))]
-pub use accounts::{Accounts, KnownAccount, SignOut};
-#[cfg(not(target_family = "wasm"))]
-pub use blocking::{SyncLimits, SyncReport};
+pub use accounts::{Accounts, SignOut};
 pub use client::{Client, WriteReceipt};
 pub use error::{Error, OpenError, code};
 pub use event::{ConnectionState, Coverage, Event, Events, Granted, Missing, Progress};
-pub use fates::{Cancelled, Fate, OutboxStatus, WriteOutcome, public_code};
+pub use fates::{
+    Cancelled, Fate, OutboxStatus, WriteOutcome, column_value, lost_value, public_code,
+};
 pub use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 pub use landfall_model::schema::Schema;
 pub use landfall_model::value::Value;
@@ -85,5 +89,6 @@ pub use read::{Row, Rows, SqlValue};
 #[cfg(not(target_family = "wasm"))]
 pub use rescue::{Rescue, RescueReport, TakenIn, rescue};
 pub use search::{SEARCH_WORDS_MAX, Search, search_expression};
+pub use slot::{SyncLimits, SyncReport};
 pub use text::{TextEditor, TextVersion};
 pub use transaction::Transaction;

@@ -131,7 +131,7 @@ impl Rescue {
         })
     }
 
-    /// Read a document that was saved. Fails with `LF2112` if it is none, or not whole.
+    /// Read a document that was saved. Fails with `LF2113` if it is none, or not whole.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = File::open(path).map_err(DocumentError::Io);
         let read = file.and_then(|file| salvage::read(&mut BufReader::new(file)));

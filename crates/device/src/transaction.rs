@@ -6,8 +6,9 @@
 
 use crate::client::{Client, WriteReceipt};
 use crate::error::Error;
+use crate::text_form::{element, read};
 use landfall_model::id::TypeId;
-use landfall_model::schema::{EntityType, Field, FieldKind, Schema};
+use landfall_model::schema::{EntityType, Field, Schema};
 use landfall_model::value::Value;
 use landfall_sync::device::node::FieldEdit;
 use landfall_sync::device::node::{Problem, RefusedEdit};
@@ -15,8 +16,9 @@ use landfall_sync::device::node::{Problem, RefusedEdit};
 /// Edits to be committed together. Edits of one entity become one op; a later edit sees the
 /// earlier ones. Faults in names and values are told at the commit.
 ///
-/// Values are given as the field stores them (see [`Value`]); where a field is a decimal, an
-/// object or a list, text is read too: `"12.50"`, or JSON with member names.
+/// Values are given as the field stores them (see [`Value`]). Where a field is a decimal, bytes, an
+/// object or a list, text is read too: `"12.50"`, base64, or JSON as the column of an object holds
+/// it.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is written before commit"]
 pub struct Transaction {
@@ -90,13 +92,13 @@ impl Transaction {
     }
 
     /// Put an element into a set.
-    pub fn add_to_set(self, kind: &str, id: &str, field: &str, element: Value) -> Self {
-        self.one(kind, id, field, |s, f| Ok(FieldEdit::Add(read(s, element_kind(f), element)?)))
+    pub fn add_to_set(self, kind: &str, id: &str, field: &str, value: Value) -> Self {
+        self.one(kind, id, field, |s, f| Ok(FieldEdit::Add(read(s, element(&f.kind), value)?)))
     }
 
     /// Take an element out of a set. One that is added elsewhere at the same time stays.
-    pub fn remove_from_set(self, kind: &str, id: &str, field: &str, element: Value) -> Self {
-        self.one(kind, id, field, |s, f| Ok(FieldEdit::Remove(read(s, element_kind(f), element)?)))
+    pub fn remove_from_set(self, kind: &str, id: &str, field: &str, value: Value) -> Self {
+        self.one(kind, id, field, |s, f| Ok(FieldEdit::Remove(read(s, element(&f.kind), value)?)))
     }
 
     /// Replace `delete` code points of a text, from code point `at` on, by `insert`.
@@ -226,99 +228,5 @@ impl Transaction {
         let refused = RefusedEdit { edit: self.edits.len(), field, problem };
         self.fault.get_or_insert_with(|| refused.into());
         self
-    }
-}
-
-fn element_kind(field: &Field) -> &FieldKind {
-    match &field.kind {
-        FieldKind::List(element) => element,
-        kind => kind,
-    }
-}
-
-/// The value as the field stores it. What is given in that form already goes through as it is.
-fn read(schema: &Schema, kind: &FieldKind, value: Value) -> Result<Value, Problem> {
-    let Value::Text(text) = &value else { return Ok(value) };
-    match kind {
-        FieldKind::Decimal { scale, .. } => decimal(text, *scale),
-        FieldKind::Object(_) | FieldKind::List(_) => {
-            let json = serde_json::from_str(text).map_err(|_| Problem::WrongValue)?;
-            from_json(schema, kind, &json)
-        }
-        _ => Ok(value),
-    }
-}
-
-/// `12.5` at scale 2 is 1250.
-fn decimal(text: &str, scale: u8) -> Result<Value, Problem> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    let scale = usize::from(scale);
-    if whole.is_empty() || !plain(whole) || !plain(fraction) || digits.ends_with('.') {
-        return Err(Problem::WrongValue);
-    }
-    if fraction.len() > scale {
-        return Err(Problem::OutOfRange);
-    }
-    let unscaled: i64 =
-        format!("{whole}{fraction:0<scale$}").parse().map_err(|_| Problem::OutOfRange)?;
-    Ok(Value::Int(sign * unscaled))
-}
-
-fn from_json(
-    schema: &Schema,
-    kind: &FieldKind,
-    json: &serde_json::Value,
-) -> Result<Value, Problem> {
-    use serde_json::Value as Json;
-    match (kind, json) {
-        (_, Json::Null) => Ok(Value::Null),
-        (FieldKind::Object(name), Json::Object(members)) => {
-            let object = schema.values.get(name).ok_or(Problem::WrongValue)?;
-            let member = |(name, json): (&String, &Json)| {
-                let field = object.fields.iter().find(|f| f.name == *name);
-                let field = field.ok_or(Problem::UnknownField)?;
-                Ok((field.id, from_json(schema, &field.kind, json)?))
-            };
-            let members: Vec<_> = members.iter().map(member).collect::<Result<_, _>>()?;
-            Ok(Value::object(members))
-        }
-        (FieldKind::List(element), Json::Array(items)) => {
-            let items = items.iter().map(|item| from_json(schema, element, item));
-            Ok(Value::List(items.collect::<Result<_, _>>()?))
-        }
-        (FieldKind::Float, Json::Number(n)) => {
-            n.as_f64().map(Value::from).ok_or(Problem::WrongValue)
-        }
-        (FieldKind::Decimal { scale, .. }, Json::Number(n)) => decimal(&n.to_string(), *scale),
-        (_, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or(Problem::WrongValue),
-        (_, Json::Bool(b)) => Ok(Value::Bool(*b)),
-        (_, Json::String(s)) => read(schema, kind, Value::text(s)),
-        _ => Err(Problem::WrongValue),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decimals_are_read_exactly() {
-        let check = |text: &str, expected: Result<i64, Problem>| {
-            assert_eq!(decimal(text, 2), expected.map(Value::Int), "{text}");
-        };
-        check("12.50", Ok(1250));
-        check("12.5", Ok(1250));
-        check("-0.07", Ok(-7));
-        check("3", Ok(300));
-        check("0.005", Err(Problem::OutOfRange));
-        check("99999999999999999999", Err(Problem::OutOfRange));
-        check("1e3", Err(Problem::WrongValue));
-        check("1.", Err(Problem::WrongValue));
-        check("", Err(Problem::WrongValue));
     }
 }

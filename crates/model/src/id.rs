@@ -5,6 +5,7 @@
 
 use minicbor::{Decode, Encode};
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// A device's identity within one placement: 16 random bytes drawn when its file is made.
@@ -60,6 +61,38 @@ impl fmt::Debug for Dot {
 impl fmt::Display for Dot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.device, self.seq)
+    }
+}
+
+/// A text that is no device id or no dot in the form in which they are displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an identifier as it is displayed")]
+pub struct Unreadable;
+
+/// Reads what is displayed: 32 hexadecimal digits.
+impl FromStr for DeviceId {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        // Also refuses the sign that the number parser would take.
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(Unreadable);
+        }
+        let number = u128::from_str_radix(text, 16).map_err(|_| Unreadable)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+/// Reads what is displayed: device and number with a `#` between them.
+impl FromStr for Dot {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let (device, seq) = text.split_once('#').ok_or(Unreadable)?;
+        if !seq.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Unreadable);
+        }
+        Ok(Self::new(device.parse()?, seq.parse().map_err(|_| Unreadable)?))
     }
 }
 

@@ -141,6 +141,12 @@ impl From<&str> for Value {
     }
 }
 
+impl From<String> for Value {
+    fn from(s: String) -> Self {
+        Self::Text(s)
+    }
+}
+
 impl From<i64> for Value {
     fn from(i: i64) -> Self {
         Self::Int(i)

@@ -270,6 +270,8 @@ fn told(edits: &[Edit]) -> String {
         Edit::Upsert { kind: TypeId(_), id, fields: f } => format!("upsert {id} [{}]", fields(f)),
         Edit::Update { key, fields: f } => format!("update {} [{}]", key.id, fields(f)),
         Edit::Delete { key } => format!("delete {}", key.id),
+        Edit::UpdateNamed { name, fields: f } => format!("update {} [{}]", name.id, fields(f)),
+        Edit::DeleteNamed { name } => format!("delete {}", name.id),
     };
     edits.iter().map(one).collect::<Vec<_>>().join("; ")
 }

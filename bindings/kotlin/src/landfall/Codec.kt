@@ -7,6 +7,7 @@ import java.time.LocalTime
 import java.time.ZonedDateTime
 import java.time.format.DateTimeFormatter
 import java.time.temporal.ChronoUnit
+import java.util.Base64
 
 /**
  * How a field's type in Kotlin meets its column, its value in a write, and its place in JSON.
@@ -87,9 +88,8 @@ public object Codecs {
         override fun toValue(value: ByteArray) = Value.Bytes(value)
         override fun toColumn(value: ByteArray) = SqlValue.Blob(value)
         override fun fromColumn(column: SqlValue) = (column as SqlValue.Blob).value
-        override fun toJson(value: ByteArray) = value.joinToString("") { "%02x".format(it) }
-        override fun fromJson(json: Any) =
-            (json as String).chunked(2).map { it.toInt(16).toByte() }.toByteArray()
+        override fun toJson(value: ByteArray): String = Base64.getEncoder().encodeToString(value)
+        override fun fromJson(json: Any): ByteArray = Base64.getDecoder().decode(json as String)
     }
 
     /** `Decimal` with so many places after the point. Columns hold units of the last place. */
@@ -99,8 +99,10 @@ public object Codecs {
             SqlValue.Integer(value.setScale(scale).unscaledValue().longValueExact())
         override fun fromColumn(column: SqlValue): BigDecimal =
             BigDecimal.valueOf((column as SqlValue.Integer).value, scale)
-        override fun toJson(value: BigDecimal): String = value.toPlainString()
-        override fun fromJson(json: Any): BigDecimal = BigDecimal.valueOf(json as Long, scale)
+        // With all its places, as the column has it; more than those are refused when written.
+        override fun toJson(value: BigDecimal): String =
+            (if (value.scale() < scale) value.setScale(scale) else value).toPlainString()
+        override fun fromJson(json: Any): BigDecimal = BigDecimal(json as String)
     }
 
     /** What is text in a column and in a write; an enum, for one. */

@@ -3,13 +3,12 @@
 
 package landfall
 
+import com.sun.jna.Native
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.channels.awaitClose
-import kotlinx.coroutines.currentCoroutineContext
-import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.callbackFlow
@@ -20,8 +19,6 @@ import kotlinx.coroutines.flow.flowOn
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.withContext
 import kotlin.time.Duration
-import kotlin.time.Duration.Companion.milliseconds
-import kotlin.time.TimeSource
 
 /** Gives bearer tokens (JWT) when a session begins; see [TokenReason]. What it throws is "not now". */
 public typealias Tokens = suspend (TokenReason) -> String
@@ -29,7 +26,8 @@ public typealias Tokens = suspend (TokenReason) -> String
 /**
  * An open file of one account: the app's database, and what keeps it in step with the regions.
  *
- * Calls suspend on [Dispatchers.IO] and wait for no network, [settle] apart. They fail with a
+ * Calls suspend on [Dispatchers.IO] and wait for no network, [settle], [drain] and [syncOnce]
+ * apart, which a cancellation ends. They fail with a
  * [LandfallException]. A coroutine that is cancelled during a write does not learn its receipt;
  * the write stands, as it is in the file at once. Flows start when they are collected and stop
  * with the collector; all of them complete when the client is closed.
@@ -143,20 +141,28 @@ public class Landfall internal constructor(
      * Wait until the outbox is empty and every subscription was heard to its end. Fails with
      * [LandfallException.NotSettled] if that takes longer, as it does offline.
      */
-    public suspend fun settle(timeout: Duration) {
-        val started = TimeSource.Monotonic.markNow()
-        while (true) {
-            // The wait itself cannot be cancelled, so it is made of short ones.
-            val left = (timeout - started.elapsedNow()).coerceAtLeast(Duration.ZERO)
-            val slice = minOf(left, SETTLE_SLICE)
-            try {
-                return call { it.settle(slice.inWholeMilliseconds.toULong()) }
-            } catch (e: LandfallException.NotSettled) {
-                if (slice == left) throw e
-            }
-            currentCoroutineContext().ensureActive()
-        }
-    }
+    public suspend fun settle(timeout: Duration): Unit = wait { it.settle(timeout.inMillis()) }
+
+    /**
+     * Wait until every write is as safe as was asked for. Fails with [LandfallException.Unsent] if
+     * that takes longer, as it does offline.
+     */
+    public suspend fun drain(timeout: Duration): Unit = wait { it.drain(timeout.inMillis()) }
+
+    /**
+     * Sync for a while, in a slot that the system gives to an app in the background: until all is
+     * done, [deadline] is over, or about [maxBytes] went either way. Writes go first, then
+     * subscriptions by their priority. To cancel ends the slot; the next one goes on where it
+     * stopped. The client is offline again afterwards, if it was before.
+     */
+    public suspend fun syncOnce(deadline: Duration, maxBytes: Long? = null): SyncReport =
+        wait { it.syncOnce(SyncLimits(deadline.inMillis(), maxBytes?.toULong())) }
+
+    /** What the account may subscribe, as the last region said; null before one has. */
+    public suspend fun granted(): Granted? = call { it.granted() }
+
+    /** Whose file it is. */
+    public val account: Account get() = native.account()
 
     /**
      * Stop syncing, make all that was written survive a loss of power, and let go of the file. Not
@@ -170,6 +176,13 @@ public class Landfall internal constructor(
     private suspend fun <T> call(work: (Client) -> T): T =
         withContext(io) { calling { work(native) } }
 
+    /** What waits for regions ends when its coroutine is cancelled. */
+    private suspend fun <T> wait(work: suspend (Client) -> T): T =
+        withContext(io) { calling { work(native) } }
+
+    internal suspend fun signOut(files: AccountFiles, unsent: Unsent): ULong =
+        withContext(NonCancellable) { call { files.signOut(it, unsent) } }
+
     private fun <T> windows(
         reader: RowReader<T>,
         start: (Client, WatchListener) -> Watch,
@@ -182,6 +195,9 @@ public class Landfall internal constructor(
     private fun updates(start: (Client, WatchListener) -> Watch): Flow<WatchUpdate> = callbackFlow {
         val listener = object : WatchListener {
             override fun updated(update: WatchUpdate) {
+                // The thread calls again and again: to make it a Java thread anew each time costs
+                // more than the update.
+                Native.detach(false)
                 trySend(update)
             }
 
@@ -208,8 +224,6 @@ public class Landfall internal constructor(
     }
 
     public companion object {
-        private val SETTLE_SLICE = 250.milliseconds
-
         /**
          * Open an account's file, or make it, and begin to sync unless told to start offline.
          * Fails if the file cannot be opened, is not this account's, or does not fit the schema;
@@ -223,6 +237,18 @@ public class Landfall internal constructor(
             // Were it cancelled, nobody would have the client to close it.
             val native = withContext(NonCancellable + io) {
                 calling { Client.open(options, Provider(tokens)) }
+            }
+            return Landfall(native, io)
+        }
+
+        internal suspend fun signIn(
+            files: AccountFiles,
+            account: Account,
+            io: CoroutineDispatcher,
+            tokens: Tokens,
+        ): Landfall {
+            val native = withContext(NonCancellable + io) {
+                calling { files.signIn(account, Provider(tokens)) }
             }
             return Landfall(native, io)
         }
@@ -259,6 +285,8 @@ private class Provider(private val tokens: Tokens) : TokenProvider {
         throw TokenException.Unavailable(e.message ?: e.javaClass.simpleName)
     }
 }
+
+internal fun Duration.inMillis(): ULong = inWholeMilliseconds.coerceAtLeast(0).toULong()
 
 /** Failures leave typed. */
 internal inline fun <T> calling(work: () -> T): T = try {

@@ -29,6 +29,20 @@ public sealed class LandfallException(
     /** `LF2106`: writes wait, or subscriptions are not complete. */
     public class NotSettled(code: String, detail: String) : LandfallException(code, detail)
 
+    /** `LF2109`: writes are still unsent. */
+    public class Unsent(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF2110`: a file of an account cannot be made, moved or removed, or is not there. */
+    public class AccountFile(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF2112`: the row is there, and this version of the app cannot make a value of it. */
+    public class Unreadable(public val unreadable: UnreadableRow) :
+        LandfallException("LF2112", "The row does not fit the classes of this version of the app.") {
+        init {
+            initCause(unreadable.cause)
+        }
+    }
+
     /** `LF2107`: the file belongs to another account. */
     public class OtherAccount(code: String, detail: String) : LandfallException(code, detail)
 
@@ -49,6 +63,8 @@ internal fun typed(error: CallException): LandfallException {
         code == "LF2102" || code == "LF2103" -> LandfallException.FaultyQuery(code, detail)
         code == "LF2104" -> LandfallException.Closed(code, detail)
         code == "LF2106" -> LandfallException.NotSettled(code, detail)
+        code == "LF2109" -> LandfallException.Unsent(code, detail)
+        code == "LF2110" -> LandfallException.AccountFile(code, detail)
         code == "LF2107" -> LandfallException.OtherAccount(code, detail)
         code.startsWith("LF22") -> LandfallException.File(code, detail)
         else -> LandfallException.Other(code, detail)

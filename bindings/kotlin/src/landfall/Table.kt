@@ -46,8 +46,17 @@ public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
     private val reader: RowReader<T>,
     private val writes: (Batch) -> W,
 ) {
-    /** The entity's row, if this device has it. */
-    public suspend fun get(id: String): T? = client.get(kind, id)?.let(reader::read)
+    /**
+     * The entity's row, if this device has it. Fails with [LandfallException.Unreadable] if this
+     * version of the app cannot read it.
+     */
+    public suspend fun get(id: String): T? = client.get(kind, id)?.let { row ->
+        try {
+            reader.read(row)
+        } catch (e: Exception) {
+            throw LandfallException.Unreadable(UnreadableRow(row, e))
+        }
+    }
 
     /** Change an entity that is there. */
     public suspend fun update(id: String, home: String? = null, edit: E.() -> Unit): Receipt =
@@ -56,7 +65,10 @@ public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
     /** Delete an entity that is there. */
     public suspend fun delete(id: String, home: String? = null): Receipt = write { delete(id, home) }
 
-    /** The rows of a window, now and whenever they change. A slow collector sees the newest. */
+    /**
+     * The rows of a window, now and whenever they change. A slow collector sees the newest. Rows
+     * that this version of the app cannot read are left out; [observeChanges] has them.
+     */
     public fun observe(window: WindowBuilder.(C) -> Unit = {}): Flow<List<T>> =
         observeChanges(window).map { it.rows }.conflate()
 

@@ -118,10 +118,13 @@ fn opening(out: &mut String, source: &str, client: &str) {
                      regions: kotlin.collections.List<landfall.Region>,\n            \
                      tenant: kotlin.String = \"\",\n            \
                      startOffline: kotlin.Boolean = false,\n            \
+                     diskBytesMax: kotlin.Long? = null,\n            \
                      tokens: landfall.Tokens,\n        \
                  ): {client} = {client}(\n            \
                      landfall.Landfall.open(\n                \
-                         landfall.OpenOptions(path, SCHEMA, tenant, subject, regions, startOffline),\n                \
+                         landfall.OpenOptions(\n                    \
+                             path, SCHEMA, tenant, subject, regions, startOffline, diskBytesMax?.toULong(),\n                \
+                         ),\n                \
                          tokens = tokens,\n            \
                      ),\n        \
                  )\n    }}\n"

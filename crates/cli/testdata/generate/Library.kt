@@ -110,10 +110,13 @@ public class Library(public val sdk: landfall.Landfall) {
             regions: kotlin.collections.List<landfall.Region>,
             tenant: kotlin.String = "",
             startOffline: kotlin.Boolean = false,
+            diskBytesMax: kotlin.Long? = null,
             tokens: landfall.Tokens,
         ): Library = Library(
             landfall.Landfall.open(
-                landfall.OpenOptions(path, SCHEMA, tenant, subject, regions, startOffline),
+                landfall.OpenOptions(
+                    path, SCHEMA, tenant, subject, regions, startOffline, diskBytesMax?.toULong(),
+                ),
                 tokens = tokens,
             ),
         )

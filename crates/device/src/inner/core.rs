@@ -12,7 +12,7 @@ use crate::store::{self, Database, Transaction};
 use crate::transaction::{Intent, NamedEdit};
 use landfall_model::id::{EntityKey, Scope, TypeId};
 use landfall_sync::device::node::{
-    Close, Edit, Event as NodeEvent, Node, Output, Problem, RefusedEdit, WriteError,
+    Close, Edit, Event as NodeEvent, Name, Node, Output, WriteError,
 };
 use landfall_sync::device::store::{Store, Subscription};
 use landfall_sync::wire::DeviceFrame;
@@ -249,6 +249,11 @@ impl Core {
             Ok::<bool, store::Error>(!waiting && subs.iter().all(done))
         })?)
     }
+
+    /// Nothing in the outbox.
+    pub fn is_drained(&mut self) -> Result<bool, Error> {
+        Ok(self.database.transact(false, |t| Ok::<_, store::Error>(t.outbox(0, 1)?.is_empty()))?)
+    }
 }
 
 /// A file belongs to the account that made it: another's ops would be pushed under a wrong name.
@@ -278,31 +283,13 @@ fn show_page<'k>(
     Ok(())
 }
 
-pub(super) fn resolve(
-    node: &mut Node,
-    t: &mut Transaction<'_>,
-    at: usize,
-    edit: NamedEdit,
-) -> Result<Edit, Fault> {
-    let NamedEdit { intent, kind, id, home, fields } = edit;
-    if intent == Intent::Upsert {
-        return Ok(Edit::Upsert { kind, id, fields });
+/// The edit as the state machine takes it, which finds out what is meant: earlier edits of the
+/// transaction count.
+pub(super) fn edit(named: NamedEdit) -> Edit {
+    let NamedEdit { intent, kind, id, home, fields } = named;
+    match intent {
+        Intent::Upsert => Edit::Upsert { kind, id, fields },
+        Intent::Update => Edit::UpdateNamed { name: Name { kind, id, home }, fields },
+        Intent::Delete => Edit::DeleteNamed { name: Name { kind, id, home } },
     }
-    let mut there = Vec::new();
-    for key in t.find(kind, &id)? {
-        let meant = home.as_ref().is_none_or(|h| **h == *key.home);
-        if meant && node.view(t, &key)?.is_some() {
-            there.push(key);
-        }
-    }
-    let refuse = |problem| RefusedEdit { edit: at, field: None, problem };
-    let key = match there.len() {
-        0 => return Err(Fault::Refused(refuse(Problem::NoEntity).into())),
-        1 => there.remove(0),
-        _ => return Err(Fault::Refused(refuse(Problem::Ambiguous).into())),
-    };
-    Ok(match intent {
-        Intent::Delete => Edit::Delete { key },
-        _ => Edit::Update { key, fields },
-    })
 }

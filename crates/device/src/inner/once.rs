@@ -5,7 +5,7 @@
 //! kept in the file, in the transaction that they are of, so that asking again finds the write.
 
 use super::Inner;
-use super::core::{self, Fault};
+use super::core;
 use crate::client::WriteReceipt;
 use crate::error::Error;
 use crate::store::{self, Transaction};
@@ -32,8 +32,7 @@ impl Inner {
             if let Some((_, dots)) = names.iter().find(|(known, _)| known == name) {
                 return Ok((again(t, dots)?, Output::default()));
             }
-            let edits = edits.into_iter().enumerate().map(|(at, e)| core::resolve(node, t, at, e));
-            let edits = edits.collect::<Result<Vec<Edit>, Fault>>()?;
+            let edits: Vec<Edit> = edits.into_iter().map(core::edit).collect();
             let (receipt, output) = node.write(t, now, &edits)?;
             let dots = receipt.dots.iter().map(|dot| (dot.device.0, dot.seq)).collect();
             names.push((name.to_owned(), dots));

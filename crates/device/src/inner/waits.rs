@@ -6,6 +6,7 @@
 mod blocking;
 
 use super::Inner;
+use super::core::Core;
 use crate::error::{Error, code};
 use crate::runtime::timeout;
 use std::sync::Condvar;
@@ -39,29 +40,48 @@ impl Bell {
 impl Inner {
     /// Wait until nothing is left to do with the regions, without blocking.
     pub async fn settle_async(&self, most: Duration) -> Result<(), Error> {
+        if self.settled_within(most, || false).await? { Ok(()) } else { Err(unsettled()) }
+    }
+
+    /// Wait until the outbox is empty, without blocking.
+    pub async fn drain_async(&self, most: Duration) -> Result<(), Error> {
+        let drained = self.until(most, || false, |core| core.is_drained()).await?;
+        if drained { Ok(()) } else { Err(undrained()) }
+    }
+
+    /// True once nothing is left to do; false if that takes too long or `give_up` says so.
+    pub async fn settled_within(
+        &self,
+        most: Duration,
+        give_up: impl Fn() -> bool,
+    ) -> Result<bool, Error> {
+        self.until(most, give_up, |core| core.is_settled()).await
+    }
+
+    async fn until(
+        &self,
+        most: Duration,
+        give_up: impl Fn() -> bool,
+        done: impl Fn(&mut Core) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
         let runtime = &*self.options.runtime;
-        let until = runtime.now() + most;
+        let until = runtime.now().saturating_add(most);
         let mut rung = self.settled.rung.subscribe();
         loop {
             // Before the look: what changes after it is heard.
             rung.mark_unchanged();
-            if self.is_settled()? {
-                return Ok(());
+            // What there is no room for may still have to go.
+            let busy = self.taking_in.load(Ordering::Relaxed);
+            if !busy && done(self.lock()?.as_mut().ok_or_else(Error::closed)?)? {
+                return Ok(true);
             }
             let left = until.saturating_sub(runtime.now());
-            if left.is_zero() {
-                return Err(unsettled());
+            if left.is_zero() || give_up() {
+                return Ok(false);
             }
             // In time or not: look again.
             let _ = timeout(runtime, left.min(LOOK_EVERY), rung.changed()).await;
         }
-    }
-
-    fn is_settled(&self) -> Result<bool, Error> {
-        if self.taking_in.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        self.lock()?.as_mut().ok_or_else(Error::closed)?.is_settled()
     }
 
     /// The engine says that it does nothing more.
@@ -81,4 +101,9 @@ fn unsettled() -> Error {
                    subscriptions are not complete. Look at outbox_status, progress \
                    and connection.";
     Error::new(code::UNSETTLED, message)
+}
+
+fn undrained() -> Error {
+    let message = "Writes are still unsent. Wait longer, keep them, or discard them.";
+    Error::new(code::UNSENT, message)
 }

@@ -3,8 +3,10 @@
 use super::{Running, Runtime, Sleep, Task};
 use crate::blocking::block_on;
 use std::io;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 /// The runtime of production. Work of one name never waits for that of another.
 #[derive(Debug)]
@@ -31,8 +33,23 @@ impl Runtime for Threads {
     }
 
     fn sleep(&self, time: Duration) -> Sleep {
-        // Made at the first poll: only then is it certain that this thread has timers.
-        Box::pin(async move { tokio::time::sleep(time).await })
+        // Made at the first poll: only then is it known whether this thread has timers.
+        Box::pin(async move {
+            if Handle::try_current().is_ok() {
+                return tokio::time::sleep(time).await;
+            }
+            // Polled by another executor, such as that of an app in another language.
+            match timers() {
+                Some(timers) => {
+                    let sleep = {
+                        let _entered = timers.enter();
+                        tokio::time::sleep(time)
+                    };
+                    sleep.await;
+                }
+                None => thread::sleep(time),
+            }
+        })
     }
 
     fn spawn(&self, name: &str, task: Task) -> io::Result<Running> {
@@ -46,6 +63,20 @@ impl Runtime for Threads {
             block_on(task, Duration::MAX);
         })
     }
+}
+
+/// The timers of futures that are polled outside of tokio: one thread of the process, from the
+/// first such wait on. `None` where no thread can be had.
+fn timers() -> Option<&'static Handle> {
+    static TIMERS: OnceLock<Option<Handle>> = OnceLock::new();
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
+        let handle = runtime.handle().clone();
+        let wait = move || runtime.block_on(std::future::pending::<()>());
+        thread::Builder::new().name("landfall-timers".to_owned()).spawn(wait).ok()?;
+        Some(handle)
+    };
+    TIMERS.get_or_init(start).as_ref()
 }
 
 fn on_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Running> {

@@ -7,17 +7,13 @@
 use super::error::Error;
 use super::tables::{Table, Tables, quoted};
 use super::{references, rows};
+use crate::text_form::{self, Values, or_default};
 use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
-use landfall_model::schema::{Field, FieldKind, Merge, ValueType};
+use landfall_model::schema::{Field, Merge};
 use landfall_model::value::Value;
 use landfall_sync::device::store::View;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-type Values = BTreeMap<String, Arc<ValueType>>;
-
 pub(super) fn show(
     conn: &Connection,
     tables: &Tables,
@@ -89,20 +85,8 @@ fn column<'v>(field: &'v Field, values: &Values, view: &'v View) -> ToSqlOutput<
         Merge::Text => ToSqlOutput::from(view.texts.get(&field.id).map_or("", String::as_str)),
         Merge::Set => {
             let elements = view.sets.get(&field.id).map_or(&[][..], Vec::as_slice);
-            let mut json = String::new();
-            write_list(&mut json, elements, element(&field.kind), values);
-            json.into()
+            text_form::list(elements, &field.kind, values).into()
         }
-    }
-}
-
-/// A field that was never written has its default. One that was cleared on purpose stays NULL,
-/// unless the schema says that there is always a value.
-fn or_default<'v>(field: &'v Field, value: Option<&'v Value>) -> Option<&'v Value> {
-    match value {
-        Some(Value::Null) if field.required => field.default.as_ref(),
-        None => field.default.as_ref(),
-        there => there,
     }
 }
 
@@ -116,77 +100,8 @@ fn register<'v>(value: Option<&'v Value>, field: &Field, values: &Values) -> ToS
         Some(Value::Text(s)) => ValueRef::Text(s.as_bytes()),
         Some(Value::Bytes(b)) => ValueRef::Blob(b),
         Some(composite @ (Value::Object(_) | Value::List(_))) => {
-            let mut json = String::new();
-            write_value(&mut json, composite, &field.kind, values);
-            return json.into();
+            return text_form::json(composite, &field.kind, values).into();
         }
     };
     ToSqlOutput::Borrowed(borrowed)
-}
-
-fn element(kind: &FieldKind) -> &FieldKind {
-    match kind {
-        FieldKind::List(element) => element,
-        other => other,
-    }
-}
-
-fn write_value(out: &mut String, value: &Value, kind: &FieldKind, values: &Values) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-        Value::Int(i) => out.push_str(&i.to_string()),
-        // JSON has no infinities, and NaN is NULL in columns too.
-        Value::Float(x) if !x.get().is_finite() => out.push_str("null"),
-        Value::Float(x) => out.push_str(&format!("{:?}", x.get())),
-        Value::Text(s) if *kind == FieldKind::Json && is_json(s) => out.push_str(s),
-        Value::Text(s) => write_text(out, s),
-        Value::Bytes(bytes) => {
-            out.push('"');
-            bytes.iter().for_each(|b| out.push_str(&format!("{b:02x}")));
-            out.push('"');
-        }
-        Value::Object(_) => write_object(out, value, kind, values),
-        Value::List(items) => write_list(out, items, element(kind), values),
-    }
-}
-
-fn write_list(out: &mut String, items: &[Value], kind: &FieldKind, values: &Values) {
-    out.push('[');
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        write_value(out, item, kind, values);
-    }
-    out.push(']');
-}
-
-/// Every declared member, in order of declaration.
-fn write_object(out: &mut String, value: &Value, kind: &FieldKind, values: &Values) {
-    let declared = match kind {
-        FieldKind::Object(name) => values.get(name).map_or(&[][..], |v| v.fields.as_slice()),
-        _ => &[],
-    };
-    let Value::Object(members) = value else { return };
-    out.push('{');
-    for (at, field) in declared.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        write_text(out, &field.name);
-        out.push(':');
-        let member = members.iter().find(|m| m.field == field.id).map(|m| &m.value);
-        let member = or_default(field, member).unwrap_or(&Value::Null);
-        write_value(out, member, &field.kind, values);
-    }
-    out.push('}');
-}
-
-fn write_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }

@@ -24,6 +24,7 @@
 
 use super::error::{Error, OpenError};
 use super::{references, rows, search};
+use crate::text_form::FORM;
 use landfall_model::hash::hash128;
 use landfall_model::id::{FieldId, TypeId};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
@@ -86,7 +87,7 @@ impl Table {
 pub(super) fn are_current(conn: &Connection, schema: &Schema) -> Result<bool, Error> {
     let followed: Option<Vec<u8>> =
         rows::query_value(conn, "SELECT value FROM _lf_fact WHERE name = 'schema'", [])?;
-    Ok(followed.is_some_and(|f| f == schema.fingerprint()))
+    Ok(followed.is_some_and(|f| f == followed_form(schema)))
 }
 
 /// Bring the tables to this schema. Within a transaction.
@@ -106,8 +107,13 @@ pub(super) fn follow(conn: &Connection, schema: &Schema) -> Result<(), OpenError
     follow_indexes(conn, schema)?;
     search::build_missing(conn, schema)?;
     let sql = "INSERT OR REPLACE INTO _lf_fact (name, value) VALUES ('schema', ?)";
-    rows::execute(conn, sql, [schema.fingerprint()])?;
+    rows::execute(conn, sql, [followed_form(schema)])?;
     Ok(())
+}
+
+/// A schema, and the form in which rows show under it.
+fn followed_form(schema: &Schema) -> Vec<u8> {
+    [&schema.fingerprint()[..], &[FORM]].concat()
 }
 
 /// Types whose rows were shown under another shape.
@@ -281,7 +287,7 @@ fn renames(known: &BTreeMap<u32, String>, wanted: &BTreeMap<u32, String>) -> Vec
 
 /// Keep the shape under which rows are shown from now on; rows shown under another are stale.
 fn note_shape(conn: &Connection, kind: &EntityType, schema: &Schema) -> Result<(), Error> {
-    let shape = hash128(shape(&kind.fields, schema).as_bytes());
+    let shape = hash128(format!("{FORM}\n{}", shape(&kind.fields, schema)).as_bytes());
     let sql = "SELECT 1 FROM _lf_table WHERE shape IS NOT ? AND kind = ?";
     if rows::query_value::<i64>(conn, sql, params![shape, kind.id.0])?.is_some() {
         references::forget(conn, kind.id)?;

@@ -294,16 +294,16 @@ fn another_accounts_writes_and_damaged_documents_are_refused() {
 
     let path = dir.path().join("a.lfrescue");
     found.save(&path).unwrap();
-    assert_eq!(found.save(&path).unwrap_err().code(), "LF2112", "nothing is overwritten");
+    assert_eq!(found.save(&path).unwrap_err().code(), "LF2113", "nothing is overwritten");
     let text = fs::read_to_string(&path).unwrap();
     let cut = text.rfind("{\"end\"").unwrap();
     let check = |text: &str| {
         fs::write(&path, text).unwrap();
         Rescue::load(&path).unwrap_err().code()
     };
-    assert_eq!(check(&text[..cut]), "LF2112");
-    assert_eq!(check(&text.replacen("\"payload\":\"8", "\"payload\":\"9", 1)), "LF2112");
-    assert_eq!(check("{}"), "LF2112");
-    assert_eq!(check(""), "LF2112");
+    assert_eq!(check(&text[..cut]), "LF2113");
+    assert_eq!(check(&text.replacen("\"payload\":\"8", "\"payload\":\"9", 1)), "LF2113");
+    assert_eq!(check("{}"), "LF2113");
+    assert_eq!(check(""), "LF2113");
     assert_eq!(rescue(dir.path().join("none")).unwrap_err().code(), "LF2201");
 }

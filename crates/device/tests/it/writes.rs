@@ -1,14 +1,35 @@
 //! Writing by name, reading by SQL, and what is told when something is wrong.
 
-use crate::world::World;
+use crate::world::{SOON, World, eventually};
 use landfall_device::{
-    Account, Client, Coverage, Error, Fate, Options, SqlValue, Value, WriteReceipt,
+    Account, Client, ConnectionState, Coverage, Error, Fate, Options, SqlValue, SyncLimits, Value,
+    WriteReceipt,
 };
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
 
 fn offline(world: &World, path: &std::path::Path) -> Client {
     let mut options = world.options(path, &[0]);
     options.network.start_offline = true;
     Client::open(options).unwrap()
+}
+
+fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Wait on a thread that has no runtime.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match poll(future.as_mut()) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 #[test]
@@ -142,4 +163,41 @@ fn a_named_transaction_is_written_once_also_by_the_next_opening() {
     assert_eq!(sold(&client), Some(SqlValue::Integer(2)));
     (0..100).for_each(|n| drop(sell(&client, &format!("other:{n}"))));
     assert_eq!(sold(&client), Some(SqlValue::Integer(102)));
+}
+
+#[test]
+fn what_a_transaction_creates_and_deletes_leaves_nothing() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = Client::open(world.options(&dir.path().join("a.db"), &[0])).unwrap();
+    client.subscribe("market/fr").unwrap();
+    let market = || [("market", Value::from("fr".to_owned()))];
+    let receipt = client.transaction().upsert("Order", "o1", market()).delete("Order", "o1");
+    let receipt = receipt.commit().unwrap();
+    client.settle(SOON).unwrap();
+    let fates: Vec<Fate> = receipt.dots.iter().map(|dot| client.fate(*dot).unwrap()).collect();
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Accepted { .. })), "{fates:?}");
+    assert_eq!(client.get("Order", "o1").unwrap(), None);
+    assert_eq!(client.outcomes().unwrap(), []);
+    client.transaction().upsert("Order", "o1", market()).commit().unwrap();
+    client.settle(SOON).unwrap();
+    assert!(client.get("Order", "o1").unwrap().is_some(), "the id is free for another life");
+}
+
+#[test]
+fn futures_are_waited_for_outside_of_any_runtime_and_given_up_at_will() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    client.transaction().upsert("Stock", "s", [] as [(&str, Value); 0]).commit().unwrap();
+    let error = wait(client.settle_async(Duration::from_millis(20))).unwrap_err();
+    assert_eq!(error.code(), "LF2106");
+    let error = wait(client.drain_async(Duration::from_millis(20))).unwrap_err();
+    assert_eq!(error.code(), "LF2109");
+    let limits = SyncLimits { deadline: Duration::from_secs(3_600), bytes_max: None };
+    {
+        let mut slot = pin!(client.sync_once_async(limits));
+        assert!(poll(slot.as_mut()).is_pending());
+    }
+    eventually("the slot that was given up is over", || {
+        client.connection() == ConnectionState::Offline
+    });
 }

@@ -1,6 +1,7 @@
 //! Which entity does an upsert mean, and is it there?
 
 use super::check::{Wanted, WantedFields};
+use super::node::Name;
 use super::refused::{Problem, WriteError};
 use super::store::Store;
 use super::write::{Draft, Target};
@@ -88,6 +89,18 @@ impl<S: Store> Draft<'_, '_, S> {
             }
         }
         if found.is_empty() { Ok(None) } else { self.refuse((None, Problem::Ambiguous)) }
+    }
+
+    /// The one entity of this name that is there.
+    pub fn named(&mut self, name: &Name) -> Written<EntityKey, S::Error> {
+        self.kind(name.kind)?;
+        let mut found = self.standing_named(name.kind, &name.id)?;
+        found.retain(|key| name.home.as_ref().is_none_or(|home| **home == *key.home));
+        match found.pop() {
+            None => self.refuse((None, Problem::NoEntity)),
+            Some(key) if found.is_empty() => Ok(key),
+            Some(_) => self.refuse((None, Problem::Ambiguous)),
+        }
     }
 
     fn one_of(&mut self, kind: TypeId, id: &str) -> Written<Option<EntityKey>, S::Error> {

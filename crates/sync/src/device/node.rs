@@ -110,6 +110,25 @@ pub enum Edit {
     Delete {
         key: EntityKey,
     },
+    /// [`Edit::Update`] of the one entity of this type and id that is there, earlier edits of the
+    /// transaction counted; in this home scope, where one is named.
+    UpdateNamed {
+        name: Name,
+        fields: Vec<(FieldId, FieldEdit)>,
+    },
+    /// [`Edit::Delete`], by name in the same way.
+    DeleteNamed {
+        name: Name,
+    },
+}
+
+/// An entity as an app names it: it may not know the home scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    pub kind: TypeId,
+    pub id: String,
+    /// For an entity of which there may be several with this id.
+    pub home: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

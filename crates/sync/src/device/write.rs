@@ -81,22 +81,35 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
                 let (key, target) = self.locate(&kind, id, &wanted)?;
                 self.change(&kind, key, target, wanted)
             }
-            Edit::Update { key, fields } => {
-                let kind = self.kind(key.kind)?;
-                let wanted = self.gather(&kind, &key.id, fields)?;
-                let (merged, standing) = self.call.reader.read(self.call.store, key)?;
-                if !merged.entity.exists(&standing) {
-                    return self.refuse((None, Problem::NoEntity));
-                }
-                let target =
-                    Target::Update { births: merged.entity.living().collect(), known: true };
-                self.change(&kind, key.clone(), target, wanted)
-            }
+            Edit::Update { key, fields } => self.update(key, fields),
             Edit::Delete { key } => {
                 self.kind(key.kind)?;
                 self.delete(key)
             }
+            Edit::UpdateNamed { name, fields } => {
+                let key = self.named(name)?;
+                self.update(&key, fields)
+            }
+            Edit::DeleteNamed { name } => {
+                let key = self.named(name)?;
+                self.delete(&key)
+            }
         }
+    }
+
+    fn update(
+        &mut self,
+        key: &EntityKey,
+        fields: &[(FieldId, FieldEdit)],
+    ) -> Written<(), S::Error> {
+        let kind = self.kind(key.kind)?;
+        let wanted = self.gather(&kind, &key.id, fields)?;
+        let (merged, standing) = self.call.reader.read(self.call.store, key)?;
+        if !merged.entity.exists(&standing) {
+            return self.refuse((None, Problem::NoEntity));
+        }
+        let target = Target::Update { births: merged.entity.living().collect(), known: true };
+        self.change(&kind, key.clone(), target, wanted)
     }
 
     pub fn kind(&self, id: TypeId) -> Written<Arc<EntityType>, S::Error> {

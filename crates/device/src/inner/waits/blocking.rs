@@ -1,14 +1,13 @@
 //! Waits that hold up the calling thread.
 
-use super::{Bell, LOOK_EVERY, unsettled};
-use crate::blocking::{SyncLimits, SyncReport};
-use crate::error::{Error, code};
+use super::{Bell, LOOK_EVERY, undrained, unsettled};
+use crate::error::Error;
 use crate::inner::Inner;
 use crate::inner::core::Core;
+use crate::slot::{Slot, SyncLimits, SyncReport};
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::text::Version;
 use landfall_sync::device::node::Output;
-use landfall_sync::device::store::Store;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,34 +54,21 @@ impl Inner {
 
     /// Wait until the outbox is empty.
     pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
-        let empty = |core: &mut Core| {
-            let left = core.database.transact(false, |t| t.outbox(0, 1))?;
-            Ok(left.is_empty())
-        };
-        if self.wait_for(timeout, empty)? {
-            return Ok(());
-        }
-        let message = "Writes are still unsent. Wait longer, keep them, or discard them.";
-        Err(Error::new(code::UNSENT, message))
+        if self.wait_for(timeout, Core::is_drained)? { Ok(()) } else { Err(undrained()) }
     }
 
     /// Wait until all is done or the slot is over.
-    pub fn sync_until(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
-        let (up, down) = (self.traffic.up(), self.traffic.down());
-        let moved = || (self.traffic.up() - up, self.traffic.down() - down);
+    pub fn sync_until(&self, limits: SyncLimits, slot: &Slot) -> Result<SyncReport, Error> {
         let until = Instant::now() + limits.deadline;
-        let spent = || limits.bytes_max.is_some_and(|most| moved().0 + moved().1 >= most);
         let mut done = false;
-        while !done && !spent() {
+        while !done && !slot.is_spent(limits) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             done = self.wait_for(left.min(COUNT_EVERY), Core::is_settled)?;
         }
-        let status = self.outbox_status()?;
-        let (bytes_up, bytes_down) = moved();
-        Ok(SyncReport { done, unsent: status.pending + status.accepted, bytes_up, bytes_down })
+        slot.report(done)
     }
 
     /// True once `done` says so; false if it does not in time.

@@ -126,11 +126,11 @@ fn value_objects_are_json_with_member_names() {
     let registers = [(one, address), (many, list)].into();
     committed(&mut database, |t| t.show(&key, Some(&View { registers, ..View::default() })));
 
-    let expected = r#"{"street":"Rue de l'\"Échelle\"\n","zip":null,"floor":-1,"plan":"ab01","extra":{"pi": 3.10},"due":null}"#;
+    let expected = r#"{"street":"Rue de l'\"Échelle\"\n","zip":null,"floor":-1,"plan":"qwE=","extra":{"pi": 3.10},"due":null}"#;
     assert_eq!(read(&database, "Thing", "address"), text(expected));
     let expected = r#"[{"street":"B","zip":null,"floor":null,"plan":null,"extra":"not json","due":null},null]"#;
     assert_eq!(read(&database, "Thing", "places"), text(expected));
-    let sql = "SELECT json_extract(address, '$.street') || unhex(json_extract(address, '$.plan')),
+    let sql = "SELECT json_extract(address, '$.street'),
         json_valid(address) AND json_valid(places) FROM Thing";
     let reader = database.reader().unwrap();
     assert!(reader.query_row(sql, [], |row| row.get::<_, bool>(1)).unwrap());

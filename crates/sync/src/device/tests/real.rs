@@ -254,7 +254,7 @@ impl World {
             .iter()
             .flat_map(|e| match e {
                 Edit::Upsert { fields, .. } | Edit::Update { fields, .. } => fields.as_slice(),
-                Edit::Delete { .. } => &[],
+                _ => &[],
             })
             .map(|(f, e)| match e {
                 FieldEdit::Increment(n) if *f == VOTES => *n,

@@ -1,6 +1,7 @@
 //! Edits become ops.
 
 use super::*;
+use crate::device::node::Name;
 use landfall_model::op::{Action, Change};
 
 #[test]
@@ -102,6 +103,28 @@ fn a_delete_names_what_it_saw_and_children_fall_with_it() {
     let c = d.write(&[task("1", [])]);
     assert_eq!(ops_of(&mut d, &c)[0].op.births, c.dots);
     assert_eq!(d.view(&step("s")), None);
+}
+
+#[test]
+fn edits_by_name_count_the_earlier_ones_of_their_transaction() {
+    let mut d = Device::new(1);
+    let named = |id: &str| Name { kind: TASK, id: id.to_owned(), home: None };
+    let delete = |id: &str| Edit::DeleteNamed { name: named(id) };
+    let a = d.write(&[task("1", []), delete("1")]);
+    let ops = ops_of(&mut d, &a);
+    assert_eq!(ops[1].op.births, a.dots[..1], "the death of the birth beside it");
+    assert_eq!(d.view(&key("1")), None);
+    // What comes after it is another life, in the same transaction or a later one.
+    let b = d.write(&[task("1", []), delete("1"), task("1", [put(TITLE, "again")])]);
+    assert_eq!(ops_of(&mut d, &b)[2].op.births, b.dots[2..]);
+    assert_eq!(d.view(&key("1")).unwrap().registers[&TITLE], "again".into());
+    let update = |id: &str| Edit::UpdateNamed { name: named(id), fields: vec![put(TITLE, "x")] };
+    d.write(&[task("2", []), update("2")]);
+    assert_eq!(d.view(&key("2")).unwrap().registers[&TITLE], "x".into());
+    assert_eq!(d.refused(&[task("3", []), delete("3"), update("3")]), "LF2014");
+    assert_eq!(d.refused(&[delete("4")]), "LF2014");
+    let elsewhere = Name { home: Some("team/elsewhere".to_owned()), ..named("2") };
+    assert_eq!(d.refused(&[Edit::DeleteNamed { name: elsewhere }]), "LF2014");
 }
 
 #[test]

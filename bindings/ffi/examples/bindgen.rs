@@ -1,5 +1,5 @@
 //! Writes the foreign halves of this crate from its compiled library:
-//! `landfall-bindgen generate LIBRARY --language kotlin --out-dir DIR`.
+//! `bindgen generate LIBRARY --language kotlin --out-dir DIR`.
 
 fn main() {
     uniffi::uniffi_bindgen_main();

@@ -1,0 +1,276 @@
+//! Values as text, in both directions: what columns of objects, lists and sets hold, and what a
+//! write may give instead of the value itself.
+//!
+//! The two are one form: what a column holds can be written again, and is then the same value.
+//! Decimals and bytes are text, so they are exact in languages whose JSON has doubles only.
+//!
+//! | field | in JSON |
+//! |---|---|
+//! | `Decimal` | text, with as many places as the scale says: `"12.50"` |
+//! | `Bytes` | text, base64 with padding |
+//! | `Int`, `Int64`, `Instant` | a number |
+//! | `JSON` | itself |
+//! | `Float` | a number; null for NaN and the infinities |
+//! | other scalars, enums, references | text; booleans are `true` and `false` |
+//! | a value object | an object with every member that the schema has, by name |
+//!
+//! Reading is more generous: a decimal may be a number or have fewer places, an `Int64` or an
+//! `Instant` may be text, members may be left out. Columns of single decimals and bytes are not text; see [`crate::store`].
+
+mod base64;
+
+use crate::read::SqlValue;
+use landfall_model::schema::{Field, FieldKind, Schema, ValueType};
+use landfall_model::value::Value;
+use landfall_sync::device::node::Problem;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A schema's value objects by name.
+pub(crate) type Values = BTreeMap<String, Arc<ValueType>>;
+
+/// Rows that were shown by another number look otherwise than they would now.
+pub(crate) const FORM: u8 = 2;
+
+/// What a column of this field holds for a value.
+pub(crate) fn column(value: &Value, field: &Field, values: &Values) -> SqlValue {
+    match value {
+        Value::Null => SqlValue::Null,
+        Value::Bool(b) => (*b).into(),
+        Value::Int(i) => SqlValue::Integer(*i),
+        Value::Float(x) => x.get().into(),
+        Value::Text(s) => SqlValue::Text(s.clone()),
+        Value::Bytes(b) => SqlValue::Blob(b.clone()),
+        Value::Object(_) | Value::List(_) => SqlValue::Text(json(value, &field.kind, values)),
+    }
+}
+
+/// The JSON of an object or a list.
+pub(crate) fn json(value: &Value, kind: &FieldKind, values: &Values) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value, kind, values);
+    out
+}
+
+/// The JSON of a list's or a set's elements; `kind` is the field's.
+pub(crate) fn list(items: &[Value], kind: &FieldKind, values: &Values) -> String {
+    let mut out = String::new();
+    write_list(&mut out, items, element(kind), values);
+    out
+}
+
+/// What the elements of a list are, or a set's; for other kinds, the kind.
+pub(crate) fn element(kind: &FieldKind) -> &FieldKind {
+    match kind {
+        FieldKind::List(element) => element,
+        other => other,
+    }
+}
+
+/// A field that was never written has its default. One that was cleared on purpose stays NULL,
+/// unless the schema says that there is always a value.
+pub(crate) fn or_default<'v>(field: &'v Field, value: Option<&'v Value>) -> Option<&'v Value> {
+    match value {
+        Some(Value::Null) if field.required => field.default.as_ref(),
+        None => field.default.as_ref(),
+        there => there,
+    }
+}
+
+fn write_value(out: &mut String, value: &Value, kind: &FieldKind, values: &Values) {
+    match (value, kind) {
+        (Value::Null, _) => out.push_str("null"),
+        (Value::Bool(b), _) => out.push_str(if *b { "true" } else { "false" }),
+        (Value::Int(i), FieldKind::Decimal { scale, .. }) => write_text(out, &places(*i, *scale)),
+        (Value::Int(i), _) => out.push_str(&i.to_string()),
+        // JSON has no infinities, and NaN is NULL in columns too.
+        (Value::Float(x), _) if !x.get().is_finite() => out.push_str("null"),
+        (Value::Float(x), _) => out.push_str(&format!("{:?}", x.get())),
+        (Value::Text(s), FieldKind::Json) if is_json(s) => out.push_str(s),
+        (Value::Text(s), _) => write_text(out, s),
+        (Value::Bytes(bytes), _) => write_text(out, &base64::encode(bytes)),
+        (Value::Object(_), _) => write_object(out, value, kind, values),
+        (Value::List(items), _) => write_list(out, items, element(kind), values),
+    }
+}
+
+fn write_list(out: &mut String, items: &[Value], kind: &FieldKind, values: &Values) {
+    out.push('[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write_value(out, item, kind, values);
+    }
+    out.push(']');
+}
+
+/// Every declared member, in order of declaration.
+fn write_object(out: &mut String, value: &Value, kind: &FieldKind, values: &Values) {
+    let declared = match kind {
+        FieldKind::Object(name) => values.get(name).map_or(&[][..], |v| v.fields.as_slice()),
+        _ => &[],
+    };
+    let Value::Object(members) = value else { return };
+    out.push('{');
+    for (at, field) in declared.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write_text(out, &field.name);
+        out.push(':');
+        let member = members.iter().find(|m| m.field == field.id).map(|m| &m.value);
+        let member = or_default(field, member).unwrap_or(&Value::Null);
+        write_value(out, member, &field.kind, values);
+    }
+    out.push('}');
+}
+
+fn write_text(out: &mut String, text: &str) {
+    out.push_str(&Json::from(text).to_string());
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<Json>(text).is_ok()
+}
+
+/// 1250 at scale 2 is `12.50`.
+fn places(unscaled: i64, scale: u8) -> String {
+    let scale = usize::from(scale);
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// The value as the field stores it. What is given in that form already goes through as it is.
+pub(crate) fn read(schema: &Schema, kind: &FieldKind, value: Value) -> Result<Value, Problem> {
+    let Value::Text(text) = &value else { return Ok(value) };
+    match kind {
+        FieldKind::Decimal { scale, .. } => decimal(text, *scale),
+        FieldKind::Bytes => base64::decode(text).map(Value::Bytes).ok_or(Problem::WrongValue),
+        FieldKind::Object(_) | FieldKind::List(_) => {
+            let json = serde_json::from_str(text).map_err(|_| Problem::WrongValue)?;
+            from_json(schema, kind, &json)
+        }
+        _ => Ok(value),
+    }
+}
+
+/// `12.5` at scale 2 is 1250.
+fn decimal(text: &str, scale: u8) -> Result<Value, Problem> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    let scale = usize::from(scale);
+    if whole.is_empty() || !plain(whole) || !plain(fraction) || digits.ends_with('.') {
+        return Err(Problem::WrongValue);
+    }
+    if fraction.len() > scale {
+        return Err(Problem::OutOfRange);
+    }
+    let unscaled: i64 =
+        format!("{whole}{fraction:0<scale$}").parse().map_err(|_| Problem::OutOfRange)?;
+    Ok(Value::Int(sign * unscaled))
+}
+
+fn from_json(schema: &Schema, kind: &FieldKind, json: &Json) -> Result<Value, Problem> {
+    match (kind, json) {
+        (_, Json::Null) => Ok(Value::Null),
+        (FieldKind::Json, Json::String(s)) if is_json(s) => Ok(Value::text(s)),
+        (FieldKind::Json, json) => Ok(Value::text(&json.to_string())),
+        (FieldKind::Object(name), Json::Object(members)) => {
+            let object = schema.values.get(name).ok_or(Problem::WrongValue)?;
+            let member = |(name, json): (&String, &Json)| {
+                let field = object.fields.iter().find(|f| f.name == *name);
+                let field = field.ok_or(Problem::UnknownField)?;
+                Ok((field.id, from_json(schema, &field.kind, json)?))
+            };
+            let members: Vec<_> = members.iter().map(member).collect::<Result<_, _>>()?;
+            Ok(Value::object(members))
+        }
+        (FieldKind::List(element), Json::Array(items)) => {
+            let items = items.iter().map(|item| from_json(schema, element, item));
+            Ok(Value::List(items.collect::<Result<_, _>>()?))
+        }
+        (FieldKind::Float, Json::Number(n)) => {
+            n.as_f64().map(Value::from).ok_or(Problem::WrongValue)
+        }
+        (FieldKind::Decimal { scale, .. }, Json::Number(n)) => decimal(&n.to_string(), *scale),
+        (FieldKind::Int64 | FieldKind::Instant, Json::String(s)) => {
+            s.parse().map(Value::Int).map_err(|_| Problem::WrongValue)
+        }
+        (_, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or(Problem::WrongValue),
+        (_, Json::Bool(b)) => Ok(Value::Bool(*b)),
+        (_, Json::String(s)) => read(schema, kind, Value::text(s)),
+        _ => Err(Problem::WrongValue),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_read_exactly() {
+        let check = |text: &str, expected: Result<i64, Problem>| {
+            assert_eq!(decimal(text, 2), expected.map(Value::Int), "{text}");
+        };
+        check("12.50", Ok(1250));
+        check("12.5", Ok(1250));
+        check("-0.07", Ok(-7));
+        check("3", Ok(300));
+        check("0.005", Err(Problem::OutOfRange));
+        check("99999999999999999999", Err(Problem::OutOfRange));
+        check("1e3", Err(Problem::WrongValue));
+        check("1.", Err(Problem::WrongValue));
+        check("", Err(Problem::WrongValue));
+    }
+
+    #[test]
+    fn what_a_column_holds_can_be_written_again() {
+        let sdl = r#"
+            type Thing @entity(strategy: LAST_WRITE_WINS, scope: "all") {
+              id: ID! all: All many: [All!] prices: [Decimal!] @decimal(precision: 6, scale: 2) }
+            type All @value {
+              money: Decimal @decimal(precision: 18, scale: 3) whole: Decimal @decimal(precision: 4, scale: 0)
+              raw: Bytes extra: JSON big: Int64 at: Instant share: Float yes: Boolean
+              due: Date word: String inner: Inner list: [Int!] }
+            type Inner @value { price: Decimal! @decimal(precision: 6, scale: 2) }"#;
+        let schema = crate::options::compile(sdl).unwrap();
+        let kind = schema.entity_named("Thing").unwrap();
+        let check = |field: &str, text: &str| {
+            let field = kind.field_named(field).unwrap();
+            let value = read(&schema, &field.kind, Value::text(text)).unwrap();
+            assert_eq!(json(&value, &field.kind, &schema.values), text);
+        };
+        let all = r#"{"money":"-0.007","whole":"-12","raw":"AP8H/w==","extra":{"pi":3.1,"s":["x"]},"big":9223372036854775807,"at":-1,"share":0.1,"yes":false,"due":"2026-01-31","word":"\"é\"","inner":{"price":"100.00"},"list":[1,-2]}"#;
+        check("all", all);
+        check("many", &format!("[{all},{all}]"));
+        check("prices", r#"["0.05","12.50","-1.00"]"#);
+        let kind_of = |field: &str| &kind.field_named(field).unwrap().kind;
+        let generous =
+            Value::text(r#"{"money":-0.007,"big":"9223372036854775807","extra":[1, 2]}"#);
+        let value = read(&schema, kind_of("all"), generous).unwrap();
+        let shown = json(&value, kind_of("all"), &schema.values);
+        assert!(shown.starts_with(
+            r#"{"money":"-0.007","whole":null,"raw":null,"extra":[1,2],"big":9223372036854775807"#
+        ));
+        let none = r#"{"money":null,"whole":null,"raw":"","extra":"words","big":null,"at":null,"share":null,"yes":null,"due":null,"word":"","inner":null,"list":[]}"#;
+        check("all", none);
+    }
+
+    #[test]
+    fn numbers_have_as_many_places_as_the_scale_says() {
+        let check = |unscaled, scale, expected: &str| assert_eq!(places(unscaled, scale), expected);
+        check(1250, 2, "12.50");
+        check(-7, 2, "-0.07");
+        check(0, 3, "0.000");
+        check(7, 0, "7");
+        check(i64::MIN, 18, "-9.223372036854775808");
+    }
+}
