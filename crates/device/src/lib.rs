@@ -77,4 +77,5 @@ pub use options::{
 pub use read::{Row, Rows, SqlValue};
 pub use slot::{SyncLimits, SyncReport};
 pub use text::{TextEditor, TextVersion};
+pub use text_form::bytes_from_text;
 pub use transaction::Transaction;
