@@ -91,4 +91,5 @@ pub use rescue::{Rescue, RescueReport, TakenIn, rescue};
 pub use search::{SEARCH_WORDS_MAX, Search, search_expression};
 pub use slot::{SyncLimits, SyncReport};
 pub use text::{TextEditor, TextVersion};
+pub use text_form::bytes_from_text;
 pub use transaction::Transaction;

@@ -46,6 +46,12 @@ pub(crate) fn column(value: &Value, field: &Field, values: &Values) -> SqlValue 
     }
 }
 
+/// The bytes that text stands for in the JSON of a column; `None` if it is none that a column
+/// holds.
+pub fn bytes_from_text(text: &str) -> Option<Vec<u8>> {
+    base64::decode(text)
+}
+
 /// The JSON of an object or a list.
 pub(crate) fn json(value: &Value, kind: &FieldKind, values: &Values) -> String {
     let mut out = String::new();
@@ -182,7 +188,7 @@ fn from_json(schema: &Schema, kind: &FieldKind, json: &Json) -> Result<Value, Pr
     match (kind, json) {
         (_, Json::Null) => Ok(Value::Null),
         (FieldKind::Json, Json::String(s)) if is_json(s) => Ok(Value::text(s)),
-        (FieldKind::Json, json) => Ok(Value::text(&json.to_string())),
+        (FieldKind::Json, json) => Ok(Value::from(json.to_string())),
         (FieldKind::Object(name), Json::Object(members)) => {
             let object = schema.values.get(name).ok_or(Problem::WrongValue)?;
             let member = |(name, json): (&String, &Json)| {

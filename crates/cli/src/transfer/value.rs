@@ -159,7 +159,7 @@ pub(super) fn show(schema: &Schema, field: &Field, column: &SqlValue) -> Json {
     }
 }
 
-/// A value within a composite: the device's tables have numbers there as they are stored.
+/// A value within a composite, in the form of files: the device's tables have their own.
 fn inner(schema: &Schema, kind: &FieldKind, json: Json) -> Json {
     match (kind, json) {
         (FieldKind::List(element), Json::Array(items)) => {
@@ -176,6 +176,10 @@ fn inner(schema: &Schema, kind: &FieldKind, json: Json) -> Json {
         }
         (_, Json::Null) => Json::Null,
         (FieldKind::Json, json) => Json::String(json.to_string()),
+        (FieldKind::Bytes, Json::String(text)) => {
+            let bytes = landfall_device::bytes_from_text(&text);
+            Json::String(bytes.map_or(text, |bytes| hex(&bytes)))
+        }
         (kind, Json::Number(n)) => match n.as_i64() {
             Some(i) => integer(kind, i),
             None => Json::Number(n),
