@@ -218,7 +218,7 @@ fn a_slot_in_the_background_moves_what_is_queued_over_a_bad_network() {
     let front = Fronted::new(1);
     front.proxies[0].set_profile(Profile::THREE_G);
     let network = Network { start_offline: true, ..Network::default() };
-    let client = front.device("courier", network.clone());
+    let client = front.device("courier", network);
     for i in 0..QUEUED {
         sell(&client, &format!("order-{i:04}"));
     }

@@ -4,7 +4,7 @@ use super::{Inner, lock};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::options::RegionUrl;
-use crate::store::{self, Transaction};
+use crate::store::Transaction;
 use landfall_sync::device::store::Store;
 
 /// The directory, as it is signed.
@@ -75,7 +75,7 @@ impl Inner {
     fn put(&self, fact: &str, bytes: &[u8]) -> Result<(), Error> {
         let mut core = self.lock()?;
         let core = core.as_mut().ok_or_else(Error::closed)?;
-        let put = |t: &mut Transaction<'_>| Ok::<_, store::Error>(t.put_fact(fact, bytes)?);
+        let put = |t: &mut Transaction<'_>| t.put_fact(fact, bytes);
         Ok(core.database.transact(false, put)?)
     }
 
