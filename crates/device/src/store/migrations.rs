@@ -49,8 +49,9 @@ pub(super) fn migrate(conn: &Connection, from: usize) -> Result<(), Error> {
 
 /// The statements that make what is there.
 fn all_sql(conn: &Connection) -> Result<String, Error> {
-    // What SQLite makes by itself, such as the index of a key, has no statement.
-    let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
+    // What SQLite makes by itself has no statement, as the index of a key, or a name of SQLite's.
+    let sql = "SELECT sql FROM sqlite_schema
+        WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid";
     let all: Vec<String> = rows::query_all(conn, sql, [], |row| Ok(row.get(0)?))?;
     Ok(all.join(";\n"))
 }
