@@ -37,7 +37,6 @@ use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::{Store, Terms};
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
@@ -88,8 +87,6 @@ pub(crate) struct Inner {
     offered: Mutex<Option<String>>,
     engine_ended: watch::Sender<bool>,
     closed: watch::Sender<bool>,
-    /// Frames were taken in, and what there is no room for has not gone yet.
-    taking_in: AtomicBool,
     history: Mutex<History>,
     pub traffic: Arc<Traffic>,
 }
@@ -112,7 +109,7 @@ impl Inner {
         let mut database = Database::open(&options.path, &options.schema, opened)?;
         core::check_account(&mut database, &options)?;
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
-        let mut core = Core { database, node: None, session: None, hedge: None };
+        let mut core = Core { database, node: None, session: None, hedge: None, taking_in: false };
         core.node(&options)?;
         core.show_stale(&options)?;
         let goal = Goal {
@@ -136,7 +133,6 @@ impl Inner {
             offered: Mutex::default(),
             engine_ended: watch::Sender::new(false),
             closed: watch::Sender::new(false),
-            taking_in: AtomicBool::new(false),
             history: Mutex::default(),
             traffic: Arc::default(),
         }))

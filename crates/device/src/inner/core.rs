@@ -37,6 +37,8 @@ pub(super) struct Core {
     pub session: Option<Session>,
     /// Where frames of the hedge go; see [`Node::hedge`].
     pub hedge: Option<mpsc::UnboundedSender<DeviceFrame>>,
+    /// Frames were taken in, and what there is no room for has not gone yet.
+    pub taking_in: bool,
 }
 
 /// Which connection a call is about.
@@ -238,6 +240,9 @@ impl Core {
 
     /// Nothing in the outbox, and every scope heard to its end in this session.
     pub fn is_settled(&mut self) -> Result<bool, Error> {
+        if self.taking_in {
+            return Ok(false);
+        }
         let Some(session) = self.session.as_ref().filter(|s| s.ready) else { return Ok(false) };
         let complete = &session.complete;
         Ok(self.database.transact(false, |t| {

@@ -12,7 +12,6 @@ use landfall_sync::device::store::Store;
 use landfall_sync::wire::region_frame::Kind;
 use landfall_sync::wire::{DeviceFrame, RegionFrame};
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 /// The code of a session that ends because another process has the lease.
@@ -147,11 +146,16 @@ impl Inner {
     /// Take in frames, and keep the file within its limit. Nobody is told that all is done in
     /// between.
     pub fn take_in(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
-        self.taking_in.store(true, Ordering::Relaxed);
+        self.set_taking_in(true)?;
         let taken = self.frames(frames).and_then(|()| self.keep_within());
-        self.taking_in.store(false, Ordering::Relaxed);
+        self.set_taking_in(false)?;
         self.settled.notify_all();
         taken
+    }
+
+    fn set_taking_in(&self, taking_in: bool) -> Result<(), Error> {
+        self.lock()?.as_mut().ok_or_else(Error::closed)?.taking_in = taking_in;
+        Ok(())
     }
 
     /// Take in frames, in one transaction.

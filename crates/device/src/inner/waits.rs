@@ -10,7 +10,6 @@ use super::core::Core;
 use crate::error::{Error, code};
 use crate::runtime::timeout;
 use std::sync::Condvar;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -70,9 +69,7 @@ impl Inner {
         loop {
             // Before the look: what changes after it is heard.
             rung.mark_unchanged();
-            // What there is no room for may still have to go.
-            let busy = self.taking_in.load(Ordering::Relaxed);
-            if !busy && done(self.lock()?.as_mut().ok_or_else(Error::closed)?)? {
+            if done(self.lock()?.as_mut().ok_or_else(Error::closed)?)? {
                 return Ok(true);
             }
             let left = until.saturating_sub(runtime.now());
