@@ -179,7 +179,7 @@ fn config(region: usize, ports: &[u16]) -> String {
     let mut text = format!(
         "region = {0}\nname = \"r{0}\"\nschema = {schema:?}\ndata_dir = \"r{0}/data\"\n\
          marker_dir = \"r{0}/marker\"\nlisten = \"127.0.0.1:{1}\"\n\
-         peer_key = \"peer.key\"\ndev_key = \"dev.key\"\n",
+         peer_key = \"peer.key\"\ndev_key = \"dev.key\"\nramp_ms = 0\n",
         region + 1,
         ports[region]
     );
