@@ -27,7 +27,7 @@ impl Inner {
         self.directory().map_or(0, |d| d.version)
     }
 
-    /// Signed again at each reading: the keys may be others by now.
+    /// The signature is checked at each reading: the keys may be others by now.
     fn directory(&self) -> Option<Directory> {
         let keys = &self.options.network.directory_keys;
         if keys.is_empty() {

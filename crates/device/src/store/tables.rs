@@ -14,7 +14,7 @@
 //! | Decimal | INTEGER: minor units, 12.50 at scale 2 is 1250, so that ORDER BY and SUM are exact |
 //! | Float | REAL; NaN is NULL |
 //! | Bytes | BLOB |
-//! | a value object, a list, a set | TEXT: JSON, with member names; Bytes in it in hexadecimal |
+//! | a value object, a list, a set | TEXT: JSON, with member names; see `text_form` |
 //!
 //! Tables follow the schema at opening, and only grow: a new field is a new column, a field or
 //! type with another name is renamed with all it holds, one that is gone stays and is no longer
