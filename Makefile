@@ -44,7 +44,7 @@ help:
 	@echo 'make showcase     two phones in a browser page, driven, with pictures in target/showcase'
 	@echo 'make web-testkit  build the testkit for JavaScript and test it in node'
 	@echo
-	@echo 'Parts of make test:  fmt-check  clippy  unit  sim [SEEDS=n]  replay  kotlin'
+	@echo 'Parts of make test:  fmt-check  built  unit  sim [SEEDS=n]  replay  kotlin'
 
 run: tools
 	$(call step,building the release binary (the first build takes a few minutes))
@@ -52,7 +52,7 @@ run: tools
 	$(call step,landfall dev $(ARGS))
 	@$(LANDFALL) dev $(ARGS)
 
-test: tools fmt-check clippy built unit sim replay kotlin-if-it-can
+test: tools fmt-check built unit sim replay kotlin-if-it-can
 	$(call step,all passed)
 	@bindings/kotlin/run-tests has || echo 'but the Kotlin SDK was not tested: what it needs cannot be had here'
 	@$(HAS_FMT) || echo 'but the formatting was not checked: this Rust has no rustfmt'
@@ -62,22 +62,24 @@ fmt-check: tools
 	$(call step,formatting: cargo fmt --check)
 	@if $(HAS_FMT); then cargo fmt --all --check; else echo 'SKIPPED: this Rust has no rustfmt'; fi
 
-clippy: tools
-	$(call step,lints: cargo clippy)
-	@if $(HAS_CLIPPY); \
-	then cargo clippy --workspace --all-targets $(FEATURES) --locked $(QUIET) -- -D warnings; \
-	else echo 'SKIPPED: this Rust has no clippy'; fi
-
 # The Kotlin tests use the testkit; a library that ships is built without it.
 FEATURES := --features landfall-ffi/testkit
 
+# The lints alone, for a change at hand; `make test` has them from the build of the tests.
+clippy: tools
+	$(call step,lints: cargo clippy)
+	@cargo clippy --workspace --all-targets $(FEATURES) --locked $(QUIET) -- -D warnings
+
+# Every crate of the workspace is linted while it is compiled: see .ci/lint.
+LINTED := $(shell $(HAS_CLIPPY) && echo RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/lint)
+
 built: tools
-	$(call step,building the tests)
-	@cargo test --workspace $(FEATURES) --locked --no-run $(QUIET)
+	$(call step,building the tests$(if $(LINTED), and linting them))
+	@$(LINTED) cargo test --workspace $(FEATURES) --locked --no-run $(QUIET)
 
 unit: built
 	$(call step,tests: cargo test)
-	@cargo test --workspace $(FEATURES) --locked --no-fail-fast --quiet
+	@$(LINTED) cargo test --workspace $(FEATURES) --locked --no-fail-fast --quiet
 
 # With the binary that the tests were built with: overflow and debug assertions are checked.
 CHECKED = $${CARGO_TARGET_DIR:-target}/debug/landfall
