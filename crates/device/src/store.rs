@@ -53,6 +53,7 @@ pub use error::{Error, OpenError};
 pub use lease::Lease;
 pub use memory::MemoryFile;
 pub(crate) use search::table as search_table;
+pub(crate) use tables::quoted;
 pub use transaction::Transaction;
 
 use landfall_model::id::Scope;

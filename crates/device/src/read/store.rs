@@ -4,7 +4,7 @@ pub(crate) mod search;
 
 use super::{Row, Rows, SqlValue};
 use crate::error::{Error, code};
-use crate::store;
+use crate::store::{self, quoted};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, params_from_iter};
 use std::sync::Arc;
@@ -207,10 +207,6 @@ impl Included {
             ORDER BY \"_home\" <> t.\"_home\", \"_home\" LIMIT 1)"
         )
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]
