@@ -111,19 +111,27 @@ impl Inner {
         Ok(self.lock()?.as_ref().is_some_and(|core| core.hedge.is_some()))
     }
 
-    /// The second region's connection is the session's from now on.
+    /// The second region's connection is the session's from now on. False if the node knows of no
+    /// second region any more: the file failed, or the app went offline.
     pub fn promote(
         &self,
         outgoing: mpsc::UnboundedSender<DeviceFrame>,
         answers: Answers,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let session = self.fresh(outgoing, answers)?;
-        if let Some(core) = self.lock()?.as_mut() {
-            core.hedge = None;
+        {
+            let mut guard = self.lock()?;
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            if core.hedge.take().is_none() {
+                return Ok(false);
+            }
             core.session = Some(session);
         }
         let random = self.options.random.clone();
-        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))
+        let promote = |node: &mut Node, t: &mut Transaction<'_>, now: i64| {
+            node.promote(t, now, &mut || random.next())
+        };
+        self.run_leased(Lane::Session, promote).map(|()| true)
     }
 
     /// Ops that the session's region has not answered.
