@@ -187,11 +187,16 @@ impl Inner {
 
     /// A scope is to be heard to its end in this session, too.
     fn asked_for(&self, scope: &str) -> Result<(), Error> {
-        let sub = self.read(|t| t.subscription(scope))?;
-        if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
-            session.subscribed.insert(scope.into());
-            if sub.is_some_and(|sub| sub.loading) {
-                session.complete.remove(scope);
+        {
+            // Under one lock: the session may hear the scope to its end at any other moment.
+            let mut guard = self.lock()?;
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            let sub = core.database.transact(false, |t| t.subscription(scope))?;
+            if let Some(session) = &mut core.session {
+                session.subscribed.insert(scope.into());
+                if sub.is_some_and(|sub| sub.loading) {
+                    session.complete.remove(scope);
+                }
             }
         }
         self.live.all_changed();
