@@ -424,12 +424,18 @@ impl Inner {
     ) -> Result<T, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
-        let (value, output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
-        let events = core.send(lane, self.options.runtime.now(), output)?;
-        let progress = core.progress_of(&events)?;
-        // Under the lock: events come in the order of the commits, and whoever sees the file
-        // afterwards has been told.
+        let (value, mut output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
+        let events = std::mem::take(&mut output.events);
+        let sent = core.send(lane, self.options.runtime.now(), output, &events);
+        let progress = core.progress_of(&events).unwrap_or_else(|error| {
+            // Who wants to know can ask the file when it can be read again.
+            tracing::debug!(%error, "how far subscriptions are was not told");
+            Vec::new()
+        });
+        // Whatever came after it: what is committed is told. Under the lock: events come in the
+        // order of the commits, and whoever sees the file afterwards has been told.
         self.tell(events, progress);
+        sent.map_err(|e| self.noted(e))?;
         Ok(value)
     }
 
