@@ -329,7 +329,8 @@ impl Inner {
         };
         let done = work(&reader);
         let mut kept = lock(&self.readers);
-        if kept.len() < READERS_KEPT {
+        // Closed meanwhile, nothing may hold the file any longer.
+        if kept.len() < READERS_KEPT && !*self.closed.borrow() {
             kept.push(reader);
         }
         done
@@ -353,10 +354,11 @@ impl Inner {
     /// Nobody uses the file through this client any more; what it held, unless it was closed.
     fn end(&self) -> Result<Option<Core>, Error> {
         let core = self.lock()?.take();
+        // Before the readers go: one that is in use sees it, and goes too.
+        self.closed.send_replace(true);
         lock(&self.readers).clear();
         self.live.stop();
         self.settled.notify_all();
-        self.closed.send_replace(true);
         Ok(core)
     }
 
