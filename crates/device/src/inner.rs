@@ -520,3 +520,41 @@ fn outbox_status(t: &mut Transaction<'_>) -> Result<OutboxStatus, store::Error> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Account;
+
+    const SDL: &str =
+        "type Note @entity(strategy: CRDT, scope: \"team/{team}\") { id: ID! team: ID! }";
+
+    fn open(dir: &tempfile::TempDir) -> Arc<Inner> {
+        let account = Account { tenant: String::new(), subject: "u".into() };
+        let options = Options::from_sdl(dir.path().join("a.db"), SDL, account).unwrap();
+        Inner::open(options, false).unwrap()
+    }
+
+    #[test]
+    fn a_reader_that_is_in_use_at_the_end_does_not_hold_the_file_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = open(&dir);
+        inner.with_reader(|_| inner.close(true)).unwrap();
+        assert!(lock(&inner.readers).is_empty());
+        assert_eq!(inner.with_reader(|_| Ok(())).unwrap_err().code(), "LF2104");
+    }
+
+    #[test]
+    fn what_another_process_wrote_is_told_also_where_it_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = open(&dir);
+        inner.subscribe("team/a", Terms::default()).unwrap();
+        let mut events = inner.listen(Only::All);
+        let other = rusqlite::Connection::open(&inner.options.path).unwrap();
+        other.execute("UPDATE _lf_subscription SET cursor = x'ff'", []).unwrap();
+        assert_eq!(inner.look_elsewhere().unwrap_err().code(), "LF2204");
+        assert_eq!(events.next_within(Duration::ZERO), Some(Event::ChangedElsewhere));
+        inner.look_elsewhere().unwrap();
+        assert_eq!(events.next_within(Duration::ZERO), None);
+    }
+}

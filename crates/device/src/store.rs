@@ -219,6 +219,11 @@ impl Database {
         Ok(std::mem::replace(&mut self.seen_version, version) != version)
     }
 
+    /// The subscriptions, without waiting for who writes.
+    pub fn subscriptions(&self) -> Result<Vec<(Scope, Subscription)>, Error> {
+        scopes::all(&self.conn)
+    }
+
     /// Bytes of the file that hold something; what is free is used again.
     pub fn bytes_used(&self) -> Result<u64, Error> {
         let number = |name: &str| -> Result<u64, Error> {

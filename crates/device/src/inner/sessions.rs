@@ -226,17 +226,21 @@ impl Inner {
         Ok(taken)
     }
 
-    /// Notice what other processes wrote.
+    /// Notice what other processes wrote. It is noticed once, so whatever fails behind that, it is
+    /// told.
     pub fn look_elsewhere(&self) -> Result<(), Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
         if !core.database.changed_elsewhere()? {
             return Ok(());
         }
-        let subs = core.database.transact(false, |t| t.subscriptions())?;
-        let now: BTreeSet<Scope> = subs.into_iter().map(|(scope, _)| scope).collect();
+        let subs = core.database.subscriptions();
         if let Some(session) = &mut core.session {
-            session.anew = session.subscribed != now;
+            // Where it cannot be read what is subscribed now, the next session will know.
+            session.anew = subs.as_ref().map_or(true, |subs| {
+                let now: BTreeSet<Scope> = subs.iter().map(|(scope, _)| scope.clone()).collect();
+                session.subscribed != now
+            });
         }
         drop(guard);
         self.live.all_changed();
@@ -244,7 +248,7 @@ impl Inner {
         let _ = self.events.send(Event::ChangedElsewhere);
         self.settled.notify_all();
         self.wake.notify_one();
-        Ok(())
+        Ok(subs.map(drop)?)
     }
 
     pub fn set_connection(&self, state: ConnectionState) {
