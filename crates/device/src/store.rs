@@ -205,10 +205,13 @@ impl Database {
         let conn = &self.conn;
         conn.pragma_update(None, "query_only", true).map_err(Error::from)?;
         let done = work(conn);
+        let mut ended = Ok(());
         if !conn.is_autocommit() {
-            rows::execute(conn, "ROLLBACK", [])?;
+            ended = rows::execute(conn, "ROLLBACK", []).map(drop);
         }
+        // Also when that failed: nobody could write any more.
         conn.pragma_update(None, "query_only", false).map_err(Error::from)?;
+        ended?;
         done
     }
 
