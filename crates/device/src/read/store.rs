@@ -144,6 +144,8 @@ impl WindowSql {
         }
         sql.push_str(&format!("{}, {}", self.placed("id"), self.placed("_home")));
         if let Some(limit) = limit {
+            // SQLite knows no larger number.
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             sql.push_str(&format!(" LIMIT {limit}"));
         }
         sql
