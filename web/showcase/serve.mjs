@@ -49,9 +49,9 @@ export async function serve(port) {
 }
 
 async function answer(request, response, config) {
-  const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
-  const file = path === PAGE ? `${PAGE}index.html` : path;
   try {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
+    const file = path === PAGE ? `${PAGE}index.html` : path;
     if (!SERVED.some((folder) => file.startsWith(folder))) {
       throw new Error("not a part of the page");
     }

@@ -5,7 +5,7 @@
 //! be trusted with it: it is a JSON Web Signature (RFC 7515, compact) with EdDSA over
 //!
 //! ```json
-//! {"version": 7, "regions": [{"name": "eu", "urls": ["https://eu.example"], "draining": false}]}
+//! {"version": 7, "regions": [{"name": "eu", "urls": ["http://eu.example"], "draining": false}]}
 //! ```
 //!
 //! Only a higher version replaces the one that is kept, so an old one cannot be played back. A

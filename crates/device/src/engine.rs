@@ -246,7 +246,8 @@ impl Engine {
             () = self.unwanted() => return Err(End::Unwanted),
         };
         if let Some(greeted) = ready {
-            failed.iter().for_each(|(region, _)| self.fail(*region));
+            let to_blame = failed.iter().filter(|(_, failure)| failure.blames_region());
+            to_blame.for_each(|(region, _)| self.fail(*region));
             return Ok(greeted);
         }
         if failed.iter().any(|(_, f)| f.lost_lease()) {

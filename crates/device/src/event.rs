@@ -142,7 +142,8 @@ pub enum ConnectionState {
     Waiting {
         /// When, in milliseconds from now.
         retry_ms: u64,
-        /// A stable code, if a region gave one.
+        /// A stable code: a region's word, or what this device lacks, such as a token (`no_token`)
+        /// or room for its file (`LF2208`).
         code: Option<String>,
     },
 }

@@ -9,6 +9,7 @@ use crate::text_form;
 use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::schema::{Field, Schema};
 use landfall_model::value::Value;
+pub use landfall_sync::device::node::Cancelled;
 use landfall_sync::device::store::{OpState, Outcome};
 
 /// Where an own write stands.
@@ -117,8 +118,6 @@ pub struct WriteOutcome {
     pub outcome: Outcome,
 }
 
-/// Writes that were taken back before they left this device.
-pub use landfall_sync::device::node::Cancelled;
 /// A field's value as its column would hold it.
 pub fn column_value(schema: &Schema, field: &Field, value: &Value) -> SqlValue {
     text_form::column(value, field, &schema.values)
@@ -134,12 +133,13 @@ pub fn lost_value(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn refusals_have_codes_of_their_own() {
-        let mut codes: Vec<&str> = REFUSALS.iter().map(|(_, code)| *code).collect();
-        codes.dedup();
-        assert_eq!(codes.len(), REFUSALS.len());
+        let codes: BTreeSet<&str> = REFUSALS.iter().map(|(_, code)| *code).collect();
+        let words: BTreeSet<&str> = REFUSALS.iter().map(|(word, _)| *word).collect();
+        assert_eq!((codes.len(), words.len()), (REFUSALS.len(), REFUSALS.len()));
         assert_eq!(public_code("not_allowed"), "LF4007");
         assert_eq!(public_code("invented_later"), "LF4000");
     }

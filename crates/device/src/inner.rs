@@ -187,11 +187,16 @@ impl Inner {
 
     /// A scope is to be heard to its end in this session, too.
     fn asked_for(&self, scope: &str) -> Result<(), Error> {
-        let sub = self.read(|t| t.subscription(scope))?;
-        if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
-            session.subscribed.insert(scope.into());
-            if sub.is_some_and(|sub| sub.loading) {
-                session.complete.remove(scope);
+        {
+            // Under one lock: the session may hear the scope to its end at any other moment.
+            let mut guard = self.lock()?;
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            let sub = core.database.transact(false, |t| t.subscription(scope))?;
+            if let Some(session) = &mut core.session {
+                session.subscribed.insert(scope.into());
+                if sub.is_some_and(|sub| sub.loading) {
+                    session.complete.remove(scope);
+                }
             }
         }
         self.live.all_changed();
@@ -324,7 +329,8 @@ impl Inner {
         };
         let done = work(&reader);
         let mut kept = lock(&self.readers);
-        if kept.len() < READERS_KEPT {
+        // Closed meanwhile, nothing may hold the file any longer.
+        if kept.len() < READERS_KEPT && !*self.closed.borrow() {
             kept.push(reader);
         }
         done
@@ -348,10 +354,11 @@ impl Inner {
     /// Nobody uses the file through this client any more; what it held, unless it was closed.
     fn end(&self) -> Result<Option<Core>, Error> {
         let core = self.lock()?.take();
+        // Before the readers go: one that is in use sees it, and goes too.
+        self.closed.send_replace(true);
         lock(&self.readers).clear();
         self.live.stop();
         self.settled.notify_all();
-        self.closed.send_replace(true);
         Ok(core)
     }
 
@@ -419,12 +426,18 @@ impl Inner {
     ) -> Result<T, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
-        let (value, output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
-        let events = core.send(lane, self.options.runtime.now(), output)?;
-        let progress = core.progress_of(&events)?;
-        // Under the lock: events come in the order of the commits, and whoever sees the file
-        // afterwards has been told.
+        let (value, mut output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
+        let events = std::mem::take(&mut output.events);
+        let sent = core.send(lane, self.options.runtime.now(), output, &events);
+        let progress = core.progress_of(&events).unwrap_or_else(|error| {
+            // Who wants to know can ask the file when it can be read again.
+            tracing::debug!(%error, "how far subscriptions are was not told");
+            Vec::new()
+        });
+        // Whatever came after it: what is committed is told. Under the lock: events come in the
+        // order of the commits, and whoever sees the file afterwards has been told.
         self.tell(events, progress);
+        sent.map_err(|e| self.noted(e))?;
         Ok(value)
     }
 
@@ -505,5 +518,43 @@ fn outbox_status(t: &mut Transaction<'_>) -> Result<OutboxStatus, store::Error> 
             Some(last) if ops.len() == OPS_PER_READ => after = last.order,
             _ => return Ok(status),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Account;
+
+    const SDL: &str =
+        "type Note @entity(strategy: CRDT, scope: \"team/{team}\") { id: ID! team: ID! }";
+
+    fn open(dir: &tempfile::TempDir) -> Arc<Inner> {
+        let account = Account { tenant: String::new(), subject: "u".into() };
+        let options = Options::from_sdl(dir.path().join("a.db"), SDL, account).unwrap();
+        Inner::open(options, false).unwrap()
+    }
+
+    #[test]
+    fn a_reader_that_is_in_use_at_the_end_does_not_hold_the_file_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = open(&dir);
+        inner.with_reader(|_| inner.close(true)).unwrap();
+        assert!(lock(&inner.readers).is_empty());
+        assert_eq!(inner.with_reader(|_| Ok(())).unwrap_err().code(), "LF2104");
+    }
+
+    #[test]
+    fn what_another_process_wrote_is_told_also_where_it_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = open(&dir);
+        inner.subscribe("team/a", Terms::default()).unwrap();
+        let mut events = inner.listen(Only::All);
+        let other = rusqlite::Connection::open(&inner.options.path).unwrap();
+        other.execute("UPDATE _lf_subscription SET cursor = x'ff'", []).unwrap();
+        assert_eq!(inner.look_elsewhere().unwrap_err().code(), "LF2204");
+        assert_eq!(events.next_within(Duration::ZERO), Some(Event::ChangedElsewhere));
+        inner.look_elsewhere().unwrap();
+        assert_eq!(events.next_within(Duration::ZERO), None);
     }
 }

@@ -37,7 +37,8 @@ pub struct Account {
 pub struct RegionUrl {
     /// For people: `eu-west`.
     pub name: String,
-    /// `http://host:port`, without a path or with the prefix of one.
+    /// `http://host:port`, without a path or with the prefix of one. What else a transport takes it
+    /// says itself: `Http` refuses `https`, a browser's takes it.
     pub url: String,
 }
 

@@ -13,10 +13,11 @@
 use crate::client::Client;
 use crate::error::{Error, OpenError, code};
 use crate::store::salvage::{self, Damage, DocumentError, Salvaged};
-use landfall_model::id::Dot;
+use landfall_model::id::{DeviceId, Dot};
 use landfall_sync::device::node::Rescued;
 pub use landfall_sync::device::node::TakenIn;
-use landfall_sync::device::store::OpState;
+use landfall_sync::device::store::{OpState, OwnOp};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
@@ -97,20 +98,18 @@ impl Rescue {
 
     /// Unsent writes whose transaction lacks a part.
     fn incomplete(&self) -> u64 {
-        let open = |s: &OpState| matches!(s, OpState::Unsent | OpState::Sent { .. });
-        let ops = || self.salvaged.ops.iter().filter(|own| open(&own.state));
-        let mates = |of: &landfall_model::op::Op| {
-            let same = |o: &&landfall_sync::device::store::OwnOp| {
-                let op = &o.sealed.op;
-                op.device() == of.device() && op.tx == of.tx
-            };
-            self.salvaged.ops.iter().filter(same).count()
-        };
-        let lacking = ops().filter(|own| {
+        let name = |own: &OwnOp| {
             let op = &own.sealed.op;
-            op.tx.count > 1 && mates(op) < op.tx.count as usize
-        });
-        lacking.count() as u64
+            (op.device(), op.tx.first, op.tx.count)
+        };
+        let mut read: BTreeMap<(DeviceId, u64, u32), u32> = BTreeMap::new();
+        for own in &self.salvaged.ops {
+            *read.entry(name(own)).or_default() += 1;
+        }
+        let open = |s: &OpState| matches!(s, OpState::Unsent | OpState::Sent { .. });
+        let lacks = |own: &&OwnOp| read[&name(own)] < own.sealed.op.tx.count;
+        let ops = self.salvaged.ops.iter().filter(|own| open(&own.state));
+        ops.filter(lacks).count() as u64
     }
 
     /// Save it as a document, which has the user's data in it. Nothing stands at `path` yet.

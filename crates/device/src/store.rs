@@ -53,6 +53,7 @@ pub use error::{Error, OpenError};
 pub use lease::Lease;
 pub use memory::MemoryFile;
 pub(crate) use search::table as search_table;
+pub(crate) use tables::quoted;
 pub use transaction::Transaction;
 
 use landfall_model::id::Scope;
@@ -204,10 +205,13 @@ impl Database {
         let conn = &self.conn;
         conn.pragma_update(None, "query_only", true).map_err(Error::from)?;
         let done = work(conn);
+        let mut ended = Ok(());
         if !conn.is_autocommit() {
-            rows::execute(conn, "ROLLBACK", [])?;
+            ended = rows::execute(conn, "ROLLBACK", []).map(drop);
         }
+        // Also when that failed: nobody could write any more.
         conn.pragma_update(None, "query_only", false).map_err(Error::from)?;
+        ended?;
         done
     }
 
@@ -216,6 +220,11 @@ impl Database {
     pub fn changed_elsewhere(&mut self) -> Result<bool, Error> {
         let version = data_version(&self.conn)?;
         Ok(std::mem::replace(&mut self.seen_version, version) != version)
+    }
+
+    /// The subscriptions, without waiting for who writes.
+    pub fn subscriptions(&self) -> Result<Vec<(Scope, Subscription)>, Error> {
+        scopes::all(&self.conn)
     }
 
     /// Bytes of the file that hold something; what is free is used again.

@@ -16,6 +16,7 @@ use crate::fates::public_code;
 use crate::inner::Inner;
 use crate::store::inspect::{Inspection, Outcomes, Writes};
 use landfall_model::hash::hash128;
+use landfall_model::hex;
 use landfall_model::id::Scope;
 use landfall_model::schema::{EntityType, Home, Schema, ScopeTemplate};
 use landfall_model::vector::Vector;
@@ -51,7 +52,7 @@ struct Names {
 impl Names {
     fn hash(&self, name: &str) -> String {
         let bytes = hash128(&[&self.salt[..], name.as_bytes()].concat());
-        bytes[..HASH_BYTES].iter().map(|b| format!("{b:02x}")).collect()
+        hex::encode(&bytes[..HASH_BYTES])
     }
 }
 

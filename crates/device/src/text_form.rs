@@ -17,9 +17,9 @@
 //! Reading is more generous: a decimal may be a number or have fewer places, an `Int64` or an
 //! `Instant` may be text, members may be left out. Columns of single decimals and bytes are not text; see [`crate::store`].
 
-mod base64;
-
 use crate::read::SqlValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use landfall_model::schema::{Field, FieldKind, Schema, ValueType};
 use landfall_model::value::Value;
 use landfall_sync::device::node::Problem;
@@ -47,9 +47,9 @@ pub(crate) fn column(value: &Value, field: &Field, values: &Values) -> SqlValue 
 }
 
 /// The bytes that text stands for in the JSON of a column; `None` if it is none that a column
-/// holds.
+/// holds. Every sequence of bytes has one text, and only that is read.
 pub fn bytes_from_text(text: &str) -> Option<Vec<u8>> {
-    base64::decode(text)
+    BASE64.decode(text).ok()
 }
 
 /// The JSON of an object or a list.
@@ -95,7 +95,7 @@ fn write_value(out: &mut String, value: &Value, kind: &FieldKind, values: &Value
         (Value::Float(x), _) => out.push_str(&format!("{:?}", x.get())),
         (Value::Text(s), FieldKind::Json) if is_json(s) => out.push_str(s),
         (Value::Text(s), _) => write_text(out, s),
-        (Value::Bytes(bytes), _) => write_text(out, &base64::encode(bytes)),
+        (Value::Bytes(bytes), _) => write_text(out, &BASE64.encode(bytes)),
         (Value::Object(_), _) => write_object(out, value, kind, values),
         (Value::List(items), _) => write_list(out, items, element(kind), values),
     }
@@ -155,7 +155,7 @@ pub(crate) fn read(schema: &Schema, kind: &FieldKind, value: Value) -> Result<Va
     let Value::Text(text) = &value else { return Ok(value) };
     match kind {
         FieldKind::Decimal { scale, .. } => decimal(text, *scale),
-        FieldKind::Bytes => base64::decode(text).map(Value::Bytes).ok_or(Problem::WrongValue),
+        FieldKind::Bytes => bytes_from_text(text).map(Value::Bytes).ok_or(Problem::WrongValue),
         FieldKind::Object(_) | FieldKind::List(_) => {
             let json = serde_json::from_str(text).map_err(|_| Problem::WrongValue)?;
             from_json(schema, kind, &json)
@@ -268,6 +268,24 @@ mod tests {
         ));
         let none = r#"{"money":null,"whole":null,"raw":"","extra":"words","big":null,"at":null,"share":null,"yes":null,"due":null,"word":"","inner":null,"list":[]}"#;
         check("all", none);
+    }
+
+    #[test]
+    fn bytes_are_text_and_back() {
+        let check = |bytes: &[u8], text: &str| {
+            let shown = json(&Value::Bytes(bytes.to_vec()), &FieldKind::Bytes, &Values::new());
+            assert_eq!(shown, format!("\"{text}\""));
+            assert_eq!(bytes_from_text(text).as_deref(), Some(bytes), "{text}");
+        };
+        check(b"", "");
+        check(b"f", "Zg==");
+        check(b"fo", "Zm8=");
+        check(b"foo", "Zm9v");
+        check(b"foob", "Zm9vYg==");
+        check(&[0, 255, 7, 255], "AP8H/w==");
+        for wrong in ["Zg", "Zg=", "Zh==", "Z===", "Zm9v=", "Zm8=Zm8=", "Zm 9", "ab01-_", "é==="] {
+            assert_eq!(bytes_from_text(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod entity;
 pub mod hash;
+pub mod hex;
 pub mod id;
 pub mod op;
 pub mod schema;

@@ -9,6 +9,7 @@ use crate::region::store as region;
 use landfall_model::codec;
 use landfall_model::entity::{Entity, Living};
 use landfall_model::hash::sha256;
+use landfall_model::hex;
 use landfall_model::id::{EntityKey, FieldId, TypeId};
 use landfall_model::schema::LOCAL_HOME;
 use landfall_model::text::Text;
@@ -45,7 +46,7 @@ impl Digest {
 
     /// The digest in hexadecimal.
     pub fn hex(&self) -> String {
-        self.state.iter().map(|b| format!("{b:02x}")).collect()
+        hex::encode(&self.state)
     }
 }
 

@@ -129,6 +129,7 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use landfall_model::hex;
     use landfall_model::id::{Dot, EntityKey, RegionId, StreamId, TypeId};
     use landfall_model::op::{Action, Op};
 
@@ -137,10 +138,6 @@ mod tests {
         let key = EntityKey::new("w/lyon", TypeId(5), "o1");
         let void = Op::void(dot, key, "ada".into());
         Op { births: vec![dot], action: Action::Delete, ..void }.seal()
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// Entries and the hash behind them, as regions have stored and sent them.
@@ -159,7 +156,11 @@ mod tests {
         for ((name, entry), seq) in entries.iter().zip(1..) {
             let bytes = entry.to_bytes();
             hash = entry.roll(hash, seq);
-            found += &format!("{name}\n  entry {}\n  hash  {}\n", hex(&bytes), hex(&hash));
+            found += &format!(
+                "{name}\n  entry {}\n  hash  {}\n",
+                hex::encode(&bytes),
+                hex::encode(&hash)
+            );
             assert_eq!(Opened::decode(&bytes).as_ref(), Ok(entry), "{name}");
         }
         assert_eq!(found, include_str!("../testdata/log_entries.txt"));

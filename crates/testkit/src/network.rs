@@ -38,9 +38,9 @@ impl Transport for Wire {
             if let Some(error) = world.obstacle(&device) {
                 return Err(error);
             }
-            let round_trip = 2 * world.delay();
+            let round_trip = world.delay().saturating_mul(2);
             if !round_trip.is_zero() {
-                world.time.until(world.time.now() + round_trip).await;
+                world.time.until(world.time.now().saturating_add(round_trip)).await;
             }
             let (to_device, from_region) = mpsc::unbounded_channel();
             let session = world.connect(&device, &account, to_device)?;
@@ -136,7 +136,7 @@ impl<F> Way<F> {
     }
 
     fn put(&mut self, frame: F, delay: Duration) {
-        self.last = self.last.max(self.time.now() + delay);
+        self.last = self.last.max(self.time.now().saturating_add(delay));
         self.frames.push_back((self.last, frame));
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }

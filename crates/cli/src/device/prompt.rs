@@ -102,8 +102,11 @@ fn parse(line: &str) -> Result<Option<Command>, String> {
         return Ok(None);
     }
     let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let words = match verb {
-        "query" | "watch" if !rest.is_empty() => vec![verb.to_owned(), rest.trim().to_owned()],
+    let rest = rest.trim();
+    let as_it_is = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let words: Vec<String> = match (verb, rest.strip_prefix("--explain ")) {
+        ("watch", Some(what)) => as_it_is(&[verb, "--explain", what.trim()]),
+        ("query" | "watch", _) if !rest.is_empty() => as_it_is(&[verb, rest]),
         _ => shlex::split(line).ok_or("A quotation mark is missing.")?,
     };
     Command::parse(&words).map(Some).map_err(|wrong| match verb {
@@ -155,5 +158,23 @@ impl Teller {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         // A panic in it was told where it happened.
         let _ = self.thread.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_keep_their_quotes_and_flags_are_words_of_their_own() {
+        let watch = |what: &str, explain| Command::Watch { what: what.to_owned(), explain };
+        let check = |line: &str, expected| assert_eq!(parse(line), Ok(Some(expected)), "{line}");
+        check("query SELECT 'a b'", Command::Query("SELECT 'a b'".to_owned()));
+        check("watch SELECT 'a b'", watch("SELECT 'a b'", false));
+        check("watch --explain SELECT 'a b'", watch("SELECT 'a b'", true));
+        check("watch --explain  Order", watch("Order", true));
+        check("get Order 'a b'", Command::Get { kind: "Order".to_owned(), id: "a b".to_owned() });
+        assert_eq!(parse("  # a note"), Ok(None));
+        assert!(parse("watch --explain").is_err() && parse("get Order 'a").is_err());
     }
 }

@@ -4,6 +4,7 @@ use super::command::connection;
 use landfall_device::{
     Cancelled, Client, Coverage, EntityKey, Fate, Outcome, Row, RowChange, SqlValue,
 };
+use landfall_model::hex;
 use landfall_model::schema::{EntityType, FieldKind, Merge, Schema};
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Write;
@@ -205,7 +206,7 @@ fn object(row: &Row) -> Json {
             SqlValue::Integer(i) => json!(i),
             SqlValue::Real(x) => json!(x),
             SqlValue::Text(text) => json!(text),
-            SqlValue::Blob(bytes) => json!(hex(bytes)),
+            SqlValue::Blob(bytes) => json!(hex::encode(bytes)),
         };
         (column.clone(), value)
     });
@@ -236,15 +237,8 @@ fn cell(value: &SqlValue) -> String {
         SqlValue::Integer(i) => i.to_string(),
         SqlValue::Real(x) => x.to_string(),
         SqlValue::Text(text) => text.replace(['\n', '\r', '\t'], " "),
-        SqlValue::Blob(bytes) => hex(bytes),
+        SqlValue::Blob(bytes) => hex::encode(bytes),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }
 
 pub(crate) fn cut(text: &str) -> String {

@@ -1,7 +1,8 @@
 //! `field=value`, as a person writes it, read by the field's type.
 
 use crate::fault::{self, code};
-use landfall_device::{DeviceId, Dot};
+use landfall_device::Dot;
+use landfall_model::hex;
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge};
 use landfall_model::value::Value;
 
@@ -91,7 +92,7 @@ fn value(name: &str, kind: &FieldKind, text: &str) -> anyhow::Result<Value> {
             _ => return wrong(format!("`{name}` is true or false, not `{text}`")),
         },
         FieldKind::Instant => Value::Int(instant_us(name, text)?),
-        FieldKind::Bytes => match bytes(text) {
+        FieldKind::Bytes => match hex::decode(text) {
             Some(bytes) => Value::Bytes(bytes),
             None => return wrong(format!("`{name}` holds bytes: pairs of digits like 0aff")),
         },
@@ -101,23 +102,12 @@ fn value(name: &str, kind: &FieldKind, text: &str) -> anyhow::Result<Value> {
 
 /// A write's name: 32 digits for the device, `#`, and its number.
 pub(crate) fn dot(text: &str) -> anyhow::Result<Dot> {
-    let read = text.split_once('#').and_then(|(device, seq)| {
-        let device: [u8; 16] = bytes(device)?.try_into().ok()?;
-        Some(Dot::new(DeviceId(device), seq.parse().ok()?))
-    });
     let message = || format!("a write is named like 00ff…#12, with 32 digits, not `{text}`");
-    read.ok_or_else(|| fault::new(code::VALUE, message()))
+    text.parse().map_err(|_| fault::new(code::VALUE, message()))
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> anyhow::Result<T> {
     text.parse().or_else(|_| wrong(format!("`{name}` is a number, not `{text}`")))
-}
-
-/// Bytes from hexadecimal digits.
-pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let digits = text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    digits.then(|| text.as_bytes().chunks(2).map(pair).collect())?
 }
 
 fn wrong<T>(message: String) -> anyhow::Result<T> {

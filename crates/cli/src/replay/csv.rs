@@ -87,7 +87,7 @@ pub(crate) fn thousandths(s: &str) -> Option<i64> {
         return None;
     }
     let padded = format!("{fraction:0<3}");
-    let milli = whole.parse::<i64>().ok()?.checked_mul(1000)? + padded.parse::<i64>().ok()?;
+    let milli = whole.parse::<i64>().ok()?.checked_mul(1000)?.checked_add(padded.parse().ok()?)?;
     Some(if negative { -milli } else { milli })
 }
 
@@ -95,7 +95,7 @@ fn timestamp(s: &str) -> Option<i64> {
     let (date, time) = s.split_once(' ')?;
     let [y, m, d] = numbers(date, '-')?;
     let [hour, minute, second] = numbers(time, ':')?;
-    let in_range = (1..=12).contains(&m) && (1..=31).contains(&d);
+    let in_range = (1..=9_999).contains(&y) && (1..=12).contains(&m) && (1..=31).contains(&d);
     let in_day = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
     if !in_range || !in_day {
         return None;
@@ -131,6 +131,7 @@ mod tests {
         }
         assert_eq!(thousandths(""), None);
         assert_eq!(thousandths("1e3"), None);
+        assert_eq!(thousandths("9223372036854775.808"), None);
     }
 
     #[test]
@@ -138,5 +139,6 @@ mod tests {
         assert_eq!(timestamp("1970-01-01 00:00:01"), Some(1_000_000));
         assert_eq!(timestamp("2010-12-01 08:26:00"), Some(1_291_191_960_000_000));
         assert_eq!(timestamp("2011-13-01 00:00:00"), None);
+        assert_eq!(timestamp("300000000000000000-01-01 00:00:00"), None);
     }
 }

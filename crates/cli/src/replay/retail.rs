@@ -11,6 +11,7 @@ use crate::terminal::Progress;
 use crate::world::{Faults, World, WorldOptions};
 use anyhow::{Context, bail};
 use landfall_device::{Client, SqlValue, Value};
+use landfall_model::hex;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -311,7 +312,7 @@ fn read_figures(device: &Client) -> anyhow::Result<Report> {
         let sold = row.integer("sold").context("a counter is a whole number")?;
         writeln!(stock, "{code},{sold}")?;
     }
-    let stock_sha256 = Sha256::digest(&stock).iter().map(|b| format!("{b:02x}")).collect();
+    let stock_sha256 = hex::encode(&Sha256::digest(&stock));
     Ok(Report {
         lines,
         quantity,

@@ -21,6 +21,7 @@ use crate::terminal::{self, Progress};
 use anyhow::Context;
 use apply::{Importer, Rejects};
 use landfall_device::Client;
+use landfall_model::hex;
 use landfall_model::schema::EntityType;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -224,10 +225,5 @@ fn fingerprint(
         progress.show(|| format!("reading {}: {} MB", path.display(), bytes >> 20));
     }
     progress.clear();
-    let hex = hash.finalize().iter().take(16).fold(String::new(), |mut out, b| {
-        use std::fmt::Write;
-        let _ = write!(out, "{b:02x}");
-        out
-    });
-    Ok((hex, bytes))
+    Ok((hex::encode(&hash.finalize()[..16]), bytes))
 }

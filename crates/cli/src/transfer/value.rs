@@ -13,9 +13,9 @@
 //! A float that is not finite is a string, `"Infinity"` or `"-Infinity"`.
 
 use landfall_device::{Schema, SqlValue, Value};
+use landfall_model::hex;
 use landfall_model::schema::{Field, FieldKind, Merge};
 use serde_json::{Map, Value as Json};
-use std::fmt::Write;
 
 /// What a field holds as a whole: of a set the schema names the element.
 pub(super) fn whole(field: &Field) -> FieldKind {
@@ -82,7 +82,7 @@ fn read_text(kind: &FieldKind, text: &str) -> Result<Value, String> {
             Ok(Value::Int(at.as_microsecond()))
         }
         FieldKind::Decimal { scale, .. } => decimal(text, *scale),
-        FieldKind::Bytes => crate::device::value::bytes(text).map(Value::Bytes).ok_or_else(wrong),
+        FieldKind::Bytes => hex::decode(text).map(Value::Bytes).ok_or_else(wrong),
         FieldKind::Float => match text {
             "Infinity" => Ok(Value::from(f64::INFINITY)),
             "-Infinity" => Ok(Value::from(f64::NEG_INFINITY)),
@@ -155,7 +155,7 @@ pub(super) fn show(schema: &Schema, field: &Field, column: &SqlValue) -> Json {
         SqlValue::Integer(i) if field.merge != Merge::Register => Json::from(*i),
         SqlValue::Integer(i) => integer(&field.kind, *i),
         SqlValue::Real(x) => float(*x),
-        SqlValue::Blob(bytes) => Json::String(hex(bytes)),
+        SqlValue::Blob(bytes) => Json::String(hex::encode(bytes)),
     }
 }
 
@@ -178,7 +178,7 @@ fn inner(schema: &Schema, kind: &FieldKind, json: Json) -> Json {
         (FieldKind::Json, json) => Json::String(json.to_string()),
         (FieldKind::Bytes, Json::String(text)) => {
             let bytes = landfall_device::bytes_from_text(&text);
-            Json::String(bytes.map_or(text, |bytes| hex(&bytes)))
+            Json::String(bytes.map_or(text, |bytes| hex::encode(&bytes)))
         }
         (kind, Json::Number(n)) => match n.as_i64() {
             Some(i) => integer(kind, i),
@@ -217,13 +217,6 @@ fn unscaled(i: i64, scale: u8) -> String {
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     let point = if scale > 0 { "." } else { "" };
     format!("{}{whole}{point}{fraction}", if i < 0 { "-" } else { "" })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }
 
 /// A cell of CSV as JSON has it: `None` is an empty cell without quotes.

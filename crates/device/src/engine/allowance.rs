@@ -1,7 +1,7 @@
 //! What may be synced now, as the user's network and battery are and as the app's policy says.
 //!
-//! Bytes over metered networks are counted by the day. The count is kept in the file when a
-//! session ends and from time to time; a kill forgets what came since.
+//! Bytes over metered networks are counted by the day. The count is kept in the file when a session
+//! ends; a kill forgets what its session carried.
 
 use crate::options::{Conditions, OnMetered, Policy};
 use landfall_sync::device::node::Extent;

@@ -92,8 +92,10 @@ impl Engine {
             };
             (carry.region, carry.connection, round_trip) = (region, connection, greeting);
             let outgoing = carry.connection.outgoing.clone();
-            if let Err(error) = self.inner.promote(outgoing, Answers::after(greeting)) {
-                return error.into();
+            match self.inner.promote(outgoing, Answers::after(greeting)) {
+                Ok(true) => {}
+                Ok(false) => return over,
+                Err(error) => return error.into(),
             }
         }
     }
@@ -337,19 +339,19 @@ impl Engine {
 
     /// Whether the session is at its end, as far as the file's side knows.
     fn verdict(&self) -> Option<End> {
-        let failed = |code: &str, retry_ms: u64| {
-            Some(End::Failed(Failure { code: Some(code.to_owned()), retry_ms }))
+        let failed = |code: &str, retry_ms: u64, own: bool| {
+            Some(End::Failed(Failure { code: Some(code.to_owned()), retry_ms, own }))
         };
         match self.inner.health() {
             // The app went offline, if only for a moment; or the file failed, as the next call tells.
             None => Some(if self.is_unwanted() { End::Unwanted } else { End::Again }),
             Some(Health::Greeting | Health::Ready) => None,
             Some(Health::Move { elsewhere: false }) => Some(End::Again),
-            Some(Health::Move { elsewhere: true }) => failed("drain", 0),
+            Some(Health::Move { elsewhere: true }) => failed("drain", 0, false),
             Some(Health::Over(close)) if close.code == LEASE_LOST => Some(End::Unwanted),
             Some(Health::Over(close)) => {
-                tracing::info!(code = close.code, message = close.message, "session refused");
-                failed(&close.code, close.retry_after_ms)
+                tracing::info!(code = close.code, message = close.message, "session ended");
+                failed(&close.code, close.retry_after_ms, close.is_own())
             }
         }
     }

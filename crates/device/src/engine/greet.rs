@@ -40,13 +40,20 @@ pub(super) struct Greeted {
 pub(super) struct Failure {
     pub code: Option<String>,
     pub retry_ms: u64,
+    /// It lies with this device: its token, its file, its lease.
+    pub own: bool,
 }
 
 impl Failure {
     /// For a reason that goes to the log.
     pub fn new(reason: &str) -> Self {
         tracing::debug!(reason, "region given up");
-        Self { code: None, retry_ms: 0 }
+        Self { code: None, retry_ms: 0, own: false }
+    }
+
+    /// Another process has the lease by now.
+    fn no_lease() -> Self {
+        Self { code: Some(LEASE_LOST.to_owned()), retry_ms: 0, own: true }
     }
 
     /// The region wants another token.
@@ -61,8 +68,7 @@ impl Failure {
 
     /// It says something about the region, and not about the app's token or the file.
     pub fn blames_region(&self) -> bool {
-        let no_token = self.code.as_deref() == Some(NO_TOKEN);
-        !(no_token || self.refused_token() || self.lost_lease())
+        !(self.own || self.refused_token())
     }
 }
 
@@ -74,13 +80,13 @@ impl From<TransportError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.message())
+        Self { code: Some(error.code().to_owned()), own: true, ..Self::new(error.message()) }
     }
 }
 
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
-        Self { code: Some(NO_TOKEN.to_owned()), ..Self::new(&error.message) }
+        Self { code: Some(NO_TOKEN.to_owned()), own: true, ..Self::new(&error.message) }
     }
 }
 
@@ -137,7 +143,7 @@ async fn until_ready(
     let options = &inner.options;
     let mut connection = options.transport.connect(url, inner.traffic.clone()).await?;
     let Some((greeting, hello)) = inner.greet(token, extent)? else {
-        return Err(Failure { code: Some(LEASE_LOST.to_owned()), retry_ms: 0 });
+        return Err(Failure::no_lease());
     };
     let sent = options.runtime.now();
     for frame in hello {
@@ -150,7 +156,8 @@ async fn until_ready(
     let accepts = match &welcome.kind {
         Some(Kind::Error(e)) => {
             tracing::info!(code = e.code, message = e.message, "session refused");
-            return Err(Failure { code: Some(e.code.clone()), retry_ms: e.retry_after_ms });
+            let (code, retry_ms) = (Some(e.code.clone()), e.retry_after_ms);
+            return Err(Failure { code, retry_ms, own: false });
         }
         // A region that says nothing of it takes all.
         Some(Kind::Welcome(w)) if w.accepts_percent > 0 => w.accepts_percent,

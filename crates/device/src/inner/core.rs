@@ -167,13 +167,15 @@ impl Core {
         }
     }
 
-    /// Send what the committed call asks to be sent; on disk first, if it must be.
+    /// Send what the committed call asks to be sent; on disk first, if it must be. `events` are
+    /// those of the call.
     pub fn send(
         &mut self,
         lane: Lane,
         now: Duration,
         output: Output,
-    ) -> Result<Vec<NodeEvent>, Error> {
+        events: &[NodeEvent],
+    ) -> Result<(), Error> {
         if output.durable
             && !output.frames.is_empty()
             && let Err(error) = self.database.transact(true, |_| Ok::<(), store::Error>(()))
@@ -183,9 +185,9 @@ impl Core {
         }
         if lane == Lane::Hedge {
             self.send_hedge(output.frames, output.close.is_some());
-            return Ok(output.events);
+            return Ok(());
         }
-        let Some(session) = &mut self.session else { return Ok(output.events) };
+        let Some(session) = &mut self.session else { return Ok(()) };
         for frame in output.frames {
             if matches!(frame.kind, Some(Kind::Push(_) | Kind::Ping(_))) {
                 session.answers.sent(now, frame.encoded_len());
@@ -193,7 +195,7 @@ impl Core {
             // A connection that is gone is noticed by the engine.
             let _ = session.outgoing.send(frame);
         }
-        for event in &output.events {
+        for event in events {
             match event {
                 NodeEvent::Online { .. } => session.ready = true,
                 NodeEvent::Drain { .. } => session.drain = true,
@@ -206,7 +208,7 @@ impl Core {
         if output.close.is_some() {
             session.over = output.close;
         }
-        Ok(output.events)
+        Ok(())
     }
 
     fn send_hedge(&mut self, frames: Vec<DeviceFrame>, over: bool) {

@@ -3,6 +3,7 @@
 use super::Inner;
 use crate::error::Error;
 use crate::event::{Coverage, Missing, Progress};
+use crate::store::{self, Database};
 use landfall_model::id::Scope;
 use landfall_sync::device::store::Subscription;
 
@@ -24,8 +25,13 @@ impl Inner {
     /// file with them.
     pub fn keep_within(&self) -> Result<(), Error> {
         let Some(most) = self.options.disk_bytes_max else { return Ok(()) };
-        let (bytes, rows) = self.size()?;
-        if bytes <= most || rows == 0 {
+        let bytes = self.on_file(|file| file.bytes_used())?;
+        if bytes <= most {
+            return Ok(());
+        }
+        // Asked only now: to count rows takes a look at each of them.
+        let rows = self.on_file(|file| file.rows())?;
+        if rows == 0 {
             return Ok(());
         }
         let over = bytes - most.saturating_mul(LOW_WATER_PERCENT) / 100;
@@ -38,14 +44,14 @@ impl Inner {
             }
             left = left.saturating_sub(gone as u64);
         }
-        let mut guard = self.lock()?;
-        Ok(guard.as_mut().ok_or_else(Error::closed)?.database.shrink()?)
+        self.on_file(|file| file.shrink())
     }
 
-    fn size(&self) -> Result<(u64, u64), Error> {
-        let mut guard = self.lock()?;
-        let core = guard.as_mut().ok_or_else(Error::closed)?;
-        Ok((core.database.bytes_used()?, core.database.rows()?))
+    fn on_file<T>(
+        &self,
+        ask: impl FnOnce(&Database) -> Result<T, store::Error>,
+    ) -> Result<T, Error> {
+        Ok(ask(&self.lock()?.as_ref().ok_or_else(Error::closed)?.database)?)
     }
 }
 

@@ -111,19 +111,27 @@ impl Inner {
         Ok(self.lock()?.as_ref().is_some_and(|core| core.hedge.is_some()))
     }
 
-    /// The second region's connection is the session's from now on.
+    /// The second region's connection is the session's from now on. False if the node knows of no
+    /// second region any more: the file failed, or the app went offline.
     pub fn promote(
         &self,
         outgoing: mpsc::UnboundedSender<DeviceFrame>,
         answers: Answers,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let session = self.fresh(outgoing, answers)?;
-        if let Some(core) = self.lock()?.as_mut() {
-            core.hedge = None;
+        {
+            let mut guard = self.lock()?;
+            let core = guard.as_mut().ok_or_else(Error::closed)?;
+            if core.hedge.take().is_none() {
+                return Ok(false);
+            }
             core.session = Some(session);
         }
         let random = self.options.random.clone();
-        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))
+        let promote = |node: &mut Node, t: &mut Transaction<'_>, now: i64| {
+            node.promote(t, now, &mut || random.next())
+        };
+        self.run_leased(Lane::Session, promote).map(|()| true)
     }
 
     /// Ops that the session's region has not answered.
@@ -218,17 +226,21 @@ impl Inner {
         Ok(taken)
     }
 
-    /// Notice what other processes wrote.
+    /// Notice what other processes wrote. It is noticed once, so whatever fails behind that, it is
+    /// told.
     pub fn look_elsewhere(&self) -> Result<(), Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
         if !core.database.changed_elsewhere()? {
             return Ok(());
         }
-        let subs = core.database.transact(false, |t| t.subscriptions())?;
-        let now: BTreeSet<Scope> = subs.into_iter().map(|(scope, _)| scope).collect();
+        let subs = core.database.subscriptions();
         if let Some(session) = &mut core.session {
-            session.anew = session.subscribed != now;
+            // Where it cannot be read what is subscribed now, the next session will know.
+            session.anew = subs.as_ref().map_or(true, |subs| {
+                let now: BTreeSet<Scope> = subs.iter().map(|(scope, _)| scope.clone()).collect();
+                session.subscribed != now
+            });
         }
         drop(guard);
         self.live.all_changed();
@@ -236,7 +248,7 @@ impl Inner {
         let _ = self.events.send(Event::ChangedElsewhere);
         self.settled.notify_all();
         self.wake.notify_one();
-        Ok(())
+        Ok(subs.map(drop)?)
     }
 
     pub fn set_connection(&self, state: ConnectionState) {

@@ -133,7 +133,8 @@ fn differences(keying: &Keying, old: &[Row], new: &[Row]) -> Vec<RowChange> {
     changes
 }
 
-/// Carry changes out on a copy of the rows, as a list on a screen does.
+/// Carry changes out on a copy of the rows, as a list on a screen does. Panics on changes of other
+/// rows than these: those of one query are carried out in their order, none left out.
 pub fn apply(rows: &mut Vec<Row>, changes: &[RowChange]) {
     let mut old: Vec<Option<Row>> = std::mem::take(rows).into_iter().map(Some).collect();
     let mut placed: BTreeMap<usize, Row> = BTreeMap::new();

@@ -240,13 +240,26 @@ fn why_anew(kind: &EntityType, query: &Query) -> Option<&'static str> {
     if says(&["select"]) || reads_a_table_by_name(&filter, is_word) {
         return Some("its filter reads other rows");
     }
-    let bare: String = filter.chars().filter(|c| !c.is_whitespace()).collect();
     let asks_the_time =
-        says(&["now", "current_timestamp", "current_date", "current_time"]) || bare.contains("()");
+        says(&["now", "subsec", "subsecond", "current_timestamp", "current_date", "current_time"])
+            || calls_without_a_row(&filter);
     if asks_the_time || says(&["random", "randomblob"]) {
         return Some("its filter depends on the time or on chance");
     }
     None
+}
+
+/// A function that is given nothing to work on works on the present moment, on chance, or on what
+/// the connection did last: `unixepoch()`, `strftime('%s')`.
+fn calls_without_a_row(filter: &str) -> bool {
+    // What stands in texts calls nothing.
+    let code: String = filter.split('\'').step_by(2).collect();
+    let bare: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let formats = |(at, name): (usize, &str)| {
+        let arguments = &bare[at + name.len()..];
+        !arguments[..arguments.find(')').unwrap_or(arguments.len())].contains(',')
+    };
+    bare.contains("()") || bare.match_indices("strftime(").any(formats)
 }
 
 /// `x IN Table`, without parentheses.
@@ -290,6 +303,10 @@ mod tests {
         check("job IN Job", false);
         check("at > unixepoch('Now')", false);
         check("at > unixepoch( )", false);
+        check("at > unixepoch('subsec')", false);
+        check("at > strftime('%s')", false);
+        check("strftime('%Y (UTC), ', at) = '2026'", true);
+        check("note = 'call me ()'", true);
         check("day = CURRENT_DATE", false);
         check("random() > 0", false);
     }

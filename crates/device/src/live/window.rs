@@ -98,8 +98,8 @@ impl Window {
         }
         if let Some(limit) = plan.limit {
             while self.rows.len() > limit.saturating_add(ahead(limit)) {
-                let last = self.rows.last().cloned().expect("more than none");
-                self.remove(&key_of(plan.kind, &last));
+                let last = self.rows.pop().expect("more than none");
+                self.forget(&key_of(plan.kind, &last));
                 self.all = false;
             }
             if !self.all && self.rows.len() < limit {
@@ -138,10 +138,15 @@ impl Window {
     }
 
     fn remove(&mut self, key: &EntityKey) {
-        let Some(row) = self.held.remove(key) else { return };
+        let Some(row) = self.forget(key) else { return };
         if let Ok(at) = self.rows.binary_search_by(|r| self.compare(r, &row)) {
             self.rows.remove(at);
         }
+    }
+
+    /// Know nothing more of a row; the row as it was held, if it was.
+    fn forget(&mut self, key: &EntityKey) -> Option<Row> {
+        let row = self.held.remove(key)?;
         for target in self.targets(&row) {
             if let Some(keys) = self.referring.get_mut(&target) {
                 keys.remove(key);
@@ -150,6 +155,7 @@ impl Window {
                 }
             }
         }
+        Some(row)
     }
 
     fn note(&mut self, kind: TypeId, row: &Row) {

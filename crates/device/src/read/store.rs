@@ -4,7 +4,7 @@ pub(crate) mod search;
 
 use super::{Row, Rows, SqlValue};
 use crate::error::{Error, code};
-use crate::store;
+use crate::store::{self, quoted};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, params_from_iter};
 use std::sync::Arc;
@@ -144,6 +144,8 @@ impl WindowSql {
         }
         sql.push_str(&format!("{}, {}", self.placed("id"), self.placed("_home")));
         if let Some(limit) = limit {
+            // SQLite knows no larger number.
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             sql.push_str(&format!(" LIMIT {limit}"));
         }
         sql
@@ -207,10 +209,6 @@ impl Included {
             ORDER BY \"_home\" <> t.\"_home\", \"_home\" LIMIT 1)"
         )
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::error::{Error, OpenError};
 use super::lease::{self, Lease};
+use super::tables::quoted;
 use super::{open, ops, rows, scopes};
 use landfall_model::id::{Scope, TypeId};
 use landfall_model::op::Sealed;
@@ -121,8 +122,7 @@ fn tables(conn: &Connection) -> Result<Vec<(String, u64)>, Error> {
         ORDER BY name";
     let names: Vec<String> = rows::query_all(conn, sql, [], |row| Ok(row.get(0)?))?;
     let count = |name: String| {
-        let quoted = name.replace('"', "\"\"");
-        let sql = format!("SELECT count(*) FROM \"{quoted}\"");
+        let sql = format!("SELECT count(*) FROM {}", quoted(&name));
         let rows: i64 = conn.query_row(&sql, [], |row| row.get(0))?;
         Ok((name, rows.max(0).unsigned_abs()))
     };

@@ -85,9 +85,11 @@ pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
         }
     }
     // Newer pages whose place in the log cannot be vouched for: rows speak for themselves.
-    for page in pages.loose() {
-        scan.loose = true;
-        scan.page(&mut pages, 0, &page);
+    scan.loose = true;
+    for nth in 0..pages.loose_count() {
+        if let Some(page) = pages.loose(nth) {
+            scan.page(&mut pages, 0, &page);
+        }
     }
     scan.damage.pages_missing += pages.missing;
     scan.damage.frames_unread = pages.frames_unread;

@@ -14,6 +14,8 @@ use landfall_model::value::Value;
 use landfall_sync::device::store::View;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
+
+/// Write the row as it shows now, or remove it; and note what it refers to.
 pub(super) fn show(
     conn: &Connection,
     tables: &Tables,

@@ -347,7 +347,8 @@ fn follow_indexes(conn: &Connection, schema: &Schema) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn quoted(name: &str) -> String {
+/// A name as SQL writes it.
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

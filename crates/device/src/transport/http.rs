@@ -1,6 +1,7 @@
 //! A session over HTTP/2: one POST whose request and response bodies stay open and carry frames.
 //!
-//! Cleartext with prior knowledge; a proxy in front of the region, or of the app, adds TLS. The
+//! Cleartext with prior knowledge; what stands in front of the app may add TLS. A URL that asks for
+//! TLS by itself is refused: its token would travel in the clear. The
 //! request body is fed from the queue of outgoing frames, many frames to one data frame where
 //! they wait; the response body is cut into frames again. HTTP/2's flow control bounds what lies
 //! in between, and its pings tell a quiet connection from a dead one.
@@ -91,7 +92,12 @@ async fn connect(region: RegionUrl, traffic: Arc<Traffic>) -> Result<Connection,
     let (sender, incoming) = mpsc::channel(INCOMING_FRAMES_MAX);
     // The region may answer only when it has read Hello, so the caller gets its queues at once.
     tokio::spawn(async move {
-        let end = match requests.send_request(request).await {
+        let answered = tokio::select! {
+            answered = requests.send_request(request) => answered,
+            // Given up: a region that is alive and never answers would hold the connection.
+            () = sender.closed() => return,
+        };
+        let end = match answered {
             Ok(response) => read(response, &sender, &compress, &traffic).await,
             Err(error) => Err(failed("request", error)),
         };
@@ -108,6 +114,9 @@ fn target(url: &str) -> Result<(Uri, String), TransportError> {
     let uri: Uri = format!("{}{SESSION_PATH}", url.trim_end_matches('/'))
         .parse()
         .map_err(|e| failed("region URL", e))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(TransportError::new("region URL: it does not begin with http://"));
+    }
     let host = uri.host().ok_or_else(|| TransportError::new("region URL: no host"))?;
     let address = format!("{host}:{}", uri.port_u16().unwrap_or(80));
     Ok((uri, address))
@@ -201,6 +210,8 @@ mod tests {
         check("http://a.example", "http://a.example/v1/session", "a.example:80");
         check("http://127.0.0.1:8080/", "http://127.0.0.1:8080/v1/session", "127.0.0.1:8080");
         check("http://h:1/eu", "http://h:1/eu/v1/session", "h:1");
-        assert!(target("not a url").is_err());
+        for bad in ["not a url", "https://a.example", "a.example:80", "ws://a.example"] {
+            assert!(target(bad).is_err(), "{bad}");
+        }
     }
 }

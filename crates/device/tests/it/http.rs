@@ -116,3 +116,20 @@ fn a_port_where_nobody_listens_is_no_region() {
     let alive = landfall_device::ConnectionState::Online { region: "alive".into() };
     assert_eq!(client.connection(), alive);
 }
+
+#[test]
+fn a_region_that_never_answers_is_let_go_of_with_the_wait_for_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let connecting =
+            Http::new().connect(RegionUrl::new("silent", url), Arc::new(Traffic::default()));
+        let (connection, accepted) = tokio::join!(connecting, listener.accept());
+        let (mut stream, _) = accepted.unwrap();
+        drop(connection.unwrap());
+        let mut nowhere = tokio::io::sink();
+        let end = tokio::io::copy(&mut stream, &mut nowhere);
+        tokio::time::timeout(SOON, end).await.expect("the connection ends").unwrap();
+    });
+}

@@ -79,6 +79,22 @@ fn over_a_metered_network_writes_leave_and_rows_wait() {
 }
 
 #[test]
+fn a_file_that_another_process_holds_is_not_held_against_the_region() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    let client = world.client(&path, &[0, 1]);
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    assert!(is_at(&client, "r0"));
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    eventually("the session ends", || !is_at(&client, "r0"));
+    other.execute_batch("ROLLBACK").unwrap();
+    client.settle(SOON).unwrap();
+    assert!(is_at(&client, "r0"), "{:?}", client.connection());
+}
+
+#[test]
 fn a_region_that_falls_silent_is_hedged_and_then_left() {
     let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
     let mut options = world.options(&dir.path().join("a.db"), &[0, 1]);

@@ -2,7 +2,7 @@
 
 use crate::field::offline;
 use crate::world::{SOON, World, order};
-use landfall_device::{Client, Dot, Outcome, Rescue, Value, rescue};
+use landfall_device::{Client, ConnectionState, Dot, Outcome, Rescue, Value, rescue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -279,6 +279,31 @@ fn half_a_transaction_is_kept_with_an_outcome_and_can_be_made_anew() {
     fresh.settle(SOON).unwrap();
     assert!(fresh.get("Stock", "a").unwrap().is_some());
     assert!(fresh.outcomes().unwrap().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_is_there_and_cannot_be_read_is_told_and_not_passed_over() {
+    let broken = broken(&World::new(1), true);
+    let file = broken.dir.path().join("broken.db");
+    // A link to itself: it is there, and nobody can open it.
+    std::os::unix::fs::symlink(wal(&file), wal(&file)).unwrap();
+    assert_eq!(rescue(&file).unwrap_err().code(), "LF2201");
+}
+
+#[test]
+fn to_take_writes_in_is_not_held_against_the_region() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    let broken = broken(&world, true);
+    let found = rescue(broken.dir.path().join("broken.db")).unwrap();
+    let client = world.client(&dir.path().join("fresh.db"), &[0, 1]);
+    client.subscribe("catalog").unwrap();
+    client.settle(SOON).unwrap();
+    let first = ConnectionState::Online { region: "r0".into() };
+    assert_eq!(client.connection(), first);
+    client.take_in(&found).unwrap();
+    client.settle(SOON).unwrap();
+    assert_eq!(client.connection(), first);
 }
 
 #[test]

@@ -175,6 +175,17 @@ fn a_query_says_how_it_is_followed_and_what_would_help() {
 }
 
 #[test]
+fn a_limit_may_be_beyond_any_number_of_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_world, client) = client(&dir.path().join("a.db"));
+    put(&client, "Order", "a", &[]);
+    for limit in [u64::MAX, i64::MAX as u64 + 1, 0] {
+        let mut watch = client.observe(Query::table("Order").limit(limit)).unwrap();
+        assert_eq!(next(&mut watch).rows.len(), usize::from(limit > 0), "{limit}");
+    }
+}
+
+#[test]
 fn an_include_of_what_is_not_there_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (_world, client) = client(&dir.path().join("a.db"));

@@ -301,8 +301,7 @@ fn a_fingerprint_is_of_the_meaning_and_not_of_the_text() {
         assert_ne!(schema.fingerprint(), other.fingerprint(), "{to}");
     }
     // Devices and regions compare it across versions of this program.
-    let hex: String = schema.fingerprint().iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(hex, "9b147df0484bbf04e0c348533444e8df");
+    assert_eq!(crate::hex::encode(&schema.fingerprint()), "9b147df0484bbf04e0c348533444e8df");
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub async fn index(State(shared): State<Arc<Shared>>) -> String {
          GET  /readyz       sessions are let in; 503 while not\n\
          GET  /v1/status    counters, logs and peers, as JSON\n\
          POST /v1/session   a device's session: frames of the Landfall protocol, for the SDK\n\
+         GET  /v1/session   the same over a WebSocket, for browsers\n\
          POST /v1/peer      another region's link\n\n\
          An app opens its device's file with this address as a region's; people look at the status\n\
          page of `landfall dev`, or at /v1/status.\n",

@@ -5,7 +5,7 @@
 //! ones among those ops follows. What it did send keeps its dots: the regions merge both lives.
 
 use super::call::Call;
-use super::node::random_id;
+use super::node::{RENEWED, random_id};
 use super::restamp::{changes_mut, map_seen};
 use super::session::Handled;
 use super::store::{OpState, OwnOp, Store};
@@ -64,7 +64,7 @@ impl<S: Store> Call<'_, S> {
         // Open documents and what regions said of stamps go by the old numbers.
         self.node.documents.clear();
         self.node.ahead.clear();
-        self.stop("device_renewed", "this file has a new device id; greet again under it");
+        self.stop(RENEWED, "this file has a new device id; greet again under it");
         Ok(())
     }
 

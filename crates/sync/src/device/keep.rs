@@ -25,7 +25,7 @@ use landfall_model::schema::EntityType;
 use landfall_model::value::Value;
 use std::collections::BTreeMap;
 
-/// Rows looked at in one transaction of tidying.
+/// Rows let go of in one transaction of tidying.
 const TIDY_ROWS: usize = 1_000;
 
 /// Rows of a scope read at a time.
@@ -239,8 +239,8 @@ impl<S: Store> Call<'_, S> {
                     let Some(last) = older.last() else { break };
                     after = Some(last.clone());
                     for key in &older {
-                        if self.holds(key, &scope)? {
-                            self.evict(key, &scope)?;
+                        // A row that has to stay is no progress: the next call would find it again.
+                        if self.holds(key, &scope)? && self.evict(key, &scope)? {
                             left -= 1;
                         }
                     }

@@ -46,6 +46,20 @@ pub struct Close {
     pub retry_after_ms: u64,
 }
 
+/// The file has another device id from now on.
+pub(super) const RENEWED: &str = "device_renewed";
+
+/// The file has writes of another file, under that one's ids.
+pub(super) const RESCUED: &str = "rescued";
+
+impl Close {
+    /// Nothing is wrong with the region: this file has ids that its greeting did not name, and
+    /// greets again.
+    pub fn is_own(&self) -> bool {
+        [RENEWED, RESCUED].contains(&self.code.as_str())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The visible row changed (or went).

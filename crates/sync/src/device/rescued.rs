@@ -26,7 +26,7 @@
 
 use super::call::Call;
 use super::fates::{INCOMPLETE, Reason, transactions};
-use super::node::Event;
+use super::node::{Event, RESCUED};
 use super::store::{OpState, Outcome, OwnOp, Store};
 use landfall_model::id::{DeviceId, Dot, EntityKey};
 use landfall_model::op::Action;
@@ -115,7 +115,7 @@ impl<S: Store> Call<'_, S> {
         if let Some(session) = &mut self.node.session {
             // The greeting did not name the ids.
             session.scanned = 0;
-            self.stop("rescued", "this file has writes of another one; greet again with its ids");
+            self.stop(RESCUED, "this file has writes of another one; greet again with its ids");
         }
         Ok(taken)
     }

@@ -32,14 +32,14 @@ impl Inner {
         until: &Version,
         most: Duration,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let end = Instant::now() + most;
+        let end = Instant::now().checked_add(most);
         let mut guard = self.lock()?;
         loop {
             let core = guard.as_mut().ok_or_else(Error::closed)?;
             let (changes, _) = core.run(&self.options, |node, t, _| {
                 Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
             })?;
-            let left = end.saturating_duration_since(Instant::now());
+            let left = left_until(end);
             if changes.is_some() || left.is_zero() {
                 return Ok(changes);
             }
@@ -59,10 +59,10 @@ impl Inner {
 
     /// Wait until all is done or the slot is over.
     pub fn sync_until(&self, limits: SyncLimits, slot: &Slot) -> Result<SyncReport, Error> {
-        let until = Instant::now() + limits.deadline;
+        let until = Instant::now().checked_add(limits.deadline);
         let mut done = false;
         while !done && !slot.is_spent(limits) {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = left_until(until);
             if left.is_zero() {
                 break;
             }
@@ -77,18 +77,24 @@ impl Inner {
         timeout: Duration,
         mut done: impl FnMut(&mut Core) -> Result<bool, Error>,
     ) -> Result<bool, Error> {
-        let until = Instant::now() + timeout;
+        let until = Instant::now().checked_add(timeout);
         let mut guard = self.lock()?;
         loop {
             let core = guard.as_mut().ok_or_else(Error::closed)?;
             if done(core)? {
                 return Ok(true);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = left_until(until);
             if left.is_zero() {
                 return Ok(false);
             }
             guard = self.settled.wait(guard, left);
         }
     }
+}
+
+/// The time that is left of a wait. `None` is a moment beyond all that a clock can name: a wait
+/// that is as long as one likes.
+fn left_until(end: Option<Instant>) -> Duration {
+    end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
 }

@@ -6,6 +6,7 @@
 
 use super::{Damage, Place, Salvaged, own_op, records::Column};
 use crate::store::{ops, outcomes, rows};
+use landfall_model::hex;
 use landfall_model::id::{DeviceId, Dot, EntityKey, TypeId};
 use landfall_sync::device::store::{Outcome, OwnOp};
 use serde_json::{Value as Json, json};
@@ -33,7 +34,7 @@ pub enum DocumentError {
 pub fn write(salvaged: &Salvaged, out: &mut dyn Write) -> std::io::Result<()> {
     let account = salvaged.account.as_ref();
     let device =
-        salvaged.device.map(|(device, sent)| json!({ "id": hex(&device.0), "sent": sent }));
+        salvaged.device.map(|(device, sent)| json!({ "id": hex::encode(&device.0), "sent": sent }));
     let head = json!({
         "landfall_rescue": FORMAT, "device": device,
         "account": account.map(|(tenant, subject)| json!({ "tenant": tenant, "subject": subject })),
@@ -90,9 +91,9 @@ fn own_json(own: &OwnOp) -> Json {
     let (state, about) = ops::state_columns(&own.state);
     let dot = own.sealed.op.dot;
     json!({
-        "device": hex(&dot.device.0), "seq": dot.seq, "order": own.order, "state": state,
-        "about": about.map(|about| hex(&about)), "shows": own.overlay,
-        "payload": hex(&own.sealed.payload), "print": hex(&own.sealed.fingerprint.0),
+        "device": hex::encode(&dot.device.0), "seq": dot.seq, "order": own.order, "state": state,
+        "about": about.map(|about| hex::encode(&about)), "shows": own.overlay,
+        "payload": hex::encode(&own.sealed.payload), "print": hex::encode(&own.sealed.fingerprint.0),
     })
 }
 
@@ -112,8 +113,8 @@ fn own_of(json: &Json) -> Option<OwnOp> {
 fn outcome_json((dot, key, outcome): &(Dot, EntityKey, Outcome)) -> Json {
     let (what, _, about) = outcomes::columns(outcome);
     json!({
-        "device": hex(&dot.device.0), "seq": dot.seq, "home": &*key.home, "kind": key.kind.0,
-        "id": &*key.id, "what": what, "about": about.map(|about| hex(&about)),
+        "device": hex::encode(&dot.device.0), "seq": dot.seq, "home": &*key.home, "kind": key.kind.0,
+        "id": &*key.id, "what": what, "about": about.map(|about| hex::encode(&about)),
     })
 }
 
@@ -130,7 +131,7 @@ fn outcome_of(json: &Json) -> Option<(Dot, EntityKey, Outcome)> {
 
 fn damage_json(damage: &Damage) -> Json {
     let lost = damage.lost.iter();
-    let lost = lost.map(|d| json!({ "device": hex(&d.device.0), "seq": d.seq }));
+    let lost = lost.map(|d| json!({ "device": hex::encode(&d.device.0), "seq": d.seq }));
     json!({
         "lost": lost.collect::<Vec<Json>>(), "rows": damage.rows,
         "pages_missing": damage.pages_missing, "pages_unread": damage.pages_unread,
@@ -157,16 +158,6 @@ fn device_of(json: &Json) -> Option<DeviceId> {
     Some(DeviceId(bytes(json)?.try_into().ok()?))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
-}
-
 fn bytes(json: &Json) -> Option<Vec<u8>> {
-    let digits = json.as_str()?.as_bytes();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(pair).collect())?
+    hex::decode(json.as_str()?)
 }

@@ -39,7 +39,12 @@ pub(super) struct Pages {
 impl Pages {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let file = File::open(path).map_err(unreachable)?;
-        let log = File::open(beside(path, "-wal")).ok();
+        let log = match File::open(beside(path, "-wal")) {
+            Ok(log) => Some(log),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            // One that is there and is passed over would not be missed.
+            Err(error) => return Err(unreachable(error)),
+        };
         let mut pages = Self {
             file,
             log,
@@ -110,6 +115,8 @@ impl Pages {
             if self.header_destroyed {
                 self.bytes = bytes;
             } else if bytes != self.bytes {
+                // Of a file with other pages, or of this one with a damaged head.
+                self.frames_unread = length.div_ceil((FRAME_HEADER + bytes) as u64);
                 return;
             }
         }
@@ -204,17 +211,16 @@ impl Pages {
         read.then_some(page)
     }
 
-    /// Contents of the log that stand behind its first damaged frame.
-    pub(super) fn loose(&mut self) -> Vec<Vec<u8>> {
-        let Some(log) = self.log.as_mut() else { return Vec::new() };
-        let mut all = Vec::new();
-        for at in &self.loose {
-            let mut page = vec![0; self.bytes];
-            if read_at(log, *at, &mut page) {
-                all.push(page);
-            }
-        }
-        all
+    /// How many contents of the log stand behind its first damaged frame.
+    pub(super) fn loose_count(&self) -> usize {
+        self.loose.len()
+    }
+
+    /// One of these, in order; `None` if it cannot be read.
+    pub(super) fn loose(&mut self, nth: usize) -> Option<Vec<u8>> {
+        let mut page = vec![0; self.bytes];
+        let at = *self.loose.get(nth)?;
+        read_at(self.log.as_mut()?, at, &mut page).then_some(page)
     }
 
     fn length(&self) -> u64 {

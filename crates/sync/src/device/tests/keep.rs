@@ -184,6 +184,19 @@ fn rows_that_grow_too_old_leave_and_come_back_when_they_are_young_again() {
 }
 
 #[test]
+fn tidying_comes_to_its_end_however_many_old_rows_have_to_stay() {
+    let mut d = subscribed(TEN_DAYS);
+    let ids: Vec<String> = (0..1_200).map(|n| format!("{n:04}")).collect();
+    d.pass(1, ids.iter().map(|id| theirs(id, [due(91)])).collect(), &[], &vector(9, 0));
+    ids[..1_100].iter().for_each(|id| {
+        d.node.pin(&mut d.store, &key(id), true).unwrap();
+    });
+    d.now += 2 * DAY_MS;
+    tidy(&mut d);
+    assert_eq!(shown(&d).len(), 1_100);
+}
+
+#[test]
 fn what_the_region_calls_too_old_goes_unless_it_must_stay() {
     let mut d = subscribed(TEN_DAYS);
     d.pass(1, vec![theirs("1", []), theirs("2", []), theirs("3", [])], &[], &vector(9, 0));
