@@ -123,7 +123,9 @@ impl Inner {
             core.session = Some(session);
         }
         let random = self.options.random.clone();
-        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))
+        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))?;
+        self.judge_shared();
+        Ok(())
     }
 
     /// Ops that the session's region has not answered.
@@ -160,6 +162,7 @@ impl Inner {
 
     /// Take in frames, in one transaction.
     pub fn frames(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
+        let (frames, denied) = self.without_denials(frames);
         let random = self.options.random.clone();
         let answer = |f: &RegionFrame| matches!(f.kind, Some(Kind::Fates(_) | Kind::Pong(_)));
         let answers = frames.iter().any(answer);
@@ -170,7 +173,8 @@ impl Inner {
         if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
             session.answers.heard(self.options.runtime.now(), answers, more);
         }
-        Ok(())
+        self.judge_shared();
+        denied.map_or(Ok(()), |code| self.denied(code))
     }
 
     /// Push what is there to push.
@@ -231,6 +235,7 @@ impl Inner {
             session.anew = session.subscribed != now;
         }
         drop(guard);
+        self.restand()?;
         self.live.all_changed();
         // Nobody may be listening.
         let _ = self.events.send(Event::ChangedElsewhere);
@@ -247,7 +252,9 @@ impl Inner {
         });
         if changed {
             super::lock(&self.history).connection(self.options.clock.now_ms(), state.clone());
-            let _ = self.events.send(Event::Connection(state));
+            if self.standing.is_none() {
+                let _ = self.events.send(Event::Connection(state));
+            }
             self.settled.notify_all();
         }
     }
