@@ -144,13 +144,13 @@ fn a_shared_type_is_written_by_its_publishers_and_nobody_else() {
     r.hello(1, 1, "u1 *");
     let by_a_device = create(&r, 1, 1);
     assert_eq!(fates(&r.push(1, &[&by_a_device])), ["1+1 not_allowed"]);
-    r.hello(2, 2, "u1 w/* +catalog");
+    r.hello(2, 2, "u2 w/* +catalog");
     let published = create(&r, 2, 1);
     assert_eq!(fates(&r.push(2, &[&published])), ["1+1 at 1"]);
     // Nor is it taken away by who may write everything else.
     let deletes = change(&r, 1, 2, &published);
     assert_eq!(fates(&r.push(1, &[&deletes])), ["2+1 not_allowed"]);
-    r.hello(3, 3, "u1 +prices");
+    r.hello(3, 3, "u3 +prices");
     let elsewhere = change(&r, 3, 1, &published);
     assert_eq!(fates(&r.push(3, &[&elsewhere])), ["1+1 not_allowed"]);
 }
