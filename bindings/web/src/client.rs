@@ -361,6 +361,8 @@ pub fn offline_options(place: &Place, schema: &str, account: Account) -> Result<
         runtime: Arc::new(EventLoop),
         network: Network::default(),
         disk_bytes_max: None,
+        shared: None,
+        publishes: false,
     })
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
         region: args.region.as_deref(),
         scopes: &args.scopes,
         audiences: &args.audiences,
+        publishes: false,
         offline: args.offline,
     })?;
     let phone = Phone { client: client.clone(), name: args.name.clone(), json: args.json };
@@ -95,6 +96,8 @@ pub(crate) struct Opening<'a> {
     pub region: Option<&'a str>,
     pub scopes: &'a [String],
     pub audiences: &'a [String],
+    /// It writes shared types, as an operator's tool may.
+    pub publishes: bool,
     pub offline: bool,
 }
 
@@ -117,7 +120,10 @@ pub(crate) fn open(opening: &Opening<'_>) -> anyhow::Result<Client> {
     let path = devices.join(format!("{name}.db"));
     let mut options = Options::new(path, Arc::new(schema), account);
     let expires_ms = WallClock.now_ms() + 86_400_000;
-    let token = dev_token(dir, name, opening.scopes, opening.audiences, expires_ms)?;
+    let all = ["*".to_owned()];
+    let published = if opening.publishes { &all[..] } else { &[] };
+    let token = dev_token(dir, name, (opening.scopes, opening.audiences, published), expires_ms)?;
+    options.publishes = opening.publishes;
     options.tokens = Arc::new(FixedToken(token));
     options.network.start_offline = opening.offline;
     options.regions = regions(&world, opening.region)?;

@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// An audience to read. May be repeated
     #[arg(long = "audience")]
     audiences: Vec<String>,
+    /// A shared scope to write, for who publishes it. May be repeated
+    #[arg(long = "publish")]
+    publishes: Vec<String>,
     /// Days until it expires
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3_650))]
     days: i64,
@@ -29,7 +32,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     check(args)?;
     let expires_ms = WallClock.now_ms() + args.days.saturating_mul(86_400_000);
-    terminal::say(dev_token(&args.dir, &args.subject, &args.scopes, &args.audiences, expires_ms)?);
+    let rights = (&*args.scopes, &*args.audiences, &*args.publishes);
+    terminal::say(dev_token(&args.dir, &args.subject, rights, expires_ms)?);
     Ok(Exit::Done)
 }
 
@@ -39,10 +43,12 @@ fn check(args: &Args) -> anyhow::Result<()> {
     if args.subject.trim().is_empty() {
         return wrong("--subject is empty; it says who the token is for: `--subject anna`");
     }
-    if args.scopes.iter().chain(&args.audiences).any(|name| name.trim().is_empty()) {
-        return wrong("--scope or --audience is empty; `--scope '*'` stands for all");
+    let mut all = args.scopes.iter().chain(&args.audiences).chain(&args.publishes).peekable();
+    let none = all.peek().is_none();
+    if all.any(|name| name.trim().is_empty()) {
+        return wrong("--scope, --audience or --publish is empty; `--scope '*'` stands for all");
     }
-    if args.scopes.is_empty() && args.audiences.is_empty() {
+    if none {
         return wrong("this token could do nothing; name --scope or --audience, as `--scope '*'`");
     }
     Ok(())

@@ -55,7 +55,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn open(&self, name: &str) -> anyhow::Result<Client> {
+    /// Imports write shared types, too: they are how such rows come into a world.
+    fn open(&self, name: &str, publishes: bool) -> anyhow::Result<Client> {
         let all = ["*".to_owned()];
         crate::device::open(&Opening {
             name,
@@ -63,6 +64,7 @@ impl Place {
             region: self.region.as_deref(),
             scopes: &all,
             audiences: &all,
+            publishes,
             offline: self.offline,
         })
     }

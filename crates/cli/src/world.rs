@@ -367,12 +367,12 @@ impl World {
     }
 }
 
-/// A token of the development key in a directory.
+/// A token of the development key in a directory, for home scopes, audiences, and shared scopes to
+/// publish.
 pub(crate) fn dev_token(
     dir: &Path,
     subject: &str,
-    scopes: &[String],
-    audiences: &[String],
+    (scopes, audiences, publishes): (&[String], &[String], &[String]),
     expires_ms: i64,
 ) -> anyhow::Result<String> {
     let path = dir.join(DEV_KEY);
@@ -384,7 +384,8 @@ pub(crate) fn dev_token(
         return Err(fault::new(code::NO_WORLD, message));
     }
     let secret = Secret::load_or_create(&path, &OsEntropy).context("the development key")?;
-    Ok(issue_dev_token(&secret, &Claims::new(subject, scopes, audiences, expires_ms))?)
+    let claims = Claims::new(subject, scopes, audiences, expires_ms);
+    Ok(issue_dev_token(&secret, &Claims { publishes: publishes.to_vec(), ..claims })?)
 }
 
 /// A stopped region's store, for reading.

@@ -62,7 +62,9 @@ impl fmt::Debug for AccountFile {
 impl AccountFile {
     /// Open the file at the options' path, whoever's it is. Codes `LF22xx`.
     pub fn open(options: Options) -> Result<Self, Error> {
-        let opened = Database::open(&options.path, &options.schema, store::Options::default());
+        let of_file =
+            store::Options { elsewhere: options.elsewhere(), ..store::Options::default() };
+        let opened = Database::open(&options.path, &options.schema, of_file);
         let database = opened.map_err(|e| Error::from(OpenError::from(e)))?;
         Ok(Self { database, options })
     }

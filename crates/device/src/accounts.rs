@@ -9,6 +9,10 @@
 //! Signing out never loses a write by itself: the caller says whether what is unsent is kept for
 //! the account's return, waited for, or discarded. Where a call fails, the account is as it was.
 //!
+//! Beside the accounts' files is one for each shared scope of each tenant (`@shared` in the schema):
+//! rows that are the same for every account, downloaded and kept once ([`crate::Options::shared`]).
+//! Nothing that an account wrote is in it, and whoever is wiped leaves it to the others.
+//!
 //! Somebody who has no account yet works under an anonymous one. When an account is made or signed
 //! in to, it takes the anonymous file over ([`Accounts::claim`]): rows and all unsent writes, which
 //! from then on are its own. Local rows come along, but for those of whose id the account has one.
@@ -16,17 +20,15 @@
 use crate::account_file::{AccountFile, KnownAccount};
 use crate::client::Client;
 use crate::error::{Error, OpenError, code};
+use crate::inner::Observers;
+use crate::inner::shared::{self, SharedFile};
 use crate::options::{Account, Options, TokenProvider};
 use crate::store::{self, Peek};
-use landfall_model::hash::hash128;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What SQLite keeps beside a file while it is open.
-const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// What the names of the files end with.
 const EXTENSION: &str = "landfall";
@@ -50,11 +52,13 @@ pub enum SignOut {
 }
 
 impl Accounts {
-    /// The accounts whose files are in a directory, which is made if it is not there. Path, account
-    /// and tokens of `defaults` do not count; everything else is every account's.
+    /// The accounts whose files are in a directory, which is made if it is not there. Path, account,
+    /// tokens and the directory of shared scopes of `defaults` do not count; everything else is every
+    /// account's.
     pub fn new(dir: impl Into<PathBuf>, defaults: Options) -> Result<Self, Error> {
         let dir = dir.into();
         fs::create_dir_all(&dir).map_err(|e| files("made", e))?;
+        let defaults = Options { shared: Some(dir.clone()), ..defaults };
         Ok(Self { dir, defaults })
     }
 
@@ -72,7 +76,7 @@ impl Accounts {
         tokens: Arc<dyn TokenProvider>,
     ) -> Result<Client, OpenError> {
         let path = self.file(&account);
-        Client::open(Options { path, account, tokens, ..self.defaults.clone() })
+        Client::open(Options { path, tokens, ..self.options(&account) })
     }
 
     /// Close an account's client, and do with its file as `how` says. Returns how many writes were
@@ -110,9 +114,69 @@ impl Accounts {
         Ok(known)
     }
 
-    /// Remove an account's file with all that is in it. Not while it is open.
+    /// Remove an account's file with all that is in it. Not while it is open. Shared scopes stay for
+    /// the other accounts of its tenant, and go with the last one.
     pub fn wipe(&self, account: &Account) -> Result<(), Error> {
-        remove(&self.file(account))
+        let shared = self.shared_files(&account.tenant)?;
+        let stays = !shared.is_empty() && {
+            let of_tenant = |other: &Account| other.tenant == account.tenant && other != account;
+            self.list()?.iter().any(|known| of_tenant(&known.account))
+        };
+        if stays {
+            // First: what is killed in between has its file, and asks again when it is opened.
+            self.each_shared(account, |file| file.inner.forget_reader())?;
+        }
+        store::remove(&self.file(account)).map_err(|e| files("removed", e))?;
+        let mut gone = shared.iter().filter(|_| !stays);
+        gone.try_for_each(|path| store::remove(path).map_err(|e| files("removed", e)))
+    }
+
+    /// What an anonymous account wants of shared scopes, the account wants.
+    fn want_as(&self, anonymous: &Account, account: &Account) -> Result<(), Error> {
+        self.each_shared(anonymous, |file| {
+            let Some(terms) = file.inner.wants()? else { return Ok(()) };
+            let options = self.options(account);
+            let theirs = SharedFile::open(&options, &file.scope, &Observers::default())?;
+            if theirs.inner.wants()?.is_none() {
+                theirs.inner.want(Some(terms))?;
+            }
+            theirs.inner.close(true)
+        })
+    }
+
+    /// Do something on each shared file of an account's tenant that is there.
+    fn each_shared(
+        &self,
+        account: &Account,
+        work: impl Fn(&SharedFile) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let options = self.options(account);
+        for scope in options.shared_scopes().into_keys() {
+            if shared::path_of(&self.dir, &account.tenant, &scope).exists() {
+                let file = SharedFile::open(&options, &scope, &Observers::default())?;
+                work(&file)?;
+                file.inner.close(true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The shared files of a tenant, those of scopes that the schema had once too.
+    fn shared_files(&self, tenant: &str) -> Result<Vec<PathBuf>, Error> {
+        let prefix = shared::tenant_prefix(tenant);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(|e| files("listed", e))? {
+            let path = entry.map_err(|e| files("listed", e))?.path();
+            let named = path.file_stem().is_some_and(|n| n.to_string_lossy().starts_with(&prefix));
+            if named && path.extension().is_some_and(|e| e == shared::EXTENSION) {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+
+    fn options(&self, account: &Account) -> Options {
+        Options { account: account.clone(), ..self.defaults.clone() }
     }
 
     /// Let an account take over what an anonymous one did here: its rows and its unsent writes.
@@ -125,16 +189,17 @@ impl Accounts {
         let (from, to) = (self.file(anonymous), self.file(account));
         let mut old = self.open(&from)?;
         let unsent = old.unsent()?;
+        self.want_as(anonymous, account)?;
         if to.exists() {
             self.open(&to)?.take_over(account, anonymous, &unsent)?;
             drop(old);
-            remove(&from)?;
         } else {
             old.adopt(account)?;
             // Closing moves the log into the file, which alone is renamed.
             drop(old);
             fs::rename(&from, &to).map_err(|e| files("renamed", e))?;
         }
+        self.wipe(anonymous)?;
         Ok(unsent.writes())
     }
 
@@ -148,27 +213,9 @@ impl Accounts {
     }
 
     fn file(&self, account: &Account) -> PathBuf {
-        let name = format!("{}\0{}", account.tenant, account.subject);
-        let name: String = hash128(name.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        let name: String = shared::reader_id(account).iter().map(|b| format!("{b:02x}")).collect();
         self.dir.join(name).with_extension(EXTENSION)
     }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    let companions = COMPANIONS.map(|suffix| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    });
-    // The log first: without its file it says nothing, the file without its log might.
-    for path in companions.iter().map(PathBuf::as_path).chain([path]) {
-        match fs::remove_file(path) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(files("removed", e)),
-        }
-    }
-    Ok(())
 }
 
 fn files(what: &str, error: io::Error) -> Error {

@@ -68,8 +68,12 @@ impl Client {
     }
 
     fn begin(inner: Arc<Inner>) -> Result<Self, OpenError> {
-        let engine = Engine { inner: inner.clone(), running: Mutex::new(None) };
-        *engine.lock() = Some(engine::start(inner.clone())?);
+        let engine = Engine { inner: inner.clone(), running: Mutex::default() };
+        let files = inner.shared.iter().map(|file| &file.inner);
+        for file in files.chain([&inner]) {
+            let running = engine::start(file.clone())?;
+            engine.lock().push(running);
+        }
         Ok(Self { inner, engine: Arc::new(engine) })
     }
 
@@ -131,6 +135,9 @@ impl Client {
         let field = kind.field_named(field).ok_or_else(|| Error::problem(Problem::UnknownField))?;
         if field.merge != Merge::Text {
             return Err(Error::problem(Problem::WrongEdit));
+        }
+        if kind.shared && !self.inner.options.publishes {
+            return Err(Error::problem(Problem::Shared));
         }
         let key = self.inner.find(kind.id, id)?;
         let author = self.inner.text_author(&key, field.id)?;
@@ -288,15 +295,13 @@ impl Client {
     /// What the user's network and battery are like now, as the operating system says. What it
     /// means is in [`Options::network`]: [`Policy`](crate::Policy).
     pub fn set_conditions(&self, conditions: Conditions) {
-        self.inner.goal.send_modify(|goal| goal.conditions = conditions);
-        self.inner.wake.notify_one();
+        self.inner.change_goal(|goal| goal.conditions = conditions);
     }
 
     /// The operating system says that the device's network is another one, or is back: look at
     /// once whether the region still answers, and end every wait.
     pub fn network_changed(&self) {
-        self.inner.goal.send_modify(|goal| goal.network = goal.network.wrapping_add(1));
-        self.inner.wake.notify_one();
+        self.inner.change_goal(|goal| goal.network = goal.network.wrapping_add(1));
     }
 
     /// Where the connection stands.
@@ -356,19 +361,18 @@ impl Client {
 #[derive(Debug)]
 struct Engine {
     inner: Arc<Inner>,
-    running: Mutex<Option<Running>>,
+    /// One for each file.
+    running: Mutex<Vec<Running>>,
 }
 
 impl Engine {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn join(&self) {
-        let running = self.lock().take();
-        if let Some(running) = running {
-            running.join();
-        }
+        let running = std::mem::take(&mut *self.lock());
+        running.into_iter().for_each(Running::join);
     }
 }
 

@@ -66,6 +66,16 @@ pub struct Granted {
     pub audiences: Vec<String>,
 }
 
+impl Granted {
+    /// True if the account may read the scope of this name.
+    pub fn includes(&self, scope: &str) -> bool {
+        self.scopes.iter().chain(&self.audiences).any(|name| match name.strip_suffix('*') {
+            Some(prefix) => scope.starts_with(prefix),
+            None => name == scope,
+        })
+    }
+}
+
 /// How far a subscription is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {

@@ -8,35 +8,43 @@
 //! If the file fails, the node's memory is dropped with the session and read anew from the file;
 //! nothing was sent that the file does not know of. A crash at any point leaves the file at one of
 //! its commits.
+//!
+//! A client has one of these for the account's file, and one for each shared scope beside it
+//! ([`shared`]); those tell the account's observers.
 
 mod core;
 mod directory;
 mod field;
 mod history;
 mod once;
+mod readers;
 mod room;
 mod sessions;
+pub(crate) mod shared;
+mod subscriptions;
 mod waits;
 
 pub(crate) use sessions::{Health, LEASE_LOST};
 
 use self::core::{Core, Fault, Lane};
 use self::history::History;
+use self::shared::{SharedFile, Standing};
 use self::waits::Bell;
+use crate::client::WriteReceipt;
 use crate::error::{Error, OpenError};
-use crate::event::{ConnectionState, Coverage, Event, Events, Granted, Only, Progress};
+use crate::event::{ConnectionState, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
 use crate::options::{Conditions, Options};
-use crate::store::{self, Database, Transaction};
+use crate::store::{self, Transaction};
 use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
-use crate::{client::WriteReceipt, read};
 use landfall_model::id::{Dot, EntityKey, FieldId, TypeId};
 use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
-use landfall_sync::device::store::{Store, Terms};
+use landfall_sync::device::store::Store;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
@@ -73,8 +81,15 @@ pub(crate) struct Inner {
     /// `None` once closed.
     core: Mutex<Option<Core>>,
     /// Something changed that [`Inner::settle`] may wait for.
-    settled: Bell,
-    readers: Mutex<Vec<rusqlite::Connection>>,
+    settled: Arc<Bell>,
+    /// Each with which of the shared files it shows.
+    readers: Mutex<Vec<(Vec<bool>, rusqlite::Connection)>>,
+    /// The files with shared scopes that are read beside this one.
+    pub shared: Vec<SharedFile>,
+    /// This is such a file: how the account stands to it.
+    standing: Option<Standing>,
+    /// A region said what the account may read, and the shared files were not told yet.
+    unjudged: AtomicBool,
     pub events: broadcast::Sender<Event>,
     pub live: Hub,
     /// The engine has something to do.
@@ -91,6 +106,26 @@ pub(crate) struct Inner {
     pub traffic: Arc<Traffic>,
 }
 
+/// Who is told what happens to a client's files, and what counts its bytes.
+#[derive(Clone)]
+pub(crate) struct Observers {
+    events: broadcast::Sender<Event>,
+    live: Hub,
+    settled: Arc<Bell>,
+    traffic: Arc<Traffic>,
+}
+
+impl Default for Observers {
+    fn default() -> Self {
+        Self {
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            live: Hub::default(),
+            settled: Arc::default(),
+            traffic: Arc::default(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "client of {:?}", self.options.path)
@@ -99,33 +134,44 @@ impl std::fmt::Debug for Inner {
 
 impl Inner {
     /// `in_memory`: the path is the name of a file in memory.
-    pub fn open(options: Options, in_memory: bool) -> Result<Arc<Self>, OpenError> {
-        let opened = store::Options {
-            busy_timeout: BUSY_TIMEOUT,
-            shrinks: options.disk_bytes_max.is_some(),
-            in_memory,
-            ..store::Options::default()
-        };
-        let mut database = Database::open(&options.path, &options.schema, opened)?;
-        core::check_account(&mut database, &options)?;
+    pub fn open(mut options: Options, in_memory: bool) -> Result<Arc<Self>, OpenError> {
+        if in_memory {
+            options.shared = None;
+        }
+        let core = Core::open(&options, in_memory)?;
+        let observers = Observers::default();
+        let shared = SharedFile::open_all(&options, &observers)?;
+        let inner = Self::new(options, core, observers, shared, None);
+        inner.hand_over()?;
+        Ok(inner)
+    }
+
+    fn new(
+        options: Options,
+        core: Core,
+        observers: Observers,
+        shared: Vec<SharedFile>,
+        standing: Option<Standing>,
+    ) -> Arc<Self> {
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
-        let mut core = Core { database, node: None, session: None, hedge: None, taking_in: false };
-        core.node(&options)?;
-        core.show_stale(&options)?;
         let goal = Goal {
-            online: !options.network.start_offline,
+            online: !options.network.start_offline && standing.is_none(),
             closing: false,
             conditions: Conditions::default(),
             network: 0,
         };
-        Ok(Arc::new(Self {
+        let Observers { events, live, settled, traffic } = observers;
+        Arc::new(Self {
             options,
             holder,
             core: Mutex::new(Some(core)),
-            settled: Bell::default(),
+            settled,
             readers: Mutex::default(),
-            events: broadcast::Sender::new(EVENTS_KEPT),
-            live: Hub::default(),
+            shared,
+            standing,
+            unjudged: AtomicBool::new(false),
+            events,
+            live,
             wake: Notify::new(),
             goal: watch::Sender::new(goal),
             connection: watch::Sender::new(ConnectionState::Offline),
@@ -134,8 +180,8 @@ impl Inner {
             engine_ended: watch::Sender::new(false),
             closed: watch::Sender::new(false),
             history: Mutex::default(),
-            traffic: Arc::default(),
-        }))
+            traffic,
+        })
     }
 
     // ---- the app's writes ----
@@ -171,78 +217,6 @@ impl Inner {
             }
             receipt.into()
         }
-    }
-
-    // ---- subscriptions ----
-
-    pub fn subscribe(&self, scope: &str, terms: Terms) -> Result<(), Error> {
-        self.run(|node, t, now| Ok(((), node.subscribe_with(t, scope, terms, now)?)))?;
-        self.asked_for(scope)
-    }
-
-    pub fn refill(&self, scope: &str) -> Result<(), Error> {
-        self.run(|node, t, _| Ok(((), node.refill(t, scope)?)))?;
-        self.asked_for(scope)
-    }
-
-    /// A scope is to be heard to its end in this session, too.
-    fn asked_for(&self, scope: &str) -> Result<(), Error> {
-        {
-            // Under one lock: the session may hear the scope to its end at any other moment.
-            let mut guard = self.lock()?;
-            let core = guard.as_mut().ok_or_else(Error::closed)?;
-            let sub = core.database.transact(false, |t| t.subscription(scope))?;
-            if let Some(session) = &mut core.session {
-                session.subscribed.insert(scope.into());
-                if sub.is_some_and(|sub| sub.loading) {
-                    session.complete.remove(scope);
-                }
-            }
-        }
-        self.live.all_changed();
-        Ok(())
-    }
-
-    pub fn pin(&self, key: &EntityKey, pinned: bool) -> Result<(), Error> {
-        self.run(|node, t, _| Ok(((), node.pin(t, key, pinned)?)))
-    }
-
-    pub fn unsubscribe(&self, scope: &str) -> Result<(), Error> {
-        self.run(|node, t, _| Ok(((), node.unsubscribe(t, scope)?)))?;
-        if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
-            session.subscribed.remove(scope);
-            session.complete.remove(scope);
-        }
-        self.live.all_changed();
-        Ok(())
-    }
-
-    pub fn subscriptions(&self) -> Result<Vec<Progress>, Error> {
-        let subs = self.read(|t| t.subscriptions())?;
-        Ok(subs.iter().map(|(scope, sub)| room::progress(scope, sub)).collect())
-    }
-
-    /// What is here of everything that could hold rows of these types, in a reader's snapshot;
-    /// `None`: of any type.
-    pub fn coverage(
-        &self,
-        conn: &rusqlite::Connection,
-        kinds: Option<&BTreeSet<TypeId>>,
-    ) -> Result<Coverage, Error> {
-        let subs = store::subscriptions(conn)?;
-        let subs: Vec<Progress> =
-            subs.iter().map(|(scope, sub)| room::progress(scope, sub)).collect();
-        let schema = &self.options.schema;
-        let is_local = |kind: &TypeId| schema.entity(*kind).is_some_and(|kind| kind.local);
-        if kinds.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(is_local)) {
-            // There is nothing of them anywhere else.
-            return Ok(Coverage::Complete);
-        }
-        let may_hold = |scope: &str| {
-            kinds.is_none_or(|kinds| kinds.iter().any(|k| read::may_hold(schema, *k, scope)))
-        };
-        let relevant = subs.iter().filter(|p| may_hold(&p.scope));
-        Ok(relevant.map(|p| p.coverage).max().unwrap_or(Coverage::Partial))
     }
 
     // ---- fates ----
@@ -322,33 +296,49 @@ impl Inner {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let kept = lock(&self.readers).pop();
+        let shown: Vec<bool> = self.shared.iter().map(SharedFile::is_shown).collect();
+        let kept = lock(&self.readers).pop().filter(|(shows, _)| *shows == shown);
         let reader = match kept {
-            Some(reader) => reader,
-            None => self.lock()?.as_ref().ok_or_else(Error::closed)?.database.reader()?,
+            Some((_, reader)) => reader,
+            None => self.reader(&shown)?,
         };
         let done = work(&reader);
         let mut kept = lock(&self.readers);
         // Closed meanwhile, nothing may hold the file any longer.
         if kept.len() < READERS_KEPT && !*self.closed.borrow() {
-            kept.push(reader);
+            kept.push((shown, reader));
         }
         done
     }
 
+    #[cfg(not(target_family = "wasm"))]
+    fn reader(&self, shown: &[bool]) -> Result<rusqlite::Connection, Error> {
+        let beside = self.shared.iter().zip(shown).map(|(file, shown)| {
+            let Options { path, schema, .. } = &file.inner.options;
+            store::Beside { path, schema, shown: *shown }
+        });
+        let beside: Vec<store::Beside<'_>> = beside.collect();
+        let core = self.lock()?;
+        Ok(core.as_ref().ok_or_else(Error::closed)?.database.reader_beside(&beside)?)
+    }
+
     /// Let go of the file. `durable`: what was written last survives a loss of power, too.
     pub fn close(&self, durable: bool) -> Result<(), Error> {
-        let Some(mut core) = self.end()? else { return Ok(()) };
-        core.database.release_lease(&self.holder)?;
-        if durable {
-            core.database.transact(true, |_| Ok::<(), store::Error>(()))?;
-        }
-        Ok(())
+        let done = self.end()?.map_or(Ok(()), |mut core| {
+            core.database.release_lease(&self.holder)?;
+            match durable {
+                true => core.database.transact(true, |_| Ok::<(), store::Error>(())),
+                false => Ok(()),
+            }
+        });
+        self.shared.iter().try_for_each(|file| file.inner.close(durable))?;
+        Ok(done?)
     }
 
     /// Let go of the file as a process that is killed does: nothing is written to it any more.
     pub fn abandon(&self) -> Result<(), Error> {
-        self.end().map(drop)
+        self.end().map(drop)?;
+        self.shared.iter().try_for_each(|file| file.inner.abandon())
     }
 
     /// Nobody uses the file through this client any more; what it held, unless it was closed.
@@ -357,7 +347,9 @@ impl Inner {
         // Before the readers go: one that is in use sees it, and goes too.
         self.closed.send_replace(true);
         lock(&self.readers).clear();
-        self.live.stop();
+        if self.standing.is_none() {
+            self.live.stop();
+        }
         self.settled.notify_all();
         Ok(core)
     }
@@ -369,6 +361,12 @@ impl Inner {
 
     /// Use the network, or not; tells what was wanted before.
     pub fn set_online(&self, online: bool) -> bool {
+        if let Some(standing) = &self.standing {
+            return self.ask_online(standing, online);
+        }
+        self.shared.iter().for_each(|file| {
+            file.inner.set_online(online);
+        });
         let mut was_online = false;
         self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
         if !online {
@@ -379,10 +377,17 @@ impl Inner {
         was_online
     }
 
-    /// Ask the engine to stop.
+    /// The app's wishes are others now, for all files.
+    pub fn change_goal(&self, change: impl Fn(&mut Goal)) {
+        for inner in self.shared.iter().map(|file| &*file.inner).chain([self]) {
+            inner.goal.send_modify(&change);
+            inner.wake.notify_one();
+        }
+    }
+
+    /// Ask the engines to stop.
     pub fn stop(&self) {
-        self.goal.send_modify(|goal| goal.closing = true);
-        self.wake.notify_one();
+        self.change_goal(|goal| goal.closing = true);
     }
 
     // ---- transactions ----
@@ -464,9 +469,13 @@ impl Inner {
                     told.push(Event::Outcome { dot, key, outcome });
                 }
                 NodeEvent::Progress { complete, .. } => coverage_changed |= complete,
+                // It is the account's own session that tells.
+                NodeEvent::Granted { .. } if self.standing.is_some() => {}
                 NodeEvent::Granted { scopes, audiences } => {
                     let granted = Granted { scopes, audiences };
                     *lock(&self.granted) = Some(granted.clone());
+                    // Under the lock: who sees the session ready waits for this, too.
+                    self.unjudged.store(!self.shared.is_empty(), Ordering::Release);
                     told.push(Event::Granted(granted));
                 }
                 NodeEvent::Denied { scope, code } => {

@@ -8,7 +8,9 @@ use crate::runtime::Runtime;
 use crate::transport::Transport;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use landfall_model::id::{Scope, TypeId};
 use landfall_model::schema::{self, Schema};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
@@ -282,6 +284,28 @@ pub struct Options {
     /// exceed it for a moment; a file that was made under a limit shrinks back. `None`: never. Rows that the
     /// app pinned and rows with own writes that are not yet safe stay whatever it costs.
     pub disk_bytes_max: Option<u64>,
+    /// The directory in which the rows of `@shared` types are kept once for all accounts of a tenant
+    /// that name it. [`Accounts`](crate::Accounts) says its own. `None`: they are in the account's file,
+    /// as in a browser and in memory they always are.
+    pub shared: Option<PathBuf>,
+    /// The app writes `@shared` types, for which the account's token must let it publish them. For an
+    /// operator's tools: on people's devices such writes are refused with `LF2121`.
+    pub publishes: bool,
+}
+
+impl Options {
+    /// The scopes whose rows are kept beside the account's file, each with its types.
+    pub(crate) fn shared_scopes(&self) -> BTreeMap<Scope, BTreeSet<TypeId>> {
+        match self.shared {
+            Some(_) if !cfg!(target_family = "wasm") => self.schema.shared_scopes(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The types whose tables are not in the account's file.
+    pub(crate) fn elsewhere(&self) -> BTreeSet<TypeId> {
+        self.shared_scopes().into_values().flatten().collect()
+    }
 }
 
 /// Read the text of a schema. Fails with `LF2101` and its first fault.

@@ -21,6 +21,10 @@
 //! who waits longer than the busy timeout gets [`Error::Busy`]. One of the processes syncs, by the
 //! lease; the others notice what it wrote by [`Database::changed_elsewhere`].
 //!
+//! **Shared scopes.** The rows of `@shared` types may be in files of their own, which a reader sees
+//! beside the account's as if they were one (`shared`). Such a file is like any other: it has its own
+//! device id, its own lease and its own log.
+//!
 //! **In a browser** a file belongs to one worker and has one connection, without a log of changes:
 //! each commit is synced by the file system's `flush`, whether it was asked to be durable or not.
 //!
@@ -43,6 +47,7 @@ mod rows;
 pub mod salvage;
 mod scopes;
 mod search;
+mod shared;
 mod show;
 mod tables;
 #[cfg(test)]
@@ -54,16 +59,19 @@ pub use lease::Lease;
 pub use memory::MemoryFile;
 pub(crate) use search::table as search_table;
 pub(crate) use tables::quoted;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use shared::Beside;
+pub(crate) use shared::{is_beside, subscriptions_beside};
 pub use transaction::Transaction;
 
-use landfall_model::id::Scope;
+use landfall_model::id::{Scope, TypeId};
 use landfall_model::schema::Schema;
 use landfall_sync::device::store::Subscription;
 use rusqlite::{Connection, TransactionBehavior};
-use std::path::Path;
-#[cfg(not(target_family = "wasm"))]
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 use tables::Tables;
 
 /// How a file is opened. The defaults suit a phone.
@@ -80,6 +88,9 @@ pub struct Options {
     pub shrinks: bool,
     /// The path is the name of a [`MemoryFile`].
     pub in_memory: bool,
+    /// Types whose rows another file has: this one has no tables for them, and drops those that it
+    /// has from before.
+    pub elsewhere: BTreeSet<TypeId>,
 }
 
 impl Default for Options {
@@ -90,6 +101,7 @@ impl Default for Options {
             check_bytes_max: 32 << 20,
             shrinks: false,
             in_memory: false,
+            elsewhere: BTreeSet::new(),
         }
     }
 }
@@ -116,6 +128,26 @@ pub fn peek(path: &Path) -> Result<Peek, OpenError> {
         rows::query_value(&conn, "SELECT count(*) FROM _lf_op WHERE state <= 2", [])?;
     let unsent = unsent.unwrap_or(0).max(0).unsigned_abs();
     Ok(Peek { tenant: tenant.to_owned(), subject: subject.to_owned(), unsent })
+}
+
+/// What SQLite keeps beside a file while it is open.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// Remove a file that nobody has open. One that is not there is removed already.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let companions = COMPANIONS.map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    // The log first: without its file it says nothing, the file without its log might.
+    for path in companions.iter().map(PathBuf::as_path).chain([path]) {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The subscriptions, as a reader sees them.
@@ -158,7 +190,7 @@ impl Database {
         let seen_version = data_version(&conn)?;
         Ok(Self {
             conn,
-            tables: Tables::new(schema),
+            tables: Tables::of(schema, &options.elsewhere),
             #[cfg(not(target_family = "wasm"))]
             path: path.to_owned(),
             #[cfg(not(target_family = "wasm"))]
@@ -192,7 +224,13 @@ impl Database {
     /// left open keeps the log of changes from being emptied.
     #[cfg(not(target_family = "wasm"))]
     pub fn reader(&self) -> Result<Connection, Error> {
-        open::reader(&self.path, &self.options)
+        self.reader_beside(&[])
+    }
+
+    /// Like [`Database::reader`], with other files beside this one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn reader_beside(&self, files: &[Beside<'_>]) -> Result<Connection, Error> {
+        open::reader(&self.path, &self.options, files)
     }
 
     /// Run what only reads on the one connection that a browser's file has. Whatever a statement

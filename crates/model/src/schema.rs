@@ -5,7 +5,7 @@
 //!
 //! Compilation is pure and goes in passes, each in its own module: `parse` (text to declarations),
 //! `directives` and `names` (what each declaration says and is called), `fields`, `homes`,
-//! `search`, `audiences`, and `check`, which runs them. Every fault is a [`Diagnostic`].
+//! `search`, `audiences`, `shared`, and `check`, which runs them. Every fault is a [`Diagnostic`].
 
 mod ast;
 mod audiences;
@@ -21,6 +21,7 @@ mod parse;
 mod recover;
 mod scopes;
 mod search;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use names::{FIELDS_MAX, NAME_BYTES_MAX, TYPES_MAX};
 pub use parse::{NESTING_MAX, SOURCE_BYTES_MAX, TOKENS_MAX};
 pub use scopes::{LOCAL_HOME, TEMPLATE_BYTES_MAX};
 pub use search::{PREFIX_CHARS_MAX, PREFIXES_MAX, Search, Tokenizer};
+pub use shared::SHARED_SCOPES_MAX;
 
 use crate::id::{EntityKey, FieldId, Scope, TypeId};
 use crate::value::Value;
@@ -68,6 +70,9 @@ pub struct EntityType {
     pub strategy: Strategy,
     /// `@local`: kept on the device, never synced.
     pub local: bool,
+    /// `@shared`, or below a parent that is: the same for every account, and written by its publishers
+    /// only.
+    pub shared: bool,
     pub home: Home,
     pub audiences: Vec<Audience>,
     /// In order of declaration. The `id` field is among them.
@@ -321,6 +326,23 @@ impl Schema {
         Some(t)
     }
 
+    /// The shared scopes, each with the types whose rows are in it.
+    pub fn shared_scopes(&self) -> BTreeMap<Scope, BTreeSet<TypeId>> {
+        let mut scopes: BTreeMap<Scope, BTreeSet<TypeId>> = BTreeMap::new();
+        for kind in self.types.values().filter(|t| t.shared) {
+            if let Some(scope) = self.root(kind.id).and_then(|root| root.shared_scope()) {
+                scopes.entry(scope).or_default().insert(kind.id);
+            }
+        }
+        scopes
+    }
+
+    /// The schema with only some of its entity types: those whose tables one file has.
+    pub fn part(&self, has: impl Fn(&EntityType) -> bool) -> Self {
+        let types = self.types.iter().filter(|(_, t)| has(t));
+        Self { types: types.map(|(id, t)| (*id, t.clone())).collect(), ..self.clone() }
+    }
+
     /// The key of an entity of a root type from its fields; `None` if a scope field is missing.
     pub fn root_key<'a>(
         &self,
@@ -355,6 +377,14 @@ impl EntityType {
 
     pub fn field_named(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
+    }
+
+    /// The one scope of all rows of a shared type; `None` for others, and for children.
+    pub fn shared_scope(&self) -> Option<Scope> {
+        match &self.home {
+            Home::Scope(template) if self.shared => template.render(|_| None),
+            _ => None,
+        }
     }
 
     /// The field that tells how old an entity of this type is.

@@ -50,6 +50,9 @@ pub struct Claims {
     /// Audiences to read, and to write as the schema lets them.
     #[serde(default)]
     pub audiences: Vec<String>,
+    /// Shared scopes to write, for who publishes them: names, or prefixes that end in `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishes: Vec<String>,
     /// Seconds since 1970.
     pub exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,6 +166,7 @@ impl Claims {
             tenant: None,
             scopes: scopes.into_iter().map(Into::into).collect(),
             audiences: audiences.into_iter().map(Into::into).collect(),
+            publishes: Vec::new(),
             exp: expires_ms / 1_000,
             nbf: None,
             aud: Audience::One(DEVICE_AUDIENCE.to_owned()),
@@ -333,10 +337,12 @@ impl Authenticator for Keys {
         if claims.sub.is_empty() {
             return Err(denial("the token's subject is empty"));
         }
+        let scopes = |all: Vec<String>| all.into_iter().map(Into::into).collect();
         Ok(Author {
             subject: claims.sub.into(),
-            scopes: claims.scopes.into_iter().map(Into::into).collect(),
-            audiences: claims.audiences.into_iter().map(Into::into).collect(),
+            scopes: scopes(claims.scopes),
+            audiences: scopes(claims.audiences),
+            publishes: scopes(claims.publishes),
             expires_ms: claims.exp.saturating_add(LEEWAY_S).saturating_mul(1_000),
         })
     }

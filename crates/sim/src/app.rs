@@ -154,6 +154,7 @@ fn accounts() -> BTreeMap<Arc<str>, Account> {
             subject: subject.clone(),
             scopes: list(scopes),
             audiences: list(audiences),
+            publishes: Vec::new(),
             expires_ms: 0,
         };
         (subject, Account { author, wants: list(wants) })

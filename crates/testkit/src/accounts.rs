@@ -11,6 +11,9 @@ use landfall_sync::region::access::{Authenticator, Author, Denial};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The account by which the test itself writes. It publishes shared types, too.
+pub(crate) const OTHERS: &str = "others";
+
 /// What a region says of a token that is too old.
 pub(crate) const TOKEN_EXPIRED: &str = "token_expired";
 
@@ -117,6 +120,7 @@ impl Accounts {
             subject: name.into(),
             scopes: scopes(&account.rights.scopes),
             audiences: scopes(&account.rights.audiences),
+            publishes: if name == OTHERS { vec!["*".into()] } else { Vec::new() },
             expires_ms,
         })
     }

@@ -1,6 +1,6 @@
 //! A device of the world: a production client, its file, and what a test does to it.
 
-use crate::accounts::{Tokens, lock};
+use crate::accounts::{OTHERS, Tokens, lock};
 use crate::error::{Error, Reason, Waiting};
 use crate::kit::Testkit;
 use crate::limits;
@@ -162,6 +162,8 @@ impl Machine {
             runtime: Arc::new(Process { time: world.time.clone(), owner }),
             network: Network { poll_ms: limits::POLL_MS, ..Network::default() },
             disk_bytes_max: None,
+            shared: None,
+            publishes: account == OTHERS,
         };
         let client = match file {
             File::Memory(file) => Client::open_in_memory(options, file)?,

@@ -1,6 +1,6 @@
 //! The world as a test holds it: its devices, its accounts, its time.
 
-use crate::accounts::{Rights, lock};
+use crate::accounts::{self, Rights, lock};
 use crate::device::{Device, Machine};
 use crate::error::{Error, Reason, Settled, Waiting, code};
 use crate::limits;
@@ -22,7 +22,7 @@ use std::time::Duration;
 const PHONE: &str = "phone";
 
 /// The account and the device by which the test itself writes.
-const OTHERS: (&str, &str) = ("others", "backend");
+const OTHERS: (&str, &str) = (accounts::OTHERS, "backend");
 
 /// How a world is made.
 #[derive(Debug, Clone)]

@@ -57,7 +57,7 @@ internal fun typed(error: CallException): LandfallException {
     val failed = error as CallException.Failed
     val (code, detail) = failed.code to failed.detail
     return when {
-        code.startsWith("LF20") ->
+        code.startsWith("LF20") || code == "LF2121" ->
             LandfallException.RefusedWrite(code, detail, failed.edit?.toInt(), failed.field)
         code == "LF2101" -> LandfallException.FaultySchema(code, detail)
         code == "LF2102" || code == "LF2103" -> LandfallException.FaultyQuery(code, detail)

@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let format = Format::of(args.format, args.out.as_deref())?;
-    let client = args.place.open(&args.name)?;
+    let client = args.place.open(&args.name, false)?;
     let done = export(args, format, &client);
     client.close()?;
     let rows = done.map_err(crate::device::told)?;

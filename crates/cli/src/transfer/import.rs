@@ -65,7 +65,7 @@ const BATCH_BYTES: u64 = 1 << 20;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let format = Format::of(args.format, Some(&args.file))?;
-    let client = args.place.open(&args.name)?;
+    let client = args.place.open(&args.name, true)?;
     let done = import(args, format, &client);
     client.close()?;
     let summary = done.map_err(crate::device::told)?;

@@ -3,6 +3,7 @@
 //! [`Core::run`] is one transaction, [`Core::send`] what comes behind its commit. Whatever fails in
 //! between drops the node's memory and the session.
 
+use super::BUSY_TIMEOUT;
 use super::room::progress;
 use crate::engine::Answers;
 use crate::error::{Error, OpenError, code};
@@ -89,6 +90,23 @@ impl From<WriteError<store::Error>> for Fault {
 }
 
 impl Core {
+    /// Open the file, and see that it is the account's.
+    pub fn open(options: &Options, in_memory: bool) -> Result<Self, OpenError> {
+        let opened = store::Options {
+            busy_timeout: BUSY_TIMEOUT,
+            shrinks: options.disk_bytes_max.is_some(),
+            in_memory,
+            elsewhere: options.elsewhere(),
+            ..store::Options::default()
+        };
+        let mut database = Database::open(&options.path, &options.schema, opened)?;
+        check_account(&mut database, options)?;
+        let mut core = Self { database, node: None, session: None, hedge: None, taking_in: false };
+        core.node(options)?;
+        core.show_stale(options)?;
+        Ok(core)
+    }
+
     /// The node, read from the file where it was dropped.
     pub fn node(&mut self, options: &Options) -> Result<&mut Node, store::Error> {
         if self.node.is_none() {
@@ -98,7 +116,11 @@ impl Core {
             let open = |t: &mut Transaction<'_>| {
                 Node::open(t, schema, principal, &mut || random.next(), now)
             };
-            self.node = Some(self.database.transact(false, open)?);
+            let mut node = self.database.transact(false, open)?;
+            if options.publishes {
+                node.publish();
+            }
+            self.node = Some(node);
         }
         Ok(self.node.as_mut().expect("just opened"))
     }
@@ -264,7 +286,7 @@ impl Core {
 }
 
 /// A file belongs to the account that made it: another's ops would be pushed under a wrong name.
-pub(super) fn check_account(database: &mut Database, options: &Options) -> Result<(), OpenError> {
+fn check_account(database: &mut Database, options: &Options) -> Result<(), OpenError> {
     let Account { tenant, subject } = &options.account;
     let ours = database.transact(false, |t| match t.account()? {
         Some(known) => Ok(known == (tenant.clone(), subject.clone())),

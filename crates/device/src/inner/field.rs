@@ -69,6 +69,9 @@ impl Inner {
     }
 
     pub fn explain(&self, key: &EntityKey) -> Result<Explanation, Error> {
+        if let Some(file) = self.shared_kind(key.kind).filter(|file| file.is_shown()) {
+            return file.inner.explain(key);
+        }
         let (row, outcomes) = self.run(|node, t, now| {
             let row = node.explain(t, now, key)?;
             let outcomes = t.outcomes()?.into_iter().filter(|(_, k, _)| k == key);
@@ -81,7 +84,10 @@ impl Inner {
 
     /// The key that a type and an id stand for; without a home if nothing tells that.
     pub fn key_of(&self, kind: &EntityType, id: &str) -> Result<EntityKey, Error> {
-        let mut found = self.read(|t| t.find(kind.id, id))?;
+        let mut found = match self.shared_kind(kind.id) {
+            Some(file) => file.inner.read(|t| t.find(kind.id, id))?,
+            None => self.read(|t| t.find(kind.id, id))?,
+        };
         match found.len() {
             0 => {
                 let home = home_by_id(&kind.home, kind.id_field(), id);

@@ -131,7 +131,9 @@ impl Inner {
         let promote = |node: &mut Node, t: &mut Transaction<'_>, now: i64| {
             node.promote(t, now, &mut || random.next())
         };
-        self.run_leased(Lane::Session, promote).map(|()| true)
+        self.run_leased(Lane::Session, promote)?;
+        self.judge_shared();
+        Ok(true)
     }
 
     /// Ops that the session's region has not answered.
@@ -168,6 +170,7 @@ impl Inner {
 
     /// Take in frames, in one transaction.
     pub fn frames(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
+        let (frames, denied) = self.without_denials(frames);
         let random = self.options.random.clone();
         let answer = |f: &RegionFrame| matches!(f.kind, Some(Kind::Fates(_) | Kind::Pong(_)));
         let answers = frames.iter().any(answer);
@@ -178,7 +181,8 @@ impl Inner {
         if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
             session.answers.heard(self.options.runtime.now(), answers, more);
         }
-        Ok(())
+        self.judge_shared();
+        denied.map_or(Ok(()), |code| self.denied(code))
     }
 
     /// Push what is there to push.
@@ -243,11 +247,13 @@ impl Inner {
             });
         }
         drop(guard);
+        let stood = self.restand();
         self.live.all_changed();
         // Nobody may be listening.
         let _ = self.events.send(Event::ChangedElsewhere);
         self.settled.notify_all();
         self.wake.notify_one();
+        stood?;
         Ok(subs.map(drop)?)
     }
 
@@ -259,7 +265,9 @@ impl Inner {
         });
         if changed {
             super::lock(&self.history).connection(self.options.clock.now_ms(), state.clone());
-            let _ = self.events.send(Event::Connection(state));
+            if self.standing.is_none() {
+                let _ = self.events.send(Event::Connection(state));
+            }
             self.settled.notify_all();
         }
     }

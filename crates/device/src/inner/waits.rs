@@ -54,7 +54,12 @@ impl Inner {
         most: Duration,
         give_up: impl Fn() -> bool,
     ) -> Result<bool, Error> {
-        self.until(most, give_up, |core| core.is_settled()).await
+        self.until(most, give_up, |core| self.all_settled(core)).await
+    }
+
+    /// Nothing is left to do, on the account's file and on those beside it.
+    fn all_settled(&self, core: &mut Core) -> Result<bool, Error> {
+        Ok(core.is_settled()? && self.shared_is_settled()?)
     }
 
     async fn until(
@@ -86,10 +91,12 @@ impl Inner {
         self.engine_ended.send_replace(true);
     }
 
-    /// Until the engine has stopped.
+    /// Until the engines have stopped.
     pub async fn until_engine_ended(&self) {
-        // An error: nobody can change it any more.
-        let _ = self.engine_ended.subscribe().wait_for(|ended| *ended).await;
+        for inner in self.shared.iter().map(|file| &*file.inner).chain([self]) {
+            // An error: nobody can change it any more.
+            let _ = inner.engine_ended.subscribe().wait_for(|ended| *ended).await;
+        }
     }
 }
 

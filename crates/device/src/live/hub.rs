@@ -187,8 +187,8 @@ impl Changed {
 /// Queries whose turn it is, by their ids, and why it is.
 type Due = (Vec<(u64, Arc<Watched>)>, Changed);
 
-/// All live queries of a client.
-#[derive(Default)]
+/// All live queries of a client. Clones are the same.
+#[derive(Clone, Default)]
 pub(crate) struct Hub {
     shared: Arc<Shared>,
 }

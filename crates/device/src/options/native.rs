@@ -64,6 +64,8 @@ impl Options {
             runtime: Arc::new(Threads::new()),
             network: Network::default(),
             disk_bytes_max: None,
+            shared: None,
+            publishes: false,
         }
     }
 

@@ -7,6 +7,8 @@
 
 use super::error::{Error, OpenError};
 use super::migrations::{self, APPLICATION_ID, VERSION};
+#[cfg(not(target_family = "wasm"))]
+use super::shared::Beside;
 use super::{Options, memory, tables};
 use landfall_model::schema::Schema;
 #[cfg(not(target_family = "wasm"))]
@@ -59,16 +61,29 @@ pub(super) fn writer(
     }
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     configure(&conn, options)?;
-    bring_up_to_date(&mut conn, schema)?;
+    match options.elsewhere.is_empty() {
+        true => bring_up_to_date(&mut conn, schema, options)?,
+        false => {
+            let own = schema.part(|kind| !options.elsewhere.contains(&kind.id));
+            bring_up_to_date(&mut conn, &own, options)?;
+        }
+    }
     Ok(conn)
 }
 
 /// A connection that cannot write, to a file that a writer has opened.
 #[cfg(not(target_family = "wasm"))]
-pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Error> {
+pub(super) fn reader(
+    path: &Path,
+    options: &Options,
+    beside: &[Beside<'_>],
+) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options.in_memory)?;
     conn.busy_timeout(options.busy_timeout)?;
     set_cache(&conn, options)?;
+    for (at, file) in beside.iter().enumerate() {
+        file.put(&conn, at)?;
+    }
     conn.pragma_update(None, "query_only", true)?;
     Ok(conn)
 }
@@ -212,7 +227,11 @@ fn set_cache(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
 }
 
 /// Migrations and tables, in one durable transaction. A file that is current is not locked.
-fn bring_up_to_date(conn: &mut Connection, schema: &Schema) -> Result<(), OpenError> {
+fn bring_up_to_date(
+    conn: &mut Connection,
+    schema: &Schema,
+    options: &Options,
+) -> Result<(), OpenError> {
     if matches!(look(conn)?, Found::Version(VERSION)) && tables::are_current(conn, schema)? {
         return Ok(());
     }
@@ -227,7 +246,7 @@ fn bring_up_to_date(conn: &mut Connection, schema: &Schema) -> Result<(), OpenEr
         migrations::upgrade(&transaction, from)?;
     }
     if !tables::are_current(&transaction, schema)? {
-        tables::follow(&transaction, schema)?;
+        tables::follow(&transaction, schema, &options.elsewhere)?;
     }
     transaction.commit()?;
     Ok(())

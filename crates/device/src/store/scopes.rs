@@ -13,7 +13,12 @@ const COLUMNS: &str = "scope, cursor, pass, provisional, loading, rows_taken, ro
     keep_ms, priority, rows_max, bytes_max, ttl_ms, asked_ms, synced_ms, short";
 
 pub(super) fn all(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM _lf_subscription ORDER BY scope");
+    all_of(conn, "main")
+}
+
+/// Those of a file that has this name in the connection.
+pub(super) fn all_of(conn: &Connection, file: &str) -> Result<Vec<(Scope, Subscription)>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM {file}._lf_subscription ORDER BY scope");
     rows::query_all(conn, &sql, [], |row| Ok((row.get(0)?, subscription_at(row)?)))
 }
 

@@ -82,6 +82,15 @@ fn indexes(schema: &Schema) -> impl Iterator<Item = Index<'_>> {
     })
 }
 
+/// Statements that make an empty index for each that a schema asks for, where its rows are not shown.
+#[cfg(not(target_family = "wasm"))]
+pub(super) fn stand_ins(schema: &Schema) -> impl Iterator<Item = String> {
+    indexes(schema).map(|index| {
+        let (table, columns) = (quoted(&table(index.kind)), index.columns(""));
+        format!("CREATE VIRTUAL TABLE temp.{table} USING fts5({columns}, content = '')")
+    })
+}
+
 fn trigger(number: &str, event: &str) -> String {
     quoted(&format!("_lf_search_{number}_{event}"))
 }

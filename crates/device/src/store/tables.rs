@@ -57,7 +57,13 @@ pub(super) struct Table {
 
 impl Tables {
     pub fn new(schema: &Schema) -> Self {
-        let by_kind = schema.types.iter().map(|(id, kind)| (*id, Table::new(kind))).collect();
+        Self::of(schema, &BTreeSet::new())
+    }
+
+    /// Without those that another file has.
+    pub fn of(schema: &Schema, elsewhere: &BTreeSet<TypeId>) -> Self {
+        let here = schema.types.iter().filter(|(id, _)| !elsewhere.contains(id));
+        let by_kind = here.map(|(id, kind)| (*id, Table::new(kind))).collect();
         Self { by_kind, values: schema.values.clone() }
     }
 }
@@ -90,9 +96,15 @@ pub(super) fn are_current(conn: &Connection, schema: &Schema) -> Result<bool, Er
     Ok(followed.is_some_and(|f| f == followed_form(schema)))
 }
 
-/// Bring the tables to this schema. Within a transaction.
-pub(super) fn follow(conn: &Connection, schema: &Schema) -> Result<(), OpenError> {
+/// Bring the tables to this schema, which has none of the types that are elsewhere. Within a
+/// transaction.
+pub(super) fn follow(
+    conn: &Connection,
+    schema: &Schema,
+    elsewhere: &BTreeSet<TypeId>,
+) -> Result<(), OpenError> {
     search::drop_changed(conn, schema)?;
+    elsewhere.iter().try_for_each(|kind| forget(conn, *kind))?;
     let names = schema.types.values().map(|t| (t.id.0, t.name.clone())).collect();
     rename_tables(conn, &names)?;
     for kind in schema.types.values() {
@@ -183,20 +195,34 @@ fn columns(kind: &EntityType) -> impl Iterator<Item = &Field> {
     kind.fields.iter().filter(|f| f.name != ID)
 }
 
+/// Another file has the type's rows from now on: a table here would hide them.
+fn forget(conn: &Connection, kind: TypeId) -> Result<(), Error> {
+    let sql = "SELECT name FROM _lf_table WHERE kind = ?";
+    let Some(name) = rows::query_value::<String>(conn, sql, [kind.0])? else { return Ok(()) };
+    conn.execute_batch(&format!("DROP TABLE {}", quoted(&name)))?;
+    rows::execute(conn, "DELETE FROM _lf_table WHERE kind = ?", [kind.0])?;
+    rows::execute(conn, "DELETE FROM _lf_column WHERE kind = ?", [kind.0])?;
+    references::forget(conn, kind)
+}
+
 fn table_is_known(conn: &Connection, kind: TypeId) -> Result<bool, Error> {
     let sql = "SELECT 1 FROM _lf_table WHERE kind = ?";
     Ok(rows::query_value::<i64>(conn, sql, [kind.0])?.is_some())
 }
 
-fn create(conn: &Connection, kind: &EntityType) -> Result<(), Error> {
+/// The statement that makes a type's table.
+pub(super) fn definition(kind: &EntityType, what: &str) -> String {
     let column = |f: &Field| format!("  {} {},\n", quoted(&f.name), Storage::of(f).declared);
     let columns_sql: String = columns(kind).map(column).collect();
-    let sql = format!(
-        "CREATE TABLE {} (\n  \"id\" TEXT NOT NULL,\n  \"_home\" TEXT NOT NULL,\n  \
+    format!(
+        "CREATE {what} {} (\n  \"id\" TEXT NOT NULL,\n  \"_home\" TEXT NOT NULL,\n  \
         \"_pending\" INTEGER NOT NULL,\n{columns_sql}  PRIMARY KEY (\"id\", \"_home\"))",
         quoted(&kind.name)
-    );
-    conn.execute_batch(&sql)?;
+    )
+}
+
+fn create(conn: &Connection, kind: &EntityType) -> Result<(), Error> {
+    conn.execute_batch(&definition(kind, "TABLE"))?;
     let sql = "INSERT INTO _lf_table (kind, name, shape, stale) VALUES (?, ?, x'', 0)";
     rows::execute(conn, sql, params![kind.id.0, kind.name])?;
     columns(kind).try_for_each(|field| note_column(conn, kind, field))

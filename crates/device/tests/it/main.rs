@@ -11,6 +11,7 @@ mod references;
 mod regions;
 mod rescue;
 mod search;
+mod shared;
 mod sync;
 mod windows;
 mod world;

@@ -75,9 +75,16 @@ impl Authenticator for Anyone {
         if self.expired.lock().unwrap().iter().any(|t| t == token) {
             return Err(Denial { code: "token_expired", message: "too old".to_owned() });
         }
-        let (scopes, audiences) = (vec!["*".into()], vec!["*".into()]);
-        let subject = token.strip_prefix("as ").unwrap_or("user-7");
-        Ok(Author { subject: subject.into(), scopes, audiences, expires_ms: i64::MAX })
+        // `as anna`; `as anna only market/fr` may see less, `as shop +catalog` publishes.
+        let mut words = token.strip_prefix("as ").unwrap_or("user-7").split(' ');
+        let subject = words.next().unwrap_or_default().into();
+        let words: Vec<&str> = words.collect();
+        let publishes = words.iter().filter_map(|w| w.strip_prefix('+')).map(Into::into).collect();
+        let (scopes, audiences) = match words.iter().position(|w| *w == "only") {
+            Some(at) => (words[at + 1..].iter().map(|w| (*w).into()).collect(), Vec::new()),
+            None => (vec!["*".into()], vec!["*".into()]),
+        };
+        Ok(Author { subject, scopes, audiences, publishes, expires_ms: i64::MAX })
     }
 
     fn peer(&self, _: &str, _: i64) -> Result<(), Denial> {

@@ -9,6 +9,7 @@ use super::homes::{self, Lives};
 use super::names::{self, Kind, Named, Names, TypeInfo};
 use super::{
     EntityType, EnumType, Field, FieldKind, Schema, Strategy, ValueType, audiences, fields, search,
+    shared,
 };
 use crate::codec::VALUE_NESTING_MAX;
 use std::collections::BTreeMap;
@@ -23,14 +24,16 @@ pub(super) fn check(document: &Document, sink: &mut Sink) -> Option<Schema> {
     let lives = homes::resolve(&names, sink);
     let mut schema =
         Schema { types: BTreeMap::new(), values: values(&names), enums: enums(&names) };
+    let shared = shared::marked(&names, &lives);
     for (i, live) in lives.iter().enumerate() {
         check_window(&names.types[i], live, sink);
         search::check_agrees(&names.types[i], sink);
         let audiences = audiences::resolve(&names, &lives, i, sink);
-        if let Some(entity) = entity(&names.types[i], live, audiences) {
+        if let Some(entity) = entity(&names.types[i], live, audiences, shared[i]) {
             schema.types.insert(entity.id, Arc::new(entity));
         }
     }
+    shared::check(&names, &lives, &shared, &schema, sink);
     Some(schema)
 }
 
@@ -76,7 +79,12 @@ fn resolved_fields(t: &TypeInfo) -> Vec<Field> {
     t.members.iter().filter_map(|m| m.field.clone()).collect()
 }
 
-fn entity(t: &TypeInfo, lives: &Lives, audiences: Vec<super::Audience>) -> Option<EntityType> {
+fn entity(
+    t: &TypeInfo,
+    lives: &Lives,
+    audiences: Vec<super::Audience>,
+    shared: bool,
+) -> Option<EntityType> {
     let strategy = t.uses.get("entity").and_then(|e| e.choice("strategy"));
     Some(EntityType {
         id: t.id,
@@ -87,6 +95,7 @@ fn entity(t: &TypeInfo, lives: &Lives, audiences: Vec<super::Audience>) -> Optio
             _ => Strategy::LastWriteWins,
         },
         local: t.kind == Kind::Local,
+        shared,
         home: lives.home.clone()?,
         audiences,
         fields: resolved_fields(t),

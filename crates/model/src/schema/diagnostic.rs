@@ -288,4 +288,10 @@ codes! {
     WINDOW_PLACE = "LF1317", "@window where it says nothing";
     SEARCH_PLACE = "LF1318", "@search on a field without words";
     SEARCH_OPTIONS = "LF1319", "a search that cannot work";
+    SHARED_PLACE = "LF1320", "@shared on something that has no scope of its own";
+    SHARED_FIELDS = "LF1321", "a shared scope that reads fields";
+    SHARED_AUDIENCE = "LF1322", "an audience on a shared type";
+    SHARED_REF = "LF1323", "a reference from a shared type to one that is not";
+    SHARED_SET_NULL = "LF1324", "SET_NULL into a shared scope";
+    SHARED_MIXED = "LF1325", "a shared scope that others are in, too";
 }

@@ -97,6 +97,13 @@ const SPECS: &[Spec] = &[
     Spec { name: "value", places: &[Place::Type], repeatable: false, args: &[], example: "@value" },
     Spec { name: "local", places: &[Place::Type], repeatable: false, args: &[], example: "@local" },
     Spec {
+        name: "shared",
+        places: &[Place::Type],
+        repeatable: false,
+        args: &[],
+        example: "@shared",
+    },
+    Spec {
         name: "closed",
         places: &[Place::Enum],
         repeatable: false,

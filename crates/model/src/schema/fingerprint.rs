@@ -47,7 +47,11 @@ fn entity(out: &mut String, t: &EntityType) {
         Home::Scope(s) => format!("scope {}", template(s)),
         Home::Parent { field, kind } => format!("parent {:x} of {:x}", field.0, kind.0),
     };
-    line(out, format_args!("type {:x} {} {strategy} local={} {home}", t.id.0, t.name, t.local));
+    let shared = if t.shared { " shared" } else { "" };
+    line(
+        out,
+        format_args!("type {:x} {} {strategy} local={}{shared} {home}", t.id.0, t.name, t.local),
+    );
     let mut audiences: Vec<String> = t.audiences.iter().map(audience).collect();
     audiences.sort();
     for a in audiences {

@@ -38,6 +38,11 @@ fn a_token_says_who_and_what() {
     assert_eq!(&*author.subject, "ada");
     assert!(author.may_write_home("user/ada") && author.in_audience("driver/7"));
     assert_eq!(author.expires_ms, NOW_MS + 60_000 + LEEWAY_S * 1_000);
+    assert!(!author.may_publish("catalog"));
+    let publisher = Claims { publishes: vec!["catalog".into()], ..claims() };
+    let publisher = keys().device(&signed(1, &publisher), NOW_MS).unwrap();
+    assert!(publisher.may_publish("catalog") && publisher.may_read("catalog"));
+    assert!(!publisher.may_write_home("catalog") && !publisher.may_publish("prices"));
 }
 
 #[test]

@@ -192,6 +192,8 @@ pub struct Node {
     pub(super) schema: Arc<Schema>,
     /// The account that ops are made and pushed under.
     pub(super) principal: Arc<str>,
+    /// The account publishes shared types: it may write them.
+    pub(super) publishes: bool,
     pub(super) session: Option<Session>,
     /// A session with a second region, for what the first has not answered in time.
     hedge: Option<Session>,
@@ -217,12 +219,19 @@ impl Node {
         Ok(Self {
             schema,
             principal,
+            publishes: false,
             session: None,
             hedge: None,
             documents: Documents::new(random()),
             safe: Vector::new(),
             ahead: BTreeMap::new(),
         })
+    }
+
+    /// Writes of shared types are taken from now on, for an account whose token lets it publish them.
+    /// Regions refuse those of any other.
+    pub fn publish(&mut self) {
+        self.publishes = true;
     }
 
     /// Make one local transaction. If an edit is refused, none of them is made and the store is as

@@ -74,6 +74,8 @@ pub enum Problem {
     BuiltUpon,
     #[error("this device does not know the values of the deleted entity any more")]
     NoLastValues,
+    #[error("the type is shared: devices read it, and only who publishes it writes it")]
+    Shared,
 }
 
 impl Problem {
@@ -103,6 +105,7 @@ impl Problem {
             Self::NoWrite => "LF2022",
             Self::BuiltUpon => "LF2023",
             Self::NoLastValues => "LF2024",
+            Self::Shared => "LF2121",
         }
     }
 }

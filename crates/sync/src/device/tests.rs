@@ -71,6 +71,7 @@ fn schema() -> Arc<Schema> {
         doc: None,
         strategy: Strategy::Crdt,
         local: false,
+        shared: false,
         home: Home::Scope(template("team", TEAM)),
         audiences: vec![Audience {
             scope: template("driver", DRIVER),

@@ -112,9 +112,13 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         self.change(&kind, key.clone(), target, wanted)
     }
 
+    /// A type that may be written here.
     pub fn kind(&self, id: TypeId) -> Written<Arc<EntityType>, S::Error> {
         match self.call.schema.entity(id) {
             None => self.refuse((None, Problem::UnknownType)),
+            Some(kind) if kind.shared && !self.call.node.publishes => {
+                self.refuse((None, Problem::Shared))
+            }
             Some(kind) => Ok(kind.clone()),
         }
     }

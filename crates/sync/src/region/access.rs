@@ -12,6 +12,8 @@ pub struct Author {
     pub scopes: Vec<Scope>,
     /// Audiences that it may read, and write as far as the schema lets that audience.
     pub audiences: Vec<Scope>,
+    /// Shared scopes that it may write, and read: nobody else writes them, whatever home scopes it has.
+    pub publishes: Vec<Scope>,
     /// Milliseconds since 1970 after which the session ends with `token_expired`.
     pub expires_ms: i64,
 }
@@ -36,7 +38,11 @@ impl Author {
     }
 
     pub fn may_read(&self, scope: &str) -> bool {
-        covers(&self.scopes, scope) || covers(&self.audiences, scope)
+        [&self.scopes, &self.audiences, &self.publishes].iter().any(|all| covers(all, scope))
+    }
+
+    pub fn may_publish(&self, scope: &str) -> bool {
+        covers(&self.publishes, scope)
     }
 
     pub fn in_audience(&self, scope: &str) -> bool {

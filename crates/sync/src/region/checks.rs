@@ -139,6 +139,11 @@ impl Core {
         op: &Op,
         kind: &EntityType,
     ) -> Result<Result<(), Refusal>, S::Error> {
+        if kind.shared {
+            let detail = "the type is shared, and the account does not publish its scope";
+            let refusal = || refuse(op, code::NOT_ALLOWED, None, detail);
+            return Ok(author.may_publish(&op.key.home).then_some(()).ok_or_else(refusal));
+        }
         if author.may_write_home(&op.key.home) {
             return Ok(Ok(()));
         }

@@ -33,9 +33,10 @@ type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
 type Line @entity(strategy: LAST_WRITE_WINS, parent: "order") {
   id: ID!  order: Order! @ref(onDelete: CASCADE)  sku: String
 }
+type Product @entity(strategy: LAST_WRITE_WINS, scope: "catalog") @shared { id: ID! }
 "#;
 
-/// The token is the subject, then the scopes it may use: `ada w/* driver/7`.
+/// The token is the subject, then the scopes it may use: `ada w/* driver/7`; `+catalog` it publishes.
 struct Plain;
 
 impl Authenticator for Plain {
@@ -43,9 +44,12 @@ impl Authenticator for Plain {
         let mut words = token.split(' ');
         let subject = words.next().filter(|s| !s.is_empty());
         let subject = subject.ok_or(Denial { code: "unauthenticated", message: "no".into() })?;
-        let (audiences, scopes) =
-            words.map(Into::into).partition(|s: &Arc<str>| s.starts_with("driver"));
-        Ok(Author { subject: subject.into(), scopes, audiences, expires_ms: i64::MAX })
+        let (published, others): (Vec<&str>, Vec<&str>) = words.partition(|s| s.starts_with('+'));
+        let publishes = published.iter().map(|s| s[1..].into()).collect();
+        let words = others.into_iter().map(Into::into);
+        let (audiences, scopes) = words.partition(|s: &Arc<str>| s.starts_with("driver"));
+        let subject = subject.into();
+        Ok(Author { subject, scopes, audiences, publishes, expires_ms: i64::MAX })
     }
 
     fn peer(&self, _: &str, _: i64) -> Result<(), Denial> {

@@ -49,7 +49,11 @@ impl Inner {
 
     /// Wait until nothing is left to do with the regions.
     pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        if self.wait_for(timeout, Core::is_settled)? { Ok(()) } else { Err(unsettled()) }
+        if self.wait_for(timeout, |core| self.all_settled(core))? {
+            Ok(())
+        } else {
+            Err(unsettled())
+        }
     }
 
     /// Wait until the outbox is empty.
@@ -66,7 +70,7 @@ impl Inner {
             if left.is_zero() {
                 break;
             }
-            done = self.wait_for(left.min(COUNT_EVERY), Core::is_settled)?;
+            done = self.wait_for(left.min(COUNT_EVERY), |core| self.all_settled(core))?;
         }
         slot.report(done)
     }

@@ -12,7 +12,9 @@ struct Anybody;
 impl Authenticator for Anybody {
     fn device(&self, _: &str, _: i64) -> Result<Author, Denial> {
         let all = || vec!["*".into()];
-        Ok(Author { subject: "ann".into(), scopes: all(), audiences: all(), expires_ms: i64::MAX })
+        let (subject, publishes) = ("ann".into(), Vec::new());
+        let (scopes, audiences) = (all(), all());
+        Ok(Author { subject, scopes, audiences, publishes, expires_ms: i64::MAX })
     }
 
     fn peer(&self, _: &str, _: i64) -> Result<(), Denial> {

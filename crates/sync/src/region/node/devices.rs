@@ -135,7 +135,13 @@ impl Node {
             regions: config.regions.iter().map(|r| r.0.into()).collect(),
             copies: config.copies_needed() as u32,
             scopes: author.scopes.iter().map(ToString::to_string).collect(),
-            audiences: author.audiences.iter().map(ToString::to_string).collect(),
+            // What an account publishes, it may read.
+            audiences: author
+                .audiences
+                .iter()
+                .chain(&author.publishes)
+                .map(ToString::to_string)
+                .collect(),
             accepts_percent: self.accepts_percent,
         }
     }

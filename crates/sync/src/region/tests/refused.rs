@@ -125,3 +125,32 @@ fn another_op_in_the_place_of_what_is_on_its_way_is_checked() {
     let answer = fates(&b.push(1, &[&other.seal()]));
     assert!(!answer[0].contains(" at "), "{answer:?}");
 }
+
+#[test]
+fn a_shared_type_is_written_by_its_publishers_and_nobody_else() {
+    let mut r = Region::new(1);
+    let product = r.schema.entity_named("Product").unwrap().id;
+    let create = |r: &Region, device, seq| {
+        let mut op = r.create(device, seq, "tea", vec![]).op;
+        op.key = EntityKey::new("catalog", product, "tea");
+        op.action = Action::Create { parent: None, changes: vec![] };
+        op.seal()
+    };
+    let change = |r: &Region, device, seq, born: &Sealed| {
+        let mut op = r.op(device, seq, "tea", vec![born.op.dot], Action::Delete).op;
+        op.key = born.op.key.clone();
+        op.seal()
+    };
+    r.hello(1, 1, "u1 *");
+    let by_a_device = create(&r, 1, 1);
+    assert_eq!(fates(&r.push(1, &[&by_a_device])), ["1+1 not_allowed"]);
+    r.hello(2, 2, "u2 w/* +catalog");
+    let published = create(&r, 2, 1);
+    assert_eq!(fates(&r.push(2, &[&published])), ["1+1 at 1"]);
+    // Nor is it taken away by who may write everything else.
+    let deletes = change(&r, 1, 2, &published);
+    assert_eq!(fates(&r.push(1, &[&deletes])), ["2+1 not_allowed"]);
+    r.hello(3, 3, "u3 +prices");
+    let elsewhere = change(&r, 3, 1, &published);
+    assert_eq!(fates(&r.push(3, &[&elsewhere])), ["1+1 not_allowed"]);
+}
