@@ -23,7 +23,7 @@ pub(crate) use sessions::{Health, LEASE_LOST};
 use self::core::{Core, Fault, Lane};
 use self::history::History;
 use self::waits::Bell;
-use crate::error::{Error, OpenError};
+use crate::error::{Error, OpenError, code};
 use crate::event::{ConnectionState, Coverage, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
@@ -33,6 +33,7 @@ use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
 use crate::{client::WriteReceipt, read};
 use landfall_model::id::{Dot, EntityKey, FieldId, TypeId};
+use landfall_model::schema::LOCAL_HOME;
 use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::{Store, Terms};
@@ -59,11 +60,22 @@ const OPS_PER_READ: usize = 1_000;
 /// What the app wants of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Goal {
-    pub online: bool,
+    /// The app wants the network, not only for a slot.
+    wanted: bool,
+    /// Slots that are open, and how often the app went offline: that ends all that are.
+    slots: u32,
+    offline: u32,
     pub closing: bool,
     pub conditions: Conditions,
     /// Goes up when the device's network is another one.
     pub network: u32,
+}
+
+impl Goal {
+    /// The network is to be used.
+    pub fn online(&self) -> bool {
+        self.wanted || self.slots > 0
+    }
 }
 
 pub(crate) struct Inner {
@@ -113,7 +125,9 @@ impl Inner {
         core.node(&options)?;
         core.show_stale(&options)?;
         let goal = Goal {
-            online: !options.network.start_offline,
+            wanted: !options.network.start_offline,
+            slots: 0,
+            offline: 0,
             closing: false,
             conditions: Conditions::default(),
             network: 0,
@@ -176,6 +190,7 @@ impl Inner {
     // ---- subscriptions ----
 
     pub fn subscribe(&self, scope: &str, terms: Terms) -> Result<(), Error> {
+        check_scope(scope)?;
         self.run(|node, t, now| Ok(((), node.subscribe_with(t, scope, terms, now)?)))?;
         self.asked_for(scope)
     }
@@ -203,6 +218,7 @@ impl Inner {
     }
 
     pub fn unsubscribe(&self, scope: &str) -> Result<(), Error> {
+        check_scope(scope)?;
         self.run(|node, t, _| Ok(((), node.unsubscribe(t, scope)?)))?;
         if let Some(session) = self.lock()?.as_mut().and_then(|core| core.session.as_mut()) {
             session.subscribed.remove(scope);
@@ -360,16 +376,42 @@ impl Inner {
         Events::new(self.events.subscribe(), self.closed.subscribe(), only)
     }
 
-    /// Use the network, or not; tells what was wanted before.
-    pub fn set_online(&self, online: bool) -> bool {
-        let mut was_online = false;
-        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
+    /// Use the network, or not; not, whatever slots are open.
+    pub fn set_online(&self, online: bool) {
+        self.set_goal(|goal| {
+            goal.wanted = online;
+            if !online {
+                (goal.slots, goal.offline) = (0, goal.offline.wrapping_add(1));
+            }
+        });
+    }
+
+    /// Use the network for a slot. What is returned ends it.
+    pub fn open_slot(&self) -> u32 {
+        self.set_goal(|goal| goal.slots = goal.slots.saturating_add(1));
+        self.goal.borrow().offline
+    }
+
+    /// The slot is over, if the app has not ended it by going offline.
+    pub fn close_slot(&self, opened: u32) {
+        self.set_goal(|goal| {
+            if goal.offline == opened {
+                goal.slots = goal.slots.saturating_sub(1);
+            }
+        });
+    }
+
+    fn set_goal(&self, change: impl FnOnce(&mut Goal)) {
+        let mut online = false;
+        self.goal.send_modify(|goal| {
+            change(goal);
+            online = goal.online();
+        });
         if !online {
             // Nothing that is written from here on leaves with a session that is about to end.
             self.end_session();
         }
         self.wake.notify_one();
-        was_online
     }
 
     /// Ask the engine to stop.
@@ -482,6 +524,16 @@ impl Inner {
         }
         self.settled.notify_all();
     }
+}
+
+/// A scope that an app may name. Local rows are in one that it may not: to subscribe it would let
+/// regions deny it, which takes rows off the disk that are nowhere else.
+fn check_scope(scope: &str) -> Result<(), Error> {
+    if *scope == *LOCAL_HOME {
+        let message = "Rows of local types are no scope: they are here, and nowhere else.";
+        return Err(Error::new(code::LOCAL_SCOPE, message));
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -92,8 +92,10 @@ impl Engine {
             };
             (carry.region, carry.connection, round_trip) = (region, connection, greeting);
             let outgoing = carry.connection.outgoing.clone();
-            if let Err(error) = self.inner.promote(outgoing, Answers::after(greeting)) {
-                return error.into();
+            match self.inner.promote(outgoing, Answers::after(greeting)) {
+                Ok(true) => {}
+                Ok(false) => return over,
+                Err(error) => return error.into(),
             }
         }
     }
@@ -197,7 +199,7 @@ impl Engine {
         match self.choice.second() {
             Some(second) if free && hedge <= now && self.may_hedge(carry) => {
                 self.hedges.spend();
-                let greets = self.greets(second, Extent::Whole);
+                let greets = self.greets(second, carry.extent);
                 carry.side = Side::Hedging { greets, leave: false };
             }
             _ => self.probe_due(carry, now),

@@ -60,7 +60,7 @@ impl Inner {
         let mut core = self.lock()?;
         let core = core.as_mut().ok_or_else(Error::closed)?;
         core.hedge = None;
-        if !self.goal.borrow().online {
+        if !self.goal.borrow().online() {
             return Ok(());
         }
         core.session = Some(session);
@@ -111,19 +111,25 @@ impl Inner {
         Ok(self.lock()?.as_ref().is_some_and(|core| core.hedge.is_some()))
     }
 
-    /// The second region's connection is the session's from now on.
+    /// The second region's connection is the session's from now on. False where the hedge is gone:
+    /// the app went offline meanwhile, or the file failed.
     pub fn promote(
         &self,
         outgoing: mpsc::UnboundedSender<DeviceFrame>,
         answers: Answers,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let session = self.fresh(outgoing, answers)?;
-        if let Some(core) = self.lock()?.as_mut() {
-            core.hedge = None;
+        {
+            let mut core = self.lock()?;
+            let core = core.as_mut().ok_or_else(Error::closed)?;
+            if core.hedge.take().is_none() {
+                return Ok(false);
+            }
             core.session = Some(session);
         }
         let random = self.options.random.clone();
-        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))
+        self.run_leased(Lane::Session, |node, t, now| node.promote(t, now, &mut || random.next()))?;
+        Ok(true)
     }
 
     /// Ops that the session's region has not answered.

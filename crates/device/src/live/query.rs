@@ -228,6 +228,13 @@ fn included(
     Ok((included, target.id))
 }
 
+/// What SQLite's functions of time take for the present; a parameter may say it, too. `subsec` alone
+/// is the present in milliseconds.
+const NOW: [&str; 3] = ["now", "subsec", "subsecond"];
+
+const TIME_FUNCTIONS: [&str; 7] =
+    ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
+
 /// Why a change of a row does not tell all that changes in the window, if so.
 fn why_anew(kind: &EntityType, query: &Query) -> Option<&'static str> {
     if !query.order.iter().all(|(column, _)| is_column(kind, column)) {
@@ -241,8 +248,12 @@ fn why_anew(kind: &EntityType, query: &Query) -> Option<&'static str> {
         return Some("its filter reads other rows");
     }
     let bare: String = filter.chars().filter(|c| !c.is_whitespace()).collect();
-    let asks_the_time =
-        says(&["now", "current_timestamp", "current_date", "current_time"]) || bare.contains("()");
+    let now = |word: &str| NOW.contains(&word.trim().to_ascii_lowercase().as_str());
+    let given = query.params.iter().filter_map(SqlValue::as_str).any(now);
+    let asks_the_time = words.iter().any(|word| now(word))
+        || given && says(&TIME_FUNCTIONS)
+        || says(&["current_timestamp", "current_date", "current_time"])
+        || bare.contains("()");
     if asks_the_time || says(&["random", "randomblob"]) {
         return Some("its filter depends on the time or on chance");
     }
@@ -289,8 +300,16 @@ mod tests {
         check("EXISTS (select 1)", false);
         check("job IN Job", false);
         check("at > unixepoch('Now')", false);
+        check("at > unixepoch('subsec')", false);
         check("at > unixepoch( )", false);
         check("day = CURRENT_DATE", false);
         check("random() > 0", false);
+        let given = |filter: &str, param: &str| {
+            let query = Query::table("Job").filter(filter, [param.into()]);
+            Plan::window(&schema, query).unwrap().incremental()
+        };
+        assert!(!given("at > unixepoch(?)", " NOW"));
+        assert!(given("at > unixepoch(?)", "2026-01-01"));
+        assert!(given("job = ?", "now"), "a word like others");
     }
 }

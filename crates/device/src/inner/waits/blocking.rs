@@ -11,6 +11,9 @@ use landfall_sync::device::node::Output;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What stands for ever: no wait outlives it.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
 /// How often a slot's bytes are counted.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
@@ -32,7 +35,7 @@ impl Inner {
         until: &Version,
         most: Duration,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let end = Instant::now() + most;
+        let end = after(most);
         let mut guard = self.lock()?;
         loop {
             let core = guard.as_mut().ok_or_else(Error::closed)?;
@@ -59,7 +62,7 @@ impl Inner {
 
     /// Wait until all is done or the slot is over.
     pub fn sync_until(&self, limits: SyncLimits, slot: &Slot) -> Result<SyncReport, Error> {
-        let until = Instant::now() + limits.deadline;
+        let until = after(limits.deadline);
         let mut done = false;
         while !done && !slot.is_spent(limits) {
             let left = until.saturating_duration_since(Instant::now());
@@ -77,7 +80,7 @@ impl Inner {
         timeout: Duration,
         mut done: impl FnMut(&mut Core) -> Result<bool, Error>,
     ) -> Result<bool, Error> {
-        let until = Instant::now() + timeout;
+        let until = after(timeout);
         let mut guard = self.lock()?;
         loop {
             let core = guard.as_mut().ok_or_else(Error::closed)?;
@@ -91,4 +94,9 @@ impl Inner {
             guard = self.settled.wait(guard, left);
         }
     }
+}
+
+/// When a wait is over. An app may say any time, and a clock holds only so much.
+fn after(most: Duration) -> Instant {
+    Instant::now() + most.min(YEAR)
 }
