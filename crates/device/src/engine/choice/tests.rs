@@ -134,6 +134,8 @@ fn a_region_whose_round_trips_vary_counts_as_farther_than_its_shortest() {
     // What is long ago no longer counts.
     (0..KEPT).for_each(|_| choice.seen[2].took(at(300)));
     assert_eq!(choice.order(), [0, 1, 2]);
+    (0..KEPT).for_each(|_| choice.seen[2].took(at(60)));
+    assert_eq!(choice.order(), [2, 0, 1]);
 }
 
 #[test]
