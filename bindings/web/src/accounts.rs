@@ -82,7 +82,7 @@ async fn claim(
         }
         let options = offline_options(&new, schema, account.clone())?;
         let mut theirs = AccountFile::open(options).map_err(told)?;
-        theirs.take_over(account, anonymous, &unsent).map_err(told)
+        theirs.take_over(account, &unsent).map_err(told)
     })();
     new.leave();
     claimed.map(|()| unsent.writes())

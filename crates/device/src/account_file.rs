@@ -7,17 +7,21 @@
 use crate::error::{Error, OpenError, code};
 use crate::options::{Account, Options};
 use crate::store::{self, Database};
-use landfall_model::id::{EntityKey, FieldId};
+use landfall_model::id::{DeviceId, EntityKey, FieldId};
 use landfall_model::op::Op;
 use landfall_model::schema::LOCAL_HOME;
 use landfall_model::text::Text;
 use landfall_sync::device::node::{Node, WriteError};
-use landfall_sync::device::store::{Base, OpState, Store};
+use landfall_sync::device::store::{Base, OpState, OwnOp, Store};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 /// Own ops read at a time.
 const OPS_PER_READ: usize = 1_000;
+
+/// Why a write of an anonymous account waits for the app: it could not be made in the account's file.
+pub(crate) const NOT_TAKEN_OVER: &str = "not_taken_over";
 
 /// An account whose file is on this device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +35,12 @@ pub struct KnownAccount {
 /// What of a file is nowhere else.
 #[derive(Debug, Clone)]
 pub struct Unsent {
-    /// The writes that never left the device, by transaction, in order.
-    transactions: Vec<Vec<Op>>,
+    /// The file's device ids. They are drawn at random, so they tell it from a later file under the
+    /// same name.
+    ids: BTreeSet<DeviceId>,
+    /// The writes that no region has: those that never left the device, and those that all regions
+    /// refused. By transaction, in order.
+    transactions: Vec<Vec<OwnOp>>,
     /// The rows of `@local` types, which are never to leave it.
     local: Vec<LocalRow>,
 }
@@ -89,21 +97,22 @@ impl AccountFile {
         Ok(known)
     }
 
-    /// What never left the device. Fails with `LF2109` if something is on its way: regions know
-    /// it under this account.
+    /// What no region has. Fails with `LF2109` if something is on its way: regions know it under
+    /// this account.
     pub fn unsent(&mut self) -> Result<Unsent, Error> {
-        let mut transactions: Vec<Vec<Op>> = Vec::new();
+        let meta = self.database.transact(false, |t| t.meta())?.unwrap_or_default();
+        let ids = meta.former.into_iter().chain([meta.device]).collect();
+        let mut transactions: Vec<Vec<OwnOp>> = Vec::new();
         let mut after = 0;
         loop {
             let page = self.database.transact(false, |t| t.ops(after, OPS_PER_READ))?;
             let Some(last) = page.last() else {
-                return Ok(Unsent { transactions, local: self.local_rows()? });
+                return Ok(Unsent { ids, transactions, local: self.local_rows()? });
             };
             after = last.order;
             for own in page {
                 match own.state {
-                    OpState::Rejected { .. } => {}
-                    OpState::Unsent => gather(&mut transactions, own.sealed.op),
+                    OpState::Rejected { .. } | OpState::Unsent => gather(&mut transactions, own),
                     _ => return Err(on_their_way()),
                 }
             }
@@ -145,24 +154,31 @@ impl AccountFile {
     /// Make the unsent writes of an anonymous account again in this account's file, in their order.
     /// Local rows come along, but for those of whose id the account has one.
     ///
-    /// All of it or nothing, and once: a crash before the anonymous file is removed leaves it to be
-    /// claimed again, and what was made again already is known by its name.
-    pub fn take_over(
-        &mut self,
-        account: &Account,
-        anonymous: &Account,
-        unsent: &Unsent,
-    ) -> Result<(), Error> {
+    /// What was refused is kept as refused. So is a transaction that cannot be made here, as an update
+    /// of a row that the account's file does not hold yet: the app may make it anew, or dismiss it.
+    ///
+    /// All of it or nothing, and each write once: a crash before the anonymous file is removed
+    /// leaves it to be claimed again, perhaps with more that was written to it since. How far a
+    /// file was taken over is kept under its device id, and not under the account's name, which an
+    /// app may give to another file later.
+    pub fn take_over(&mut self, account: &Account, unsent: &Unsent) -> Result<(), Error> {
         let now_ms = self.options.clock.now_ms();
         let mut node = self.node(account)?;
-        let claimed = format!("claimed/{}/{}", anonymous.tenant, anonymous.subject);
         self.database.transact(true, |t| {
-            if t.fact(&claimed)?.is_some() {
-                return Ok(());
+            let mut taken = 0;
+            for id in &unsent.ids {
+                taken = taken.max(order_in(t.fact(&claimed(*id))?));
             }
-            t.put_fact(&claimed, &[])?;
-            for ops in &unsent.transactions {
-                node.make_again(t, now_ms, ops).map_err(again)?;
+            let before = taken;
+            for tx in &unsent.transactions {
+                let last = tx.last().map_or(0, |own| own.order);
+                if last > before {
+                    take_over_one(&mut node, t, now_ms, tx)?;
+                }
+                taken = taken.max(last);
+            }
+            for id in &unsent.ids {
+                t.put_fact(&claimed(*id), &taken.to_be_bytes())?;
             }
             for row in &unsent.local {
                 put_local(&mut node, t, row)?;
@@ -182,6 +198,31 @@ impl AccountFile {
     }
 }
 
+/// One transaction of the anonymous file.
+fn take_over_one(
+    node: &mut Node,
+    t: &mut store::Transaction<'_>,
+    now_ms: i64,
+    tx: &[OwnOp],
+) -> Result<(), Error> {
+    let refused = |own: &&OwnOp| matches!(own.state, OpState::Rejected { .. });
+    let (refused, unsent): (Vec<&OwnOp>, Vec<&OwnOp>) = tx.iter().partition(refused);
+    let mut kept: Vec<OwnOp> = refused.into_iter().cloned().collect();
+    let ops: Vec<Op> = unsent.iter().map(|own| own.sealed.op.clone()).collect();
+    match node.make_again(t, now_ms, &ops) {
+        Ok(_) => {}
+        Err(WriteError::Store(error)) => return Err(error.into()),
+        Err(WriteError::Refused(why)) => {
+            let (code, detail) = (NOT_TAKEN_OVER.to_owned(), format!("{}", why.problem));
+            let state = OpState::Rejected { code, field: None, detail };
+            kept.extend(
+                unsent.into_iter().map(|own| OwnOp { state: state.clone(), ..own.clone() }),
+            );
+        }
+    }
+    Ok(node.keep_refused(t, now_ms, kept)?)
+}
+
 /// Put a local row where there is none of its id.
 fn put_local(
     node: &mut Node,
@@ -197,20 +238,21 @@ fn put_local(
     t.show(key, view.as_ref())
 }
 
-fn gather(transactions: &mut Vec<Vec<Op>>, op: Op) {
-    let same = |tx: &&mut Vec<Op>| {
-        tx.last().is_some_and(|o| o.tx == op.tx && o.dot.device == op.dot.device)
-    };
-    match transactions.last_mut().filter(same) {
-        Some(tx) => tx.push(op),
-        None => transactions.push(vec![op]),
-    }
+/// Where the account's file notes how far it took over the file of this device id.
+fn claimed(file: DeviceId) -> String {
+    format!("claimed/{file}")
 }
 
-fn again(error: WriteError<store::Error>) -> Error {
-    match error {
-        WriteError::Store(error) => error.into(),
-        WriteError::Refused(refused) => refused.into(),
+fn order_in(fact: Option<Vec<u8>>) -> u64 {
+    fact.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
+fn gather(transactions: &mut Vec<Vec<OwnOp>>, own: OwnOp) {
+    let name = |own: &OwnOp| (own.sealed.op.device(), own.sealed.op.tx);
+    let same = |tx: &&mut Vec<OwnOp>| tx.last().is_some_and(|o| name(o) == name(&own));
+    match transactions.last_mut().filter(same) {
+        Some(tx) => tx.push(own),
+        None => transactions.push(vec![own]),
     }
 }
 

@@ -20,6 +20,7 @@
 use crate::account_file::{AccountFile, KnownAccount};
 use crate::client::Client;
 use crate::error::{Error, OpenError, code};
+use crate::fates::WriteOutcome;
 use crate::inner::Observers;
 use crate::inner::shared::{self, SharedFile};
 use crate::options::{Account, Options, TokenProvider};
@@ -80,15 +81,26 @@ impl Accounts {
     }
 
     /// Close an account's client, and do with its file as `how` says. Returns how many writes were
-    /// unsent: kept, or discarded. Fails with `LF2109` if waiting took too long; the client is open
-    /// then as before.
+    /// unsent: kept, or discarded. Fails with `LF2109` if waiting took too long, or refused writes
+    /// wait for the app to look at them; the client is open then as before. It is closed, and the
+    /// file kept with all that is in it, where something was written while the wait ended.
     pub fn sign_out(&self, client: &Client, how: SignOut) -> Result<u64, Error> {
+        let account = client.account().clone();
+        let waits = matches!(how, SignOut::Wait(_));
         if let SignOut::Wait(most) = how {
             client.drain(most)?;
+            let outcomes = client.outcomes()?;
+            let refused = |o: &WriteOutcome| o.is_of_a_refused_write();
+            if outcomes.iter().any(refused) {
+                return Err(unsent("Writes were refused. Make them anew or dismiss them first."));
+            }
         }
         let status = client.outbox_status()?;
-        let account = client.account().clone();
         client.close()?;
+        // Nobody writes any more, and somebody may have until just now.
+        if waits && self.holds_unsent(&account)? {
+            return Err(unsent("Something was written while the account was signed out."));
+        }
         if how != SignOut::Keep {
             self.wipe(&account)?;
         }
@@ -191,7 +203,7 @@ impl Accounts {
         let unsent = old.unsent()?;
         self.want_as(anonymous, account)?;
         if to.exists() {
-            self.open(&to)?.take_over(account, anonymous, &unsent)?;
+            self.open(&to)?.take_over(account, &unsent)?;
             drop(old);
         } else {
             old.adopt(account)?;
@@ -201,6 +213,12 @@ impl Accounts {
         }
         self.wipe(anonymous)?;
         Ok(unsent.writes())
+    }
+
+    /// A closed file has writes that are nowhere else.
+    fn holds_unsent(&self, account: &Account) -> Result<bool, Error> {
+        let path = self.file(account);
+        Ok(path.exists() && self.open(&path)?.known()?.is_some_and(|known| known.unsent > 0))
     }
 
     /// A file that is there.
@@ -216,6 +234,10 @@ impl Accounts {
         let name: String = shared::reader_id(account).iter().map(|b| format!("{b:02x}")).collect();
         self.dir.join(name).with_extension(EXTENSION)
     }
+}
+
+fn unsent(message: &str) -> Error {
+    Error::new(code::UNSENT, message)
 }
 
 fn files(what: &str, error: io::Error) -> Error {

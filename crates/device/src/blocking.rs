@@ -31,7 +31,8 @@ impl Client {
     /// subscriptions by their priority. The slot may end at any moment, also by the process being
     /// killed; the next one goes on where this one stopped.
     ///
-    /// The client is offline again afterwards, if it was before.
+    /// The client is offline again afterwards, unless the app went online meanwhile or another slot
+    /// is open. To go offline ends all slots.
     pub fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
         let slot = Slot::open(self);
         self.inner.sync_until(limits, &slot)

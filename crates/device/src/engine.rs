@@ -165,7 +165,7 @@ impl Engine {
             let goal = *self.inner.goal.borrow();
             if goal.closing {
                 break;
-            } else if !goal.online || self.choice.regions.is_empty() {
+            } else if !goal.online() || self.choice.regions.is_empty() {
                 self.inner.set_connection(event::ConnectionState::Offline);
                 self.pause(LONG).await;
             } else if !self.renew() {
@@ -239,7 +239,10 @@ impl Engine {
                 Ok(token) => token,
                 Err(failure) => return (None, vec![(0, failure)]),
             };
-            greet::race(&self.inner, order, &token, extent).await
+            // One region may refuse a token that others take: once a new one was refused, too, it
+            // is the region's word alone.
+            let doubted = matches!(self.reason, TokenReason::Refused);
+            greet::race(&self.inner, order, &token, extent, doubted).await
         };
         let (ready, failed) = tokio::select! {
             raced = racing => raced,
@@ -254,7 +257,8 @@ impl Engine {
             return Err(End::Unwanted);
         }
         // All failed, or the token was refused: that says nothing about any one of them.
-        let best = failed.into_iter().map(|(_, f)| f).min_by_key(|f| f.retry_ms);
+        let best = failed.into_iter().map(|(_, f)| f);
+        let best = best.min_by_key(|f| (!f.refused_token(), f.retry_ms));
         Err(End::Nobody(best.unwrap_or_else(|| Failure::new("no region"))))
     }
 
@@ -275,14 +279,14 @@ impl Engine {
 
     fn is_unwanted(&self) -> bool {
         let goal = *self.inner.goal.borrow();
-        goal.closing || !goal.online
+        goal.closing || !goal.online()
     }
 
     /// Until the app wants no session.
     async fn unwanted(&self) {
         let mut goal = self.inner.goal.subscribe();
         // An error: nobody can change it any more.
-        let _ = goal.wait_for(|g| g.closing || !g.online).await;
+        let _ = goal.wait_for(|g| g.closing || !g.online()).await;
     }
 
     /// Wait, or until the app wants something else.
@@ -299,5 +303,32 @@ impl Engine {
         };
         // Lets a cancelled connection end before the next begins.
         runtime.sleep(Duration::ZERO).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_hundred_pushes_so_many_may_be_hedged() {
+        let mut hedges = Hedges::default();
+        let mut spent = 0;
+        for _ in 0..1_000 {
+            hedges.pushed(5);
+            if hedges.may() {
+                hedges.spend();
+                spent += 1;
+            }
+        }
+        assert_eq!(spent, 51, "one at the beginning, and 5 of 100 from then on");
+        // What was saved while all was well is two hedges and no storm of them.
+        (0..1_000).for_each(|_| hedges.pushed(5));
+        let at_once = (0..10).take_while(|_| {
+            let may = hedges.may();
+            hedges.spend();
+            may
+        });
+        assert_eq!(at_once.count(), 2);
     }
 }

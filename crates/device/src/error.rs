@@ -37,6 +37,8 @@ pub mod code {
     pub const ACCOUNT_FILES: &str = "LF2110";
     /// A rescue document cannot be written, or is none.
     pub const RESCUE: &str = "LF2113";
+    /// The scope is the one of local rows.
+    pub const LOCAL_SCOPE: &str = "LF2130";
     /// The search names a type or a field that is not searched.
     pub const SEARCH: &str = "LF2120";
 }

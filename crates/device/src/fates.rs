@@ -4,6 +4,7 @@
 //! safer: in one region, then in as many as the placement asks for. All of it is read from the
 //! file, so it is the same in every process and after a restart.
 
+use crate::account_file::NOT_TAKEN_OVER;
 use crate::read::SqlValue;
 use crate::text_form;
 use landfall_model::id::{Dot, EntityKey, FieldId};
@@ -82,6 +83,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("voided", "LF4014"),
     ("depends_on_refused", "LF4015"),
     ("cancelled", "LF4016"),
+    (NOT_TAKEN_OVER, "LF2131"),
 ];
 
 /// The `LF40xx` code of a region's refusal; `LF4000` for one that this build does not know.
@@ -116,6 +118,13 @@ pub struct WriteOutcome {
     pub key: EntityKey,
     /// What it came to.
     pub outcome: Outcome,
+}
+
+impl WriteOutcome {
+    /// True if no region has the write: it is here alone, for the app to make it anew.
+    pub(crate) fn is_of_a_refused_write(&self) -> bool {
+        matches!(self.outcome, Outcome::Rejected { .. } | Outcome::Left)
+    }
 }
 
 /// A field's value as its column would hold it.

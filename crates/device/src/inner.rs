@@ -31,7 +31,7 @@ use self::history::History;
 use self::shared::{SharedFile, Standing};
 use self::waits::Bell;
 use crate::client::WriteReceipt;
-use crate::error::{Error, OpenError};
+use crate::error::{Error, OpenError, code};
 use crate::event::{ConnectionState, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
@@ -40,6 +40,7 @@ use crate::store::{self, Transaction};
 use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
 use landfall_model::id::{Dot, EntityKey, FieldId, TypeId};
+use landfall_model::schema::LOCAL_HOME;
 use landfall_model::text::Version;
 use landfall_sync::device::node::{Edit, Event as NodeEvent, Node, Output, Problem, Receipt};
 use landfall_sync::device::store::Store;
@@ -67,11 +68,22 @@ const OPS_PER_READ: usize = 1_000;
 /// What the app wants of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Goal {
-    pub online: bool,
+    /// The app wants the network, not only for a slot.
+    wanted: bool,
+    /// Slots that are open, and how often the app went offline: that ends all that are.
+    slots: u32,
+    offline: u32,
     pub closing: bool,
     pub conditions: Conditions,
     /// Goes up when the device's network is another one.
     pub network: u32,
+}
+
+impl Goal {
+    /// The network is to be used.
+    pub fn online(&self) -> bool {
+        self.wanted || self.slots > 0
+    }
 }
 
 pub(crate) struct Inner {
@@ -155,7 +167,9 @@ impl Inner {
     ) -> Arc<Self> {
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
         let goal = Goal {
-            online: !options.network.start_offline && standing.is_none(),
+            wanted: !options.network.start_offline && standing.is_none(),
+            slots: 0,
+            offline: 0,
             closing: false,
             conditions: Conditions::default(),
             network: 0,
@@ -359,22 +373,45 @@ impl Inner {
         Events::new(self.events.subscribe(), self.closed.subscribe(), only)
     }
 
-    /// Use the network, or not; tells what was wanted before.
-    pub fn set_online(&self, online: bool) -> bool {
-        if let Some(standing) = &self.standing {
-            return self.ask_online(standing, online);
-        }
-        self.shared.iter().for_each(|file| {
-            file.inner.set_online(online);
+    /// Use the network, or not; not, whatever slots are open.
+    pub fn set_online(&self, online: bool) {
+        self.set_goal(|goal| {
+            goal.wanted = online;
+            if !online {
+                (goal.slots, goal.offline) = (0, goal.offline.wrapping_add(1));
+            }
         });
-        let mut was_online = false;
-        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
+    }
+
+    /// Use the network for a slot. What is returned ends it.
+    pub fn open_slot(&self) -> u32 {
+        self.set_goal(|goal| goal.slots = goal.slots.saturating_add(1));
+        self.goal.borrow().offline
+    }
+
+    /// The slot is over, if the app has not ended it by going offline.
+    pub fn close_slot(&self, opened: u32) {
+        self.set_goal(|goal| {
+            if goal.offline == opened {
+                goal.slots = goal.slots.saturating_sub(1);
+            }
+        });
+    }
+
+    fn set_goal(&self, change: impl FnOnce(&mut Goal)) {
+        let mut online = false;
+        self.goal.send_modify(|goal| {
+            change(goal);
+            online = goal.online();
+        });
+        for file in &self.shared {
+            file.inner.follow(|| self.goal.borrow().online());
+        }
         if !online {
             // Nothing that is written from here on leaves with a session that is about to end.
             self.end_session();
         }
         self.wake.notify_one();
-        was_online
     }
 
     /// The app's wishes are others now, for all files.
@@ -504,6 +541,16 @@ impl Inner {
         }
         self.settled.notify_all();
     }
+}
+
+/// A scope that an app may name. Local rows are in one that it may not: to subscribe it would let
+/// regions deny it, which takes rows off the disk that are nowhere else.
+fn check_scope(scope: &str) -> Result<(), Error> {
+    if *scope == *LOCAL_HOME {
+        let message = "Rows of local types are no scope: they are here, and nowhere else.";
+        return Err(Error::new(code::LOCAL_SCOPE, message));
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -31,10 +31,11 @@ pub struct SyncReport {
     pub bytes_down: u64,
 }
 
-/// A slot that is open. When it is dropped, the client is offline again if it was before.
+/// A slot that is open. When it is dropped, the client is offline again, unless another slot is open
+/// or the app wants the network by now.
 pub(crate) struct Slot {
     inner: Arc<Inner>,
-    was_online: bool,
+    opened: u32,
     up: u64,
     down: u64,
 }
@@ -43,8 +44,8 @@ impl Slot {
     pub fn open(client: &Client) -> Self {
         let inner = client.inner.clone();
         let (up, down) = (inner.traffic.up(), inner.traffic.down());
-        let was_online = inner.set_online(true);
-        Self { inner, was_online, up, down }
+        let opened = inner.open_slot();
+        Self { inner, opened, up, down }
     }
 
     /// True once as many bytes went as may.
@@ -66,9 +67,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if !self.was_online {
-            self.inner.set_online(false);
-        }
+        self.inner.close_slot(self.opened);
     }
 }
 

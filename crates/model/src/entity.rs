@@ -11,9 +11,16 @@
 //! of the births that it names stands; a counter increment names one, the first. A write naming
 //! births that have not arrived waits for them, kept and not shown.
 //!
+//! **Counts that are carried.** What was counted on a birth goes with it. Who brings a deleted entity
+//! back carries the counts along, each under the birth that it was counted on. Two who do so at
+//! the same time carry the same counts, and a counter shows each once: what is counted on births
+//! that stand, and of every other birth the count that births that stand carry of it. Where they
+//! carry different counts of one birth, one of them had not heard all of it; the one that is
+//! further from zero shows.
+//!
 //! Text lives beside this state, not in it ([`crate::text`]): documents are large and append-only.
 
-use crate::id::{Dot, FieldId};
+use crate::id::{DeviceId, Dot, FieldId};
 use crate::op::{Action, Change, Op, Parent};
 use crate::stamp::{Hlc, Stamp};
 use crate::value::Value;
@@ -37,7 +44,14 @@ pub struct Entity {
     /// Per field the sum per birth.
     #[n(4)]
     counters: BTreeMap<FieldId, BTreeMap<Dot, i64>>,
+    /// Per field and birth the counts that came with it, by the births that they were counted on.
+    #[n(5)]
+    #[cbor(skip_if = "BTreeMap::is_empty")]
+    carried: BTreeMap<FieldId, BTreeMap<Dot, Counts>>,
 }
+
+/// What was counted, by the birth that it was counted on.
+pub type Counts = BTreeMap<Dot, i64>;
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 struct Birth {
@@ -176,6 +190,15 @@ impl Entity {
                     *sum = sum.wrapping_add(*delta);
                 }
             }
+            Change::Carried(counts) => {
+                if let Some(birth) = op.births.first().filter(|b| !self.dead.contains(b))
+                    && !counts.is_empty()
+                {
+                    let by_birth = self.carried.entry(field).or_default();
+                    let carried = by_birth.entry(*birth).or_default();
+                    counts.iter().for_each(|(of, n)| carry(carried, *of, *n));
+                }
+            }
             Change::Text(_) => {}
         }
     }
@@ -225,6 +248,10 @@ impl Entity {
             sums.retain(|b, _| !new.contains(b));
             !sums.is_empty()
         });
+        self.carried.retain(|_, counts| {
+            counts.retain(|b, _| !new.contains(b));
+            !counts.is_empty()
+        });
     }
 
     /// Join all but the counters.
@@ -262,17 +289,9 @@ impl Entity {
     /// Take over the other state's counters, those of births that died here left out. Only for a
     /// state whose touch vector covers this one's. `visible` says which fields the other shows.
     pub fn install_counters(&mut self, other: &Self, visible: impl Fn(FieldId) -> bool) {
-        self.counters.retain(|f, _| !visible(*f));
-        for (field, sums) in &other.counters {
-            let sums: BTreeMap<Dot, i64> = sums
-                .iter()
-                .filter(|(b, _)| !self.dead.contains(b))
-                .map(|(b, n)| (*b, *n))
-                .collect();
-            if visible(*field) && !sums.is_empty() {
-                self.counters.insert(*field, sums);
-            }
-        }
+        let dead = &self.dead;
+        install(&mut self.counters, &other.counters, dead, &visible);
+        install(&mut self.carried, &other.carried, dead, &visible);
     }
 
     /// Take over columns of another state of the same entity, counters included; births and deaths
@@ -290,6 +309,7 @@ impl Entity {
         self.registers.retain(|f, _| shown(*f));
         self.sets.retain(|f, _| shown(*f));
         self.counters.retain(|f, _| shown(*f));
+        self.carried.retain(|f, _| shown(*f));
         self
     }
 
@@ -367,14 +387,40 @@ impl Entity {
 
     /// The sum that shows in a counter.
     pub fn counter(&self, field: FieldId, standing: &impl Standing) -> i64 {
+        self.counts(field, standing).values().fold(0, |total, n| total.wrapping_add(*n))
+    }
+
+    /// What a counter's sum is made of: what was counted on births that stand, and what they carry
+    /// of births that do not.
+    pub fn counts(&self, field: FieldId, standing: &impl Standing) -> Counts {
+        let stands = |b: &Dot| self.birth_stands(b, standing);
+        let mut counts = Counts::new();
+        for (_, carried) in
+            self.carried.get(&field).into_iter().flatten().filter(|(b, _)| stands(b))
+        {
+            let fallen = carried.iter().filter(|(of, _)| !stands(of));
+            fallen.for_each(|(of, n)| carry(&mut counts, *of, *n));
+        }
         let sums = self.counters.get(&field).into_iter().flatten();
-        sums.filter(|(b, _)| self.birth_stands(b, standing))
-            .fold(0, |total, (_, n)| total.wrapping_add(*n))
+        counts.extend(sums.filter(|(b, _)| stands(b)).map(|(b, n)| (*b, *n)));
+        counts
     }
 
     /// The highest clock reading of any write that is kept.
     pub fn highest_hlc(&self) -> Hlc {
         self.registers.values().flatten().map(|w| w.stamp.hlc).max().unwrap_or_default()
+    }
+
+    /// The highest number of a device's that the state names anywhere.
+    pub fn highest_seq(&self, device: DeviceId) -> u64 {
+        let births = self.births.keys().chain(&self.dead);
+        let writes = self.registers.values().flatten();
+        let writes = writes.filter(|w| w.stamp.device == device).map(|w| w.seq);
+        let sets = self.sets.values();
+        let adds = sets.clone().flat_map(|s| s.adds.values()).flat_map(BTreeMap::keys);
+        let removed = sets.flat_map(|s| s.removed.values()).flatten();
+        let dots = births.chain(adds).chain(removed).filter(|d| d.device == device);
+        dots.map(|d| d.seq).chain(writes).max().unwrap_or(0)
     }
 
     fn birth_stands(&self, birth: &Dot, standing: &impl Standing) -> bool {
@@ -392,6 +438,31 @@ fn add_write(writes: &mut Vec<Write>, new: Write) {
     writes.retain(|w| !dominates(&new, w));
     let at = writes.partition_point(|w| (w.rank(), &w.births) < (new.rank(), &new.births));
     writes.insert(at, new);
+}
+
+/// Of two counts of one birth, the one further from zero; of two as far, the positive one.
+fn carry(counts: &mut Counts, of: Dot, n: i64) {
+    let known = counts.entry(of).or_insert(n);
+    if (known.unsigned_abs(), *known) < (n.unsigned_abs(), n) {
+        *known = n;
+    }
+}
+
+/// Put fields of one state's counters in place of another's, dead births left out.
+fn install<T: Clone>(
+    here: &mut BTreeMap<FieldId, BTreeMap<Dot, T>>,
+    there: &BTreeMap<FieldId, BTreeMap<Dot, T>>,
+    dead: &BTreeSet<Dot>,
+    visible: impl Fn(FieldId) -> bool,
+) {
+    here.retain(|f, _| !visible(*f));
+    for (field, by_birth) in there.iter().filter(|(f, _)| visible(**f)) {
+        let living = by_birth.iter().filter(|(b, _)| !dead.contains(b));
+        let living: BTreeMap<Dot, T> = living.map(|(b, n)| (*b, n.clone())).collect();
+        if !living.is_empty() {
+            here.insert(*field, living);
+        }
+    }
 }
 
 impl SetState {

@@ -10,6 +10,7 @@ use crate::id::{DeviceId, Dot, EntityKey, FieldId, TypeId, arc_str};
 use crate::stamp::{Hlc, Stamp};
 use crate::value::Value;
 use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One change to one entity.
@@ -129,6 +130,10 @@ pub enum Change {
     Counter(#[n(0)] i64),
     #[n(3)]
     Text(#[n(0)] TextChange),
+    /// What a counter showed of births that are gone, by the births that it was counted on: of
+    /// all that carry a birth's count, one counts.
+    #[n(4)]
+    Carried(#[n(0)] BTreeMap<Dot, i64>),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -232,18 +237,19 @@ impl Op {
         self.stands_on().is_some_and(|(_, births)| births.iter().all(|birth| gone(*birth)))
     }
 
-    /// How many dots it names besides its own: births, needs, births of the parent, and additions
-    /// that it takes out of sets.
+    /// How many dots it names besides its own: births, needs, births of the parent, additions that
+    /// it takes out of sets, and births whose counts it carries.
     pub fn named_dots(&self) -> usize {
         let above = match &self.action {
             Action::Create { parent: Some(parent), .. } => parent.births.len(),
             _ => 0,
         };
-        let removed = self.changes().iter().map(|c| match &c.change {
+        let named = self.changes().iter().map(|c| match &c.change {
             Change::Set { remove, .. } => remove.iter().map(|r| r.dots.len()).sum(),
+            Change::Carried(counts) => counts.len(),
             _ => 0,
         });
-        self.births.len() + self.needs.len() + above + removed.sum::<usize>()
+        self.births.len() + self.needs.len() + above + named.sum::<usize>()
     }
 
     /// The void of a dot: same device, number, home scope and author, no effect.

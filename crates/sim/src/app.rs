@@ -18,6 +18,7 @@ type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
   note: String
   margin: Int64
   attempts: Counter
+  product: Product @ref(onDelete: SET_NULL)
 }
 type OrderLine @entity(strategy: LAST_WRITE_WINS, parent: "order") {
   id: ID!
@@ -38,6 +39,12 @@ type Product @entity(strategy: LAST_WRITE_WINS, scope: "catalog") {
   name: String
   price: Int64
 }
+type Sketch @local {
+  id: ID!
+  memo: String
+  seen: Counter
+  product: Product @ref(onDelete: SET_NULL)
+}
 "#;
 
 /// Numbers of the types and fields that the workload writes.
@@ -51,6 +58,7 @@ pub struct Ids {
     pub note: FieldId,
     pub margin: FieldId,
     pub attempts: FieldId,
+    pub order_product: FieldId,
     pub line: TypeId,
     pub line_order: FieldId,
     pub sku: FieldId,
@@ -64,6 +72,10 @@ pub struct Ids {
     pub product: TypeId,
     pub name: FieldId,
     pub price: FieldId,
+    pub sketch: TypeId,
+    pub sketch_memo: FieldId,
+    pub seen: FieldId,
+    pub sketch_product: FieldId,
 }
 
 /// An account: what its token says, and which scopes its devices ask for.
@@ -129,6 +141,7 @@ impl Ids {
             note: field("Order", "note"),
             margin: field("Order", "margin"),
             attempts: field("Order", "attempts"),
+            order_product: field("Order", "product"),
             line: kind("OrderLine"),
             line_order: field("OrderLine", "order"),
             sku: field("OrderLine", "sku"),
@@ -142,6 +155,10 @@ impl Ids {
             product: kind("Product"),
             name: field("Product", "name"),
             price: field("Product", "price"),
+            sketch: kind("Sketch"),
+            sketch_memo: field("Sketch", "memo"),
+            seen: field("Sketch", "seen"),
+            sketch_product: field("Sketch", "product"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What must hold, one file per invariant or family of them.
 //!
 //! Checkers read stores and logs directly and compare them with the oracle; they ask no node.
-//! Those in [`sessions`] run during the run, after each call of a device; the others at its end.
+//! Those in [`sessions`], [`local`] and [`references`] run during the run, after each call of a device;
+//! the others at its end.
 
 pub mod atomicity;
 pub mod cancelled;
@@ -9,8 +10,10 @@ pub mod convergence;
 pub mod devices;
 pub mod exactly_once;
 pub mod identity;
+pub mod local;
 pub mod logs;
 pub mod outcomes;
+pub mod references;
 pub mod sessions;
 pub mod survival;
 

@@ -149,7 +149,7 @@ impl World {
             let name = self.devices[device].name.clone();
             self.say(format!("{name} is killed before a commit"));
             self.devices[device].store.rollback();
-            self.oracle.pending.clear();
+            self.oracle.not_committed();
             self.shown.changed.clear();
             return self.kill_device(device);
         }
@@ -159,7 +159,10 @@ impl World {
         } else {
             store.commit();
         }
+        self.oracle.local.committed(device, out.durable);
         self.oracle.after_commit(device, &self.devices[device].store, self.now);
+        self.check_local(device);
+        self.check_references(device);
         self.tell_events(device, &out);
         if !self.healing && self.rng.chance(self.plan.kill_after_commit) {
             self.mark("device killed after commit");

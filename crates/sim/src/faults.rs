@@ -189,6 +189,8 @@ impl World {
             self.kill_device(device);
             self.devices[device].store.lose_power();
             self.check_sent_is_on_disk(device);
+            self.oracle.local.power_lost(device);
+            self.check_local(device);
             self.file_put_back(device);
         }
         if self.plan.rollback > 0 && self.rng.chance(100) {
@@ -202,6 +204,7 @@ impl World {
             self.mark("file put back");
             self.kill_device(device);
             self.devices[device].store = copy;
+            self.local_put_back(device);
             self.devices[device].put_back = Some(self.now);
             self.share_id(device);
             self.file_put_back(device);

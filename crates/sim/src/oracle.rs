@@ -3,9 +3,11 @@
 //! It writes down every op when its local transaction commits, every payload that leaves a device,
 //! and every answer that reaches one. The checkers compare the end of the run with this.
 
+use crate::checkers::local::Local;
 use crate::world::World;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope};
 use landfall_model::op::{Change, Fingerprint, Sealed};
+use landfall_model::schema::LOCAL_HOME;
 use landfall_sync::convert;
 use landfall_sync::device::memory::MemoryStore;
 use landfall_sync::device::store::Store;
@@ -55,6 +57,10 @@ pub struct Oracle {
     pub cancelled: BTreeMap<(usize, Dot), Fingerprint>,
     /// Local transactions whose commit is under way.
     pub pending: Vec<(usize, Dot)>,
+    /// They bring a row back.
+    pub restoring: bool,
+    /// Rows of local types.
+    pub local: Local,
     /// Rows in deltas since each device's last connection.
     pub rows: BTreeMap<usize, u64>,
     /// Device ids of files that were copied or put back.
@@ -67,6 +73,7 @@ impl Oracle {
     /// A device's call was committed: note the ops that it wrote.
     pub fn after_commit(&mut self, device: usize, store: &MemoryStore, now: i64) {
         let pending = std::mem::take(&mut self.pending);
+        let restoring = std::mem::take(&mut self.restoring);
         if pending.is_empty() {
             return;
         }
@@ -76,8 +83,18 @@ impl Oracle {
             self.written.insert((device, op.order), written);
         }
         for op in store.own_ops().filter(|o| dots.contains(&o.sealed.op.dot)) {
+            if restoring {
+                self.counted.insert((op.sealed.op.dot, op.sealed.fingerprint));
+            }
             self.count(&op.sealed);
         }
+    }
+
+    /// A call was not committed: its process died.
+    pub fn not_committed(&mut self) {
+        self.pending.clear();
+        self.restoring = false;
+        self.local.not_committed();
     }
 
     /// Count an op's increments, once. What a copied file sends under a new number is another op.
@@ -116,6 +133,7 @@ impl Oracle {
             .map(|((_, order), w)| ((to, *order), w.clone()))
             .collect();
         self.written.extend(copies);
+        self.local.copied(from, to);
     }
 }
 
@@ -137,6 +155,10 @@ impl World {
 
     fn note_pushed_op(&mut self, device: usize, conn: u64, sealed: Sealed) {
         let (dot, fingerprint) = (sealed.op.dot, sealed.fingerprint);
+        if *sealed.op.key.home == *LOCAL_HOME {
+            let message = format!("{} sends {dot:?}, a local write", self.devices[device].name);
+            return self.fail("local", "I13", message);
+        }
         let own = self.devices[device].store.op(dot).expect("a store in memory does not fail");
         self.say({
             let name = &self.devices[device].name;
@@ -309,6 +331,7 @@ pub fn told(sealed: &Sealed) -> String {
                 format!("+{add:?} -{gone:?}")
             }
             Change::Counter(n) => format!("+{n}"),
+            Change::Carried(counts) => format!("carries {counts:?}"),
             Change::Text(t) => format!("{t:?}"),
         });
         told.collect::<Vec<_>>().join(" ")

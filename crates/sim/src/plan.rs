@@ -43,6 +43,10 @@ pub struct Plan {
     /// People take unsent writes back, and bring deleted rows back.
     pub cancel: u32,
     pub undelete: u32,
+    /// People refer to products, delete those and bring them back.
+    pub refer: u32,
+    /// People write rows that stay on their device.
+    pub local: u32,
     /// Devices run out of room and evict rows.
     pub evict: u32,
     /// Devices offer to a second region what the first has not answered.
@@ -92,6 +96,13 @@ impl Plan {
         }
         if aside.chance(400) {
             plan.undelete = 1 + aside.below(250) as u32;
+        }
+        aside.draw();
+        if aside.chance(400) {
+            plan.refer = 1 + aside.below(400) as u32;
+        }
+        if aside.chance(300) {
+            plan.local = 1 + aside.below(400) as u32;
         }
         plan
     }

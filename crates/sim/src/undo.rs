@@ -71,8 +71,11 @@ impl World {
         let ids = self.app.ids;
         let rows = self.devices[device].store.base_rows().map(|(key, _)| key);
         let own = self.devices[device].store.own_ops().map(|own| &own.sealed.op.key);
-        let known =
-            |k: &&EntityKey| k.kind == ids.order || k.kind == ids.line || k.kind == ids.memo;
+        let refers = self.plan.refer > 0;
+        let known = |k: &&EntityKey| {
+            let product = refers && k.kind == ids.product;
+            k.kind == ids.order || k.kind == ids.line || k.kind == ids.memo || product
+        };
         let shown = self.devices[device].store.visible();
         let mut gone: Vec<EntityKey> =
             rows.chain(own).filter(known).filter(|k| !shown.contains_key(*k)).cloned().collect();
@@ -93,6 +96,8 @@ impl World {
                 let line = format!("{name} brings {key:?} back: {:?}", receipt.dots);
                 self.trace.say(self.now, line);
                 self.oracle.pending = receipt.dots.iter().map(|d| (device, *d)).collect();
+                // It counts nothing anew.
+                self.oracle.restoring = true;
                 self.mark("brought back");
                 let conn = self.devices[device].conn;
                 self.device_commit(device, conn, out);

@@ -3,6 +3,7 @@
 use crate::app::{App, CUSTOMERS, DRIVERS, TEAMS, WAREHOUSES};
 use crate::world::{Event, World};
 use landfall_model::id::{EntityKey, FieldId, TypeId};
+use landfall_model::schema::LOCAL_HOME;
 use landfall_model::value::Value;
 use landfall_sync::device::node::{Edit, FieldEdit};
 
@@ -23,7 +24,8 @@ impl World {
         if self.plan.undelete > 0 && self.rng.chance(self.plan.undelete) {
             self.undelete(device);
         }
-        let edits = self.edits(device);
+        let mut edits = self.edits(device);
+        self.beside(device, &mut edits);
         self.write(device, &edits);
         let most = self.plan.pause_ms * 2;
         let wait = self.rng.between(0, most);
@@ -41,6 +43,7 @@ impl World {
         sim.node = Some(node);
         match result {
             Ok((receipt, out)) => {
+                self.expect_local(device, edits);
                 let name = &self.devices[device].name;
                 self.trace.say(self.now, {
                     format!("{name} writes {:?}: {}", receipt.dots, told(edits))
@@ -254,6 +257,62 @@ impl World {
         let at = self.rng.below(length + 1);
         let delete = self.rng.below((length - at).min(3) + 1);
         FieldEdit::Splice { at, delete, insert: format!("{}", self.rng.draw() % 100) }
+    }
+}
+
+impl World {
+    /// References and local rows: in the transaction of other edits, or instead of them.
+    fn beside(&mut self, device: usize, edits: &mut Vec<Edit>) {
+        if self.plan.refer > 0 && self.rng.chance(self.plan.refer) {
+            if self.rng.chance(600) {
+                edits.clear();
+            }
+            if self.devices[device].subject.starts_with("office") {
+                edits.push(self.reference_edit());
+            }
+        }
+        if self.plan.local > 0 && self.rng.chance(self.plan.local) {
+            if self.rng.chance(500) {
+                edits.clear();
+            }
+            edits.push(self.sketch_edit());
+        }
+    }
+
+    fn product_id(&mut self) -> String {
+        format!("p{}", self.rng.below(3))
+    }
+
+    fn reference_edit(&mut self) -> Edit {
+        let ids = self.app.ids;
+        let (key, product) = (self.order_key(), self.product_id());
+        let refer = |value| vec![(ids.order_product, FieldEdit::Put(value))];
+        match self.rng.below(8) {
+            0..=3 => Edit::Update { key, fields: refer(Value::text(product)) },
+            4 => Edit::Update { key, fields: refer(Value::Null) },
+            5 | 6 => Edit::Delete { key: App::key("catalog", ids.product, &product) },
+            _ => {
+                let fields = vec![(ids.name, FieldEdit::Put(self.fresh_text()))];
+                Edit::Upsert { kind: ids.product, id: product, fields }
+            }
+        }
+    }
+
+    fn sketch_edit(&mut self) -> Edit {
+        let ids = self.app.ids;
+        let id = format!("s{}", self.rng.below(3));
+        if self.rng.chance(150) {
+            return Edit::Delete { key: App::key(LOCAL_HOME, ids.sketch, &id) };
+        }
+        let mut fields = vec![(ids.sketch_memo, FieldEdit::Put(self.fresh_text()))];
+        if self.rng.chance(500) {
+            fields.push((ids.seen, FieldEdit::Increment(1)));
+        }
+        if self.rng.chance(400) {
+            let product = self.product_id();
+            fields.push((ids.sketch_product, FieldEdit::Put(Value::text(product))));
+        }
+        Edit::Upsert { kind: ids.sketch, id, fields }
     }
 }
 

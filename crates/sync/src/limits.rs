@@ -51,7 +51,8 @@ pub const SUBSCRIPTIONS_MAX: usize = 1_000;
 /// Longest scope, entity id and principal, in bytes.
 pub const NAME_BYTES_MAX: usize = 512;
 
-/// Dots that one op may name: births, needs, births of its parent, additions taken out of sets.
+/// Dots that one op may name: births, needs, births of its parent, additions taken out of sets,
+/// births whose counts it carries.
 pub const DOTS_PER_OP_MAX: usize = 10_000;
 
 /// How far regions' clocks may be apart, in milliseconds.
@@ -72,6 +73,11 @@ pub const DELETIONS_BYTES_KEPT: usize = 8 << 20;
 /// be undone. A restore goes out as one transaction, so it is no larger than that may be.
 pub const DELETION_BYTES_MAX: usize = 512 << 10;
 
+/// Births whose counts a restore keeps apart in one counter. Each costs its dot in the row for as
+/// long as the row is there; few rows are ever brought back twice.
+pub const CARRIED_BIRTHS_MAX: usize = 16;
+
+const _: () = assert!(CARRIED_BIRTHS_MAX < DOTS_PER_OP_MAX);
 const _: () = assert!(DELETION_BYTES_MAX < OP_BYTES_MAX);
 const _: () = assert!(DELETION_BYTES_MAX <= DELETIONS_BYTES_KEPT);
 const _: () = assert!(OP_BYTES_MAX <= TRANSACTION_BYTES_MAX);

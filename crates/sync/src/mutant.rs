@@ -28,6 +28,10 @@ pub enum Mutant {
     CutNotClipped,
     DuplicateAppliedTwice,
     SentBeforeFsync,
+    RestoreCountsAnew,
+    ReferrersNotShown,
+    LocalRowEvicted,
+    LocalWritePushed,
 }
 
 impl Mutant {
@@ -51,6 +55,10 @@ impl Mutant {
         Self::CutNotClipped,
         Self::DuplicateAppliedTwice,
         Self::SentBeforeFsync,
+        Self::RestoreCountsAnew,
+        Self::ReferrersNotShown,
+        Self::LocalRowEvicted,
+        Self::LocalWritePushed,
     ];
 
     pub const fn all() -> &'static [Self] {
@@ -82,6 +90,10 @@ impl Mutant {
             Self::CutNotClipped => "cut-not-clipped",
             Self::DuplicateAppliedTwice => "duplicate-applied-twice",
             Self::SentBeforeFsync => "sent-before-fsync",
+            Self::RestoreCountsAnew => "restore-counts-anew",
+            Self::ReferrersNotShown => "referrers-not-shown",
+            Self::LocalRowEvicted => "local-row-evicted",
+            Self::LocalWritePushed => "local-write-pushed",
         }
     }
 
@@ -120,6 +132,12 @@ impl Mutant {
             Self::CutNotClipped => "a device keeps cursors above a cut",
             Self::DuplicateAppliedTwice => "a duplicate that arrives by replication counts again",
             Self::SentBeforeFsync => "a device sends before what it sends is on disk",
+            Self::RestoreCountsAnew => "a restore counts what it brings back a second time",
+            Self::ReferrersNotShown => {
+                "rows that refer to a deleted or reborn entity are not shown anew"
+            }
+            Self::LocalRowEvicted => "rows of local types go when there is no room",
+            Self::LocalWritePushed => "a write of a local type gets a number and is pushed",
         }
     }
 }

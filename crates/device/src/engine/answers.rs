@@ -106,6 +106,27 @@ mod tests {
     }
 
     #[test]
+    fn one_slow_answer_of_many_does_not_count_and_frames_that_answer_nothing_do_not_either() {
+        let network = Network::default();
+        let mut answers = Answers::after(MS(200));
+        let mut now = MS(0);
+        let mut answer = |answers: &mut Answers, took_ms: u64, is_answer: bool| {
+            answers.sent(now, 0);
+            now += MS(took_ms);
+            answers.heard(now, is_answer, false);
+        };
+        (0..KEPT - 2).for_each(|_| answer(&mut answers, 200, true));
+        answer(&mut answers, 900, true);
+        (0..5).for_each(|_| answer(&mut answers, 10, false));
+        assert_eq!(answers.slow_one(), MS(200));
+        (0..3).for_each(|_| answer(&mut answers, 300, true));
+        assert_eq!(answers.slow_one(), MS(300), "what is usual by now");
+        answers.sent(now, 0);
+        let deadlines = answers.deadlines(&network).expect("something is waited for");
+        assert_eq!((deadlines.hedge, deadlines.give_up), (now + MS(600), now + MS(1_200)));
+    }
+
+    #[test]
     fn a_long_queue_has_time_to_leave_over_a_slow_link() {
         let network = Network::default();
         let mut answers = Answers::after(MS(1));

@@ -167,12 +167,14 @@ async fn until_ready(
 }
 
 /// Greet regions in this order, each next one a while after the one before or as soon as that has
-/// failed, until one is ready; and how those failed that did.
+/// failed, until one is ready; and how those failed that did. A refused token ends the race, unless
+/// such refusals are doubted: then others are asked, too.
 pub(super) async fn race(
     inner: &Arc<Inner>,
     order: Vec<(usize, RegionUrl)>,
     token: &str,
     extent: Extent,
+    doubted: bool,
 ) -> (Option<Greeted>, Vec<(usize, Failure)>) {
     let stagger = Duration::from_millis(inner.options.network.race_ms);
     let mut waiting = order.into_iter();
@@ -190,7 +192,9 @@ pub(super) async fn race(
             biased;
             (region, done) = first(&mut racing) => match done {
                 Ok(greeted) => return (Some(greeted), failed),
-                Err(failure) if failure.refused_token() => return (None, vec![(region, failure)]),
+                Err(failure) if failure.refused_token() && !doubted => {
+                    return (None, vec![(region, failure)]);
+                }
                 Err(failure) => failed.push((region, failure)),
             },
             () = pause, if started.is_some() => {}

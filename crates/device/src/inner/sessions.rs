@@ -60,7 +60,7 @@ impl Inner {
         let mut core = self.lock()?;
         let core = core.as_mut().ok_or_else(Error::closed)?;
         core.hedge = None;
-        if !self.goal.borrow().online {
+        if !self.goal.borrow().online() {
             return Ok(());
         }
         core.session = Some(session);

@@ -255,11 +255,15 @@ impl Inner {
         Ok(())
     }
 
-    /// The app wants to be online, or not; tells what was wanted before.
-    pub(super) fn ask_online(&self, standing: &Standing, online: bool) -> bool {
-        let before = std::mem::replace(&mut lock(&standing.now).online, online);
+    /// The account's file uses the network, or not. It is asked under the lock, so of two who tell
+    /// at once the later one tells how it is.
+    pub(super) fn follow(&self, online: impl FnOnce() -> bool) {
+        let Some(standing) = &self.standing else { return };
+        {
+            let mut now = lock(&standing.now);
+            now.online = online();
+        }
         self.sync_or_not();
-        before
     }
 
     /// A file that nobody wants, or whose rows this account may not see, is left to others.
@@ -270,7 +274,7 @@ impl Inner {
             now.online && now.held && now.refused.is_none()
         };
         let mut was_online = false;
-        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
+        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.wanted, online));
         if was_online && !online {
             self.end_session();
             self.release_lease();

@@ -1,8 +1,7 @@
 //! What of the regions' rows is held on this device, and how far it is: in the account's file, or,
 //! for a shared scope, in the one beside it.
 
-use super::Inner;
-use super::room;
+use super::{Inner, check_scope, room};
 use super::shared::SharedFile;
 use crate::error::Error;
 use crate::event::{Coverage, Progress};
@@ -13,6 +12,7 @@ use std::collections::BTreeSet;
 
 impl Inner {
     pub fn subscribe(&self, scope: &str, terms: Terms) -> Result<(), Error> {
+        check_scope(scope)?;
         if let Some(file) = self.shared_scope(scope) {
             return file.inner.want(Some(terms));
         }
@@ -54,6 +54,7 @@ impl Inner {
     }
 
     pub fn unsubscribe(&self, scope: &str) -> Result<(), Error> {
+        check_scope(scope)?;
         if let Some(file) = self.shared_scope(scope) {
             return file.inner.want(None);
         }

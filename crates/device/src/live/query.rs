@@ -228,6 +228,13 @@ fn included(
     Ok((included, target.id))
 }
 
+/// What SQLite's functions of time take for the present; a parameter may say it, too. `subsec` alone
+/// is the present in milliseconds.
+const NOW: [&str; 3] = ["now", "subsec", "subsecond"];
+
+const TIME_FUNCTIONS: [&str; 7] =
+    ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
+
 /// Why a change of a row does not tell all that changes in the window, if so.
 fn why_anew(kind: &EntityType, query: &Query) -> Option<&'static str> {
     if !query.order.iter().all(|(column, _)| is_column(kind, column)) {
@@ -240,9 +247,12 @@ fn why_anew(kind: &EntityType, query: &Query) -> Option<&'static str> {
     if says(&["select"]) || reads_a_table_by_name(&filter, is_word) {
         return Some("its filter reads other rows");
     }
-    let asks_the_time =
-        says(&["now", "subsec", "subsecond", "current_timestamp", "current_date", "current_time"])
-            || calls_without_a_row(&filter);
+    let now = |word: &str| NOW.contains(&word.trim().to_ascii_lowercase().as_str());
+    let given = query.params.iter().filter_map(SqlValue::as_str).any(now);
+    let asks_the_time = words.iter().any(|word| now(word))
+        || given && says(&TIME_FUNCTIONS)
+        || says(&["current_timestamp", "current_date", "current_time"])
+        || calls_without_a_row(&filter);
     if asks_the_time || says(&["random", "randomblob"]) {
         return Some("its filter depends on the time or on chance");
     }
@@ -309,5 +319,12 @@ mod tests {
         check("note = 'call me ()'", true);
         check("day = CURRENT_DATE", false);
         check("random() > 0", false);
+        let given = |filter: &str, param: &str| {
+            let query = Query::table("Job").filter(filter, [param.into()]);
+            Plan::window(&schema, query).unwrap().incremental()
+        };
+        assert!(!given("at > unixepoch(?)", " NOW"));
+        assert!(given("at > unixepoch(?)", "2026-01-01"));
+        assert!(given("job = ?", "now"), "a word like others");
     }
 }

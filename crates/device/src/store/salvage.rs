@@ -7,8 +7,12 @@
 //! with the committed part of its log over it), [`records`] takes rows out of a page.
 //!
 //! What SQLite has let go of may still stand in free pages: writes that are settled since. Pages on
-//! the free list are left out; where that list is destroyed, some may come back, and do no harm:
-//! regions know them by their numbers.
+//! the free list are left out, but for writes that an index still has: the list may be what is
+//! damaged. Where it is destroyed altogether, settled writes may come back, and do no harm: regions
+//! know them by their numbers.
+//!
+//! What a file says of itself costs no more than its length: no page number, chain or row leads to
+//! more reading than the file has pages, a few times over.
 //!
 //! The file is only read. It must not be open in this process: closing it here would drop the locks
 //! that SQLite holds on it.
@@ -75,7 +79,9 @@ impl Damage {
 pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
     let mut pages = Pages::open(path)?;
     let mut scan = Scan::default();
-    for number in 1..=pages.count() {
+    let (numbers, missing) = pages.numbers();
+    scan.damage.pages_missing += missing;
+    for number in numbers {
         if pages.is_free(number) {
             continue;
         }
@@ -90,6 +96,13 @@ pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
         if let Some(page) = pages.loose(nth) {
             scan.page(&mut pages, 0, &page);
         }
+    }
+    // Of a write that an index has and no page in use: the list of free pages may be wrong.
+    scan.only = Some(scan.lost()).filter(|lost| !lost.is_empty());
+    for number in pages.free() {
+        let page = pages.page(number).filter(|_| scan.only.is_some());
+        scan.loose = true;
+        page.into_iter().for_each(|page| scan.page(&mut pages, number, &page));
     }
     scan.damage.pages_missing += pages.missing;
     scan.damage.frames_unread = pages.frames_unread;
@@ -108,6 +121,8 @@ struct Scan {
     numbers: BTreeSet<Dot>,
     /// What is read now stands in no place of the image.
     loose: bool,
+    /// Of that, these writes alone are taken.
+    only: Option<BTreeSet<Dot>>,
     damage: Damage,
 }
 
@@ -133,8 +148,8 @@ impl Scan {
         let whole = match columns.len() {
             10 | 11 => self.op_row(columns),
             7 => self.void_row(columns),
-            8 => self.outcome_row(columns),
-            9 => self.meta_row(columns),
+            8 if self.only.is_none() => self.outcome_row(columns),
+            9 if self.only.is_none() => self.meta_row(columns),
             _ => None,
         };
         self.damage.rows += u64::from(whole == Some(false) && !self.loose);
@@ -164,6 +179,7 @@ impl Scan {
         let place = (dot, order.int()?, state.int()?, about, overlay.int()?);
         let void = own_op(place, None, payload, None).filter(|own| own.sealed.op.is_void());
         let whole = void.is_some();
+        let void = void.filter(|void| self.is_asked_for(void.sealed.op.dot));
         self.voids.extend(void.map(|void| (void.sealed.op.dot, void)));
         Some(whole)
     }
@@ -201,7 +217,9 @@ impl Scan {
             {
                 self.numbers.extend(dot(device, *seq));
             }
-            [Column::Text(name), Column::Blob(value)] if name == "sdk/account" => {
+            [Column::Text(name), Column::Blob(value)]
+                if name == "sdk/account" && self.only.is_none() =>
+            {
                 let text = String::from_utf8(value.clone()).unwrap_or_default();
                 self.account = text.split_once('\0').map(|(t, s)| (t.to_owned(), s.to_owned()));
             }
@@ -214,15 +232,24 @@ impl Scan {
     fn found(&mut self, own: OwnOp) {
         let dot = own.sealed.op.dot;
         match self.ops.get(&dot) {
+            _ if !self.is_asked_for(dot) => {}
             Some(known) if self.loose || rank(&known.state) >= rank(&own.state) => {}
             _ => _ = self.ops.insert(dot, own),
         }
     }
 
-    fn finish(mut self) -> Salvaged {
+    fn is_asked_for(&self, dot: Dot) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&dot))
+    }
+
+    /// Writes that an index has, and that were not read.
+    fn lost(&self) -> BTreeSet<Dot> {
         let known = |d: &Dot| self.ops.contains_key(d) || self.voids.contains_key(d);
-        let lost = self.numbers.iter().filter(|d| !known(d)).copied().collect();
-        self.damage.lost = lost;
+        self.numbers.iter().filter(|d| !known(d)).copied().collect()
+    }
+
+    fn finish(mut self) -> Salvaged {
+        self.damage.lost = self.lost();
         let by_order = |all: BTreeMap<Dot, OwnOp>| {
             let mut all: Vec<OwnOp> = all.into_values().collect();
             all.sort_by_key(|own| (own.order, own.sealed.op.dot));

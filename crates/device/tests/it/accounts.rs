@@ -1,7 +1,7 @@
 //! Several people on one device.
 
 use crate::world::{SOON, World, eventually, order};
-use landfall_device::{Account, Accounts, Client, FixedToken, KnownAccount, SignOut, Value};
+use landfall_device::{Account, Accounts, Client, Fate, FixedToken, KnownAccount, SignOut, Value};
 use landfall_sync::region::node::LinkId;
 use std::fs;
 use std::path::Path;
@@ -215,4 +215,133 @@ fn writes_that_regions_know_under_one_name_are_not_taken_over_under_another() {
     let refused = accounts.claim(&account("guest"), &account("anna")).unwrap_err();
     assert_eq!(refused.code(), "LF2109");
     assert_eq!(accounts.list().unwrap()[0].account, account("guest"));
+}
+
+/// Somebody without an account sells some tea, offline.
+fn sell(accounts: &Accounts, anonymous: &Account, count: i64) {
+    let guest = accounts.sign_in(anonymous.clone(), Arc::new(FixedToken::default())).unwrap();
+    guest.go_offline();
+    let none: [(&str, Value); 0] = [];
+    let sale = guest.transaction().upsert("Stock", "tea", none);
+    sale.increment("Stock", "tea", "sold", count).commit().unwrap();
+    guest.close().unwrap();
+}
+
+fn sold(anna: &Client) -> Option<i64> {
+    let rows = anna.query("SELECT sold FROM \"Stock\"", []).unwrap();
+    rows.scalar().and_then(landfall_device::SqlValue::as_i64)
+}
+
+fn file_of(dir: &Path, subject: &str) -> std::path::PathBuf {
+    let known = |path: &Path| landfall_device::store::peek(path).unwrap().subject;
+    let files = fs::read_dir(dir.join("accounts")).unwrap().map(|e| e.unwrap().path());
+    files.into_iter().find(|p| known(p) == subject).unwrap()
+}
+
+#[test]
+fn what_is_written_behind_a_claim_that_was_killed_is_taken_over_by_the_next() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let accounts = accounts(&world, dir.path());
+    accounts.sign_out(&sign_in(&accounts, "anna"), SignOut::Keep).unwrap();
+    let anonymous = accounts.anonymous();
+    sell(&accounts, &anonymous, 3);
+    let (file, copy) = (file_of(dir.path(), &anonymous.subject), dir.path().join("copy"));
+    fs::copy(&file, &copy).unwrap();
+    accounts.claim(&anonymous, &account("anna")).unwrap();
+    // As if the process had died before it removed the file; and the user went on without an account.
+    fs::rename(&copy, &file).unwrap();
+    sell(&accounts, &anonymous, 4);
+    accounts.claim(&anonymous, &account("anna")).unwrap();
+    assert_eq!(accounts.list().unwrap().len(), 1);
+    assert_eq!(sold(&sign_in(&accounts, "anna")), Some(7), "each sale once, and all of them");
+}
+
+#[test]
+fn an_anonymous_name_that_is_used_again_is_claimed_again() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let accounts = accounts(&world, dir.path());
+    accounts.sign_out(&sign_in(&accounts, "anna"), SignOut::Keep).unwrap();
+    let anonymous = accounts.anonymous();
+    for _ in 0..3 {
+        sell(&accounts, &anonymous, 2);
+        accounts.claim(&anonymous, &account("anna")).unwrap();
+    }
+    assert_eq!(sold(&sign_in(&accounts, "anna")), Some(6));
+}
+
+#[test]
+fn a_claimed_write_that_cannot_be_made_yet_waits_for_the_app() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let accounts = accounts(&world, dir.path());
+    let anna = sign_in(&accounts, "anna");
+    anna.go_offline();
+    accounts.sign_out(&anna, SignOut::Keep).unwrap();
+    let guest = sign_in(&accounts, "guest");
+    order(&guest, "o1", "PLACED");
+    guest.settle(SOON).unwrap();
+    crate::field::offline(&guest);
+    // Anna's file has never heard of the order.
+    let paid = [("status", Value::text("PAID"))];
+    let update = guest.transaction().update("Order", "o1", paid).commit().unwrap().dots[0];
+    order(&guest, "o2", "PLACED");
+    guest.close().unwrap();
+    assert_eq!(accounts.claim(&account("guest"), &account("anna")).unwrap(), 2);
+    let anna = sign_in(&accounts, "anna");
+    anna.settle(SOON).unwrap();
+    assert_eq!(ids(&anna), ["o1", "o2"], "what could be made was");
+    let outcomes = anna.outcomes().unwrap();
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(outcomes[0].dot, update);
+    match anna.fate(update).unwrap() {
+        Fate::Rejected { code, .. } => assert_eq!(code, "LF2131"),
+        other => panic!("{other:?}"),
+    }
+    // Nobody signs out over it.
+    let wait = accounts.sign_out(&anna, SignOut::Wait(SOON)).unwrap_err();
+    assert_eq!(wait.code(), "LF2109");
+    anna.resubmit(update).unwrap();
+    anna.settle(SOON).unwrap();
+    assert_eq!(anna.get("Order", "o1").unwrap().unwrap().text("status"), Some("PAID"));
+    accounts.sign_out(&anna, SignOut::Wait(SOON)).unwrap();
+    assert_eq!(accounts.list().unwrap(), []);
+}
+
+#[test]
+fn what_is_written_while_the_account_signs_out_is_not_lost() {
+    for round in 0..12 {
+        let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+        let accounts = accounts(&world, dir.path());
+        let anna = sign_in(&accounts, "anna");
+        let writer = anna.clone();
+        // Somebody goes on writing until the client is closed.
+        let writes = std::thread::spawn(move || {
+            let mut written = Vec::new();
+            for n in 0..100_000 {
+                let id = format!("o{n}");
+                let fields = [("market", "fr".into()), ("status", "PLACED".into())];
+                match writer.transaction().upsert("Order", &id, fields).commit() {
+                    Ok(_) => written.push(id),
+                    Err(error) => {
+                        assert_eq!(error.code(), "LF2104");
+                        break;
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(n % 4));
+            }
+            written
+        });
+        std::thread::sleep(Duration::from_millis(10 + round * 3));
+        let left = accounts.sign_out(&anna, SignOut::Wait(SOON));
+        let mut written = writes.join().unwrap();
+        if let Err(error) = &left {
+            assert_eq!(error.code(), "LF2109");
+            let again = sign_in(&accounts, "anna");
+            accounts.sign_out(&again, SignOut::Wait(SOON)).unwrap();
+        }
+        assert_eq!(accounts.list().unwrap(), []);
+        let reader = sign_in(&accounts, "ben");
+        reader.settle(SOON).unwrap();
+        written.sort();
+        assert_eq!(ids(&reader), written, "round {round}, {left:?}");
+    }
 }

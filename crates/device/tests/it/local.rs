@@ -1,7 +1,10 @@
 //! `@local` types: everything that others can, and nothing of it leaves the device.
 
 use crate::world::{SOON, World};
-use landfall_device::{Account, Accounts, Client, Coverage, FixedToken, Query, SignOut, Value};
+use landfall_device::{
+    Account, Accounts, Client, Clock, Coverage, FixedToken, Query, SignOut, SystemClock,
+    Transaction, Value,
+};
 use landfall_sync::region::store::Store;
 use std::sync::Arc;
 
@@ -135,4 +138,56 @@ fn local_rows_come_along_when_an_account_takes_over_what_was_done_without_one() 
     assert_eq!(shown("d", "title").as_deref(), Some("Mine"));
     assert_eq!(shown("d", "body").as_deref(), Some("words"));
     assert_eq!(client.search("Draft", "words", 5).unwrap().len(), 1);
+}
+
+#[test]
+fn no_region_is_asked_for_local_rows_so_none_can_take_them_away() {
+    let (world, dir) = (World::of(SDL, 1, Arc::default()), tempfile::tempdir().unwrap());
+    let client = world.client(&dir.path().join("a.db"), &[0]);
+    draft(&client, "d", &[("title", "Mine")]);
+    for refused in [client.subscribe("lf_local"), client.unsubscribe("lf_local")] {
+        assert_eq!(refused.unwrap_err().code(), "LF2130");
+    }
+    client.settle(SOON).unwrap();
+    assert_eq!(client.subscriptions().unwrap(), []);
+    assert!(client.get("Draft", "d").unwrap().is_some());
+}
+
+/// The system's clock, years ahead.
+struct Ahead;
+
+impl Clock for Ahead {
+    fn now_ms(&self) -> i64 {
+        SystemClock::new().now_ms() + 3 * 365 * 86_400_000
+    }
+}
+
+#[test]
+fn a_local_write_wins_over_the_one_before_it_also_once_a_wrong_clock_was_put_right() {
+    let (world, dir) = (World::of(SDL, 1, Arc::default()), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.clock = Arc::new(Ahead);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    draft(&client, "d", &[("title", "One")]);
+    let label = |tx: Transaction| tx.add_to_set("Draft", "d", "labels", "x".into()).commit();
+    label(client.transaction()).unwrap();
+    note(&client, "n", "Note");
+    // The region says what time it is, and the device follows.
+    client.subscribe("team/red").unwrap();
+    client.go_online();
+    client.settle(SOON).unwrap();
+    draft(&client, "d", &[("title", "Two")]);
+    let shown =
+        |column: &str| client.get("Draft", "d").unwrap().unwrap().text(column).map(str::to_owned);
+    assert_eq!(shown("title").as_deref(), Some("Two"));
+    for labels in ["[]", "[\"x\"]"] {
+        match labels {
+            "[]" => drop(
+                client.transaction().remove_from_set("Draft", "d", "labels", "x".into()).commit(),
+            ),
+            _ => drop(label(client.transaction())),
+        }
+        assert_eq!(shown("labels").as_deref(), Some(labels));
+    }
 }

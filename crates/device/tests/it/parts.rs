@@ -1,7 +1,7 @@
 //! Parts of scopes on real files: budgets, the disk, pins, and slots in the background.
 
 use crate::world::{SOON, World, count, eventually, order};
-use landfall_device::{Client, Coverage, Query, SyncLimits, Terms};
+use landfall_device::{Client, ConnectionState, Coverage, Query, SyncLimits, Terms};
 use std::time::Duration;
 
 const ORDERS: usize = 3_000;
@@ -142,4 +142,62 @@ fn of_a_large_catalogue_a_part_is_held_and_nothing_absent_reads_as_deleted() {
     let bytes = std::fs::metadata(&path).unwrap().len();
     assert!(bytes <= disk_bytes_max, "{bytes} bytes");
     println!("{here} of {products} products here, {bytes} bytes on disk, {down} received");
+}
+
+#[test]
+fn slots_and_the_apps_own_wish_for_the_network_do_not_undo_one_another() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    let is_online = || matches!(client.connection(), ConnectionState::Online { .. });
+    let slot = |deadline: Duration| {
+        let client = client.clone();
+        std::thread::spawn(move || {
+            client.sync_once(SyncLimits { deadline, bytes_max: None }).unwrap()
+        })
+    };
+    // Nothing can be done, so each slot lasts until its time is over.
+    world.set_up(0, false);
+    order(&client, "o1", "PLACED");
+    let (short, long) = (slot(Duration::from_millis(50)), slot(SOON));
+    assert!(!short.join().unwrap().done);
+    world.set_up(0, true);
+    assert!(long.join().unwrap().done, "the end of one slot is not the end of another");
+    eventually("offline again", || client.connection() == ConnectionState::Offline);
+
+    // The app goes online while a slot is open.
+    world.set_up(0, false);
+    order(&client, "o2", "PLACED");
+    let other = slot(Duration::from_millis(100));
+    eventually("the slot is open", || client.connection() != ConnectionState::Offline);
+    client.go_online();
+    other.join().unwrap();
+    world.set_up(0, true);
+    eventually("still online", is_online);
+
+    // To go offline ends every slot.
+    client.go_offline();
+    eventually("offline", || client.connection() == ConnectionState::Offline);
+    let last = slot(SOON);
+    assert!(last.join().unwrap().done);
+    world.set_up(0, false);
+    order(&client, "o3", "PLACED");
+    let ended = slot(Duration::from_millis(500));
+    eventually("the slot is open", || client.connection() != ConnectionState::Offline);
+    client.go_offline();
+    eventually("offline at once", || client.connection() == ConnectionState::Offline);
+    assert!(!ended.join().unwrap().done);
+    assert_eq!(client.connection(), ConnectionState::Offline);
+}
+
+#[test]
+fn a_wait_may_be_of_any_length() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = world.client(&dir.path().join("a.db"), &[0]);
+    order(&client, "o1", "PLACED");
+    client.settle(Duration::MAX).unwrap();
+    client.drain(Duration::MAX).unwrap();
+    let limits = SyncLimits { deadline: Duration::MAX, bytes_max: None };
+    assert!(client.sync_once(limits).unwrap().done);
 }

@@ -116,3 +116,43 @@ fn a_region_that_falls_silent_is_hedged_and_then_left() {
     assert_eq!(count(&client), 1);
     world.replicated();
 }
+
+#[test]
+fn a_region_that_refuses_everybody_keeps_nobody_from_the_others() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    world.set_refuses(0, true);
+    let client = world.client(&dir.path().join("a.db"), &[0, 1]);
+    let dot = order(&client, "o1", "PLACED");
+    eventually("the other region takes it", || {
+        matches!(client.fate(dot).unwrap(), Fate::Accepted { .. })
+    });
+    assert!(is_at(&client, "r1"));
+}
+
+#[test]
+fn a_hedge_over_a_metered_network_brings_no_rows_either() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0, 1]);
+    let policy = Policy { on_metered: OnMetered::Writes, ..Policy::default() };
+    options.network = Network { hedge_ms_min: 20, policy, ..options.network };
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    client.set_conditions(Conditions { metered: true, low_power: false });
+    let other = world.client(&dir.path().join("b.db"), &[1]);
+    order(&other, "theirs", "PLACED");
+    other.settle(SOON).unwrap();
+    let durable = |dot| client.fate(dot).unwrap() == Fate::Accepted { durable: true };
+    let first = order(&client, "first", "PLACED");
+    eventually("a session for writes alone", || durable(first));
+    assert_eq!(count(&client), 1, "rows wait");
+    world.set_silent(0, true);
+    let late = order(&client, "late", "PLACED");
+    eventually("the second region is gone on with", || is_at(&client, "r1"));
+    eventually("the late write is safe", || durable(late));
+    let last = order(&client, "last", "PLACED");
+    eventually("and so is what follows", || durable(last));
+    assert_eq!(count(&client), 3, "rows still wait");
+    client.set_conditions(Conditions::default());
+    eventually("rows come", || count(&client) == 4);
+}

@@ -197,6 +197,77 @@ fn damaged_files_give_what_can_be_read_once_and_say_the_rest() {
     }
 }
 
+/// Whatever was done to the file: what it gives was written, once, and what is missing is said.
+fn check_said(broken: &Broken, bytes: &[u8], what: &str) -> usize {
+    let file = broken.dir.path().join("broken.db");
+    fs::write(&file, bytes).unwrap();
+    let found = match rescue(&file) {
+        Ok(found) => found,
+        // Not a file of ours any more, and it says so.
+        Err(error) => {
+            assert!(error.code().starts_with("LF22"), "{what}: {error}");
+            return broken.unsent.len();
+        }
+    };
+    let report = found.report();
+    let missing = broken.unsent.len() - report.unsent.min(broken.unsent.len() as u64) as usize;
+    assert!(missing == 0 || !report.is_whole(), "{what}: {missing} missing, {report:?}");
+    missing
+}
+
+#[test]
+fn a_file_torn_at_any_page_says_what_it_does_not_give() {
+    const PAGE: usize = 4_096;
+    let world = World::new(1);
+    let broken = broken(&world, true);
+    let whole = fs::read(broken.dir.path().join("broken.db")).unwrap();
+    let pages = whole.len() / PAGE;
+    let mut missing = [0; 3];
+    for page in 0..pages {
+        let at = page * PAGE;
+        missing[0] += check_said(&broken, &whole[..at], &format!("cut before page {page}"));
+        let mut zeroed = whole.clone();
+        zeroed[at..at + PAGE].fill(0);
+        missing[1] += check_said(&broken, &zeroed, &format!("page {page} is zeros"));
+        // The head of a page is of one moment, its end of another.
+        let mut torn = whole.clone();
+        let other = (page + 1) % pages * PAGE;
+        torn.copy_within(other + PAGE / 2..other + PAGE, at + PAGE / 2);
+        missing[2] += check_said(&broken, &torn, &format!("page {page} is torn"));
+    }
+    println!("{pages} pages; missing when cut, zeroed, torn: {missing:?}");
+}
+
+/// The file with one more page, which is the list of free pages and names those that are given.
+fn with_free_list(whole: &[u8], pages: &[u32]) -> Vec<u8> {
+    const PAGE: usize = 4_096;
+    let mut bytes = whole.to_vec();
+    let number = (bytes.len() / PAGE + 1) as u32;
+    let mut list = vec![0; PAGE];
+    list[4..8].copy_from_slice(&(pages.len() as u32).to_be_bytes());
+    for (n, page) in pages.iter().enumerate() {
+        list[8 + 4 * n..12 + 4 * n].copy_from_slice(&page.to_be_bytes());
+    }
+    bytes.extend(list);
+    bytes[28..32].copy_from_slice(&number.to_be_bytes());
+    bytes[32..36].copy_from_slice(&number.to_be_bytes());
+    bytes[36..40].copy_from_slice(&(pages.len() as u32 + 1).to_be_bytes());
+    bytes
+}
+
+#[test]
+fn a_list_of_free_pages_that_names_one_in_use_hides_no_write() {
+    let world = World::new(1);
+    let broken = broken(&world, true);
+    let whole = fs::read(broken.dir.path().join("broken.db")).unwrap();
+    let pages = (whole.len() / 4_096) as u32;
+    for page in 2..=pages {
+        let damaged = with_free_list(&whole, &[page]);
+        let missing = check_said(&broken, &damaged, &format!("page {page} is said to be free"));
+        assert_eq!(missing, 0, "page {page}");
+    }
+}
+
 #[test]
 fn without_its_log_a_file_gives_what_the_file_has() {
     let world = World::new(2);

@@ -3,7 +3,9 @@
 
 use crate::world::{SOON, World};
 use landfall_device::store::{self, Database};
-use landfall_device::{Client, Query, Row, RowChange, SqlValue, Value, Watch, WatchUpdate, apply};
+use landfall_device::{
+    Client, Dot, Edit, Query, Row, RowChange, Search, SqlValue, Value, Watch, WatchUpdate, apply,
+};
 use landfall_model::id::EntityKey;
 use landfall_sync::device::store::{Store, View};
 use std::path::Path;
@@ -264,4 +266,185 @@ fn a_change_in_a_large_table_costs_a_look_up_and_no_run() {
     cost("by keys, without an index", by("rank").unwrap(), true);
     cost("run anew, with an index", again("place").unwrap(), false);
     cost("run anew, without an index", again("rank").unwrap(), false);
+}
+
+const SHOPS: &str = r#"
+type Customer @entity(strategy: LAST_WRITE_WINS, scope: "shop/{shop}") {
+  id: ID!  shop: ID!  name: String @search }
+type Order @entity(strategy: LAST_WRITE_WINS, scope: "shop/{shop}") {
+  id: ID!  shop: ID!  customer: Customer @ref(onDelete: SET_NULL)  rank: Int  note: String @search
+  seen: Counter }
+type Line @entity(strategy: LAST_WRITE_WINS, parent: "order") {
+  id: ID!  order: Order! @ref(onDelete: CASCADE)  count: Int
+  by: Customer @ref(onDelete: SET_NULL) }
+type Mark @local { id: ID!  rank: Int  customer: Customer @ref(onDelete: SET_NULL) }
+"#;
+
+/// What people do on two devices that share two shops, in which the same ids are used.
+struct People<'w> {
+    world: &'w World,
+    clients: [Client; 2],
+    seed: u64,
+    last: Vec<Dot>,
+}
+
+impl People<'_> {
+    fn draw(&mut self, n: u64) -> u64 {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.seed >> 33) % n
+    }
+
+    fn key(&mut self, kind: &str) -> EntityKey {
+        let shop = ["shop/a", "shop/b"][self.draw(2) as usize];
+        let (letter, most) = if kind == "Customer" { ("c", 3) } else { ("o", 6) };
+        let id = self.world.schema.entity_named(kind).unwrap().id;
+        EntityKey::new(shop, id, format!("{letter}{}", self.draw(most)))
+    }
+
+    /// One thing that somebody does, or tries in vain.
+    fn act(&mut self) {
+        let at = self.draw(3).min(1) as usize;
+        let client = self.clients[at].clone();
+        let customer = Value::text(format!("c{}", self.draw(3)));
+        let words = ["milk", "milk and bread", "out", "bread"][self.draw(4) as usize];
+        let number = Value::Int(self.draw(4) as i64);
+        let order = self.key("Order");
+        let shop = Value::text(order.home.strip_prefix("shop/").unwrap());
+        let tx = client.transaction();
+        let written = match self.draw(16) {
+            0..=4 => tx
+                .upsert(
+                    "Order",
+                    &order.id,
+                    [
+                        ("shop", shop),
+                        ("customer", customer),
+                        ("rank", number),
+                        ("note", words.into()),
+                    ],
+                )
+                .commit(),
+            5 | 6 => {
+                let id = format!("c{}", self.draw(3));
+                tx.upsert("Customer", &id, [("shop", shop), ("name", words.into())]).commit()
+            }
+            7 | 8 => {
+                let id = format!("{}-{}", order.id, self.draw(2));
+                let fields = [("order", (&*order.id).into()), ("count", number), ("by", customer)];
+                tx.upsert("Line", &id, fields).commit()
+            }
+            9 => {
+                let id = format!("m{}", self.draw(2));
+                tx.upsert("Mark", &id, [("rank", number), ("customer", customer)]).commit()
+            }
+            10 | 11 => {
+                let kind = if self.draw(3) == 0 { "Order" } else { "Customer" };
+                let key = self.key(kind);
+                client.write(&[Edit::Delete { key }])
+            }
+            12 => {
+                let kind = if self.draw(2) == 0 { "Order" } else { "Customer" };
+                let key = self.key(kind);
+                client.restore(kind, &key.home, &key.id)
+            }
+            13 => {
+                let undone = self.last.pop().map(|dot| self.clients[0].cancel(dot));
+                drop(undone);
+                return;
+            }
+            14 => {
+                let online = self.draw(2) == 0;
+                return if online {
+                    self.clients[0].go_online()
+                } else {
+                    self.clients[0].go_offline()
+                };
+            }
+            _ => {
+                let on = self.draw(3) > 0;
+                let done =
+                    if on { client.subscribe("shop/b") } else { client.unsubscribe("shop/b") };
+                return done.unwrap();
+            }
+        };
+        if let (Ok(receipt), 0) = (written, at) {
+            self.last.extend(receipt.dots);
+        }
+    }
+}
+
+/// Updates are carried out on the copy until it is what the same question gives now.
+fn comes_to(what: &str, watch: &mut Watch, copy: &mut Vec<Row>, now: impl Fn() -> Vec<Row>) {
+    crate::world::eventually(what, || {
+        while let Some(update) = watch.next_within(Duration::from_millis(1)) {
+            let update = update.unwrap();
+            apply(copy, &update.changes);
+            assert_eq!(*copy, *update.rows, "{what}: the changes make the rows");
+        }
+        *copy == now()
+    });
+}
+
+#[test]
+fn whatever_happens_live_queries_come_to_what_a_fresh_one_shows() {
+    let world = World::of(SHOPS, 1, Arc::default());
+    let customer_of = |column: &str| {
+        format!(
+            "(SELECT c.name FROM Customer AS c WHERE c.id = t.{column}
+              ORDER BY c._home = t._home DESC, c._home LIMIT 1) AS \"{column}.name\""
+        )
+    };
+    let orders = format!(
+        "SELECT t.*, {} FROM \"Order\" AS t WHERE t.note IS NOT 'out'
+         ORDER BY t.rank DESC, t.id, t._home LIMIT 4",
+        customer_of("customer")
+    );
+    let lines = format!(
+        "SELECT t.*, (SELECT o.note FROM \"Order\" AS o WHERE o.id = t.\"order\" AND o._home = t._home)
+           AS \"order.note\", {} FROM Line AS t ORDER BY t.count, t.id, t._home LIMIT 5",
+        customer_of("by")
+    );
+    let marks = format!("SELECT t.*, {} FROM Mark AS t ORDER BY t.id", customer_of("customer"));
+    let pending = "SELECT * FROM \"Order\" WHERE _pending = 1 ORDER BY rank, id, _home LIMIT 3";
+    for seed in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        let clients = ["a.db", "b.db"].map(|name| {
+            let client = world.client(&dir.path().join(name), &[0]);
+            client.subscribe("shop/a").unwrap();
+            client.subscribe("shop/b").unwrap();
+            client
+        });
+        let client = clients[0].clone();
+        let search = Search::new("Order", "milk");
+        let order = Query::table("Order").filter("note IS NOT ?", ["out".into()]);
+        let order = order.descending("rank").limit(4).include("customer", ["name"]);
+        let line = Query::table("Line").ascending("count").limit(5).include("order", ["note"]);
+        let mut watches = [
+            client.observe(order).unwrap(),
+            client.observe(line.include("by", ["name"])).unwrap(),
+            client.observe(Query::table("Mark").include("customer", ["name"])).unwrap(),
+            client
+                .observe(
+                    Query::table("Order").filter("_pending = 1", []).ascending("rank").limit(3),
+                )
+                .unwrap(),
+            client.observe_search(&search).unwrap(),
+        ];
+        let mut copies = [const { Vec::new() }; 5];
+        let mut people = People { world: &world, clients, seed: seed * 77 + 5, last: Vec::new() };
+        for step in 0..120 {
+            for _ in 0..=people.draw(3) {
+                people.act();
+            }
+            let sql = [orders.as_str(), &lines, &marks, pending];
+            for (at, (watch, copy)) in watches.iter_mut().zip(&mut copies).enumerate() {
+                let what = format!("seed {seed}, step {step}, query {at}");
+                comes_to(&what, watch, copy, || match sql.get(at) {
+                    Some(sql) => client.query(sql, []).unwrap().into_iter().collect(),
+                    None => client.search_with(&search).unwrap().into_iter().collect(),
+                });
+            }
+        }
+        people.clients.iter().for_each(|client| client.close().unwrap());
+    }
 }

@@ -15,7 +15,7 @@ use landfall_sync::wire::{DeviceFrame, RegionFrame};
 use prost::Message;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -54,6 +54,8 @@ pub struct Region {
     up: bool,
     /// Nothing that devices send is heard.
     silent: bool,
+    /// It takes no token, whatever others say.
+    refuses: Arc<AtomicBool>,
     sessions: BTreeMap<u64, ToDevice>,
 }
 
@@ -68,11 +70,14 @@ pub struct World {
 struct Anyone {
     /// Tokens that are refused.
     expired: Arc<Mutex<Vec<String>>>,
+    /// All are.
+    refuses: Arc<AtomicBool>,
 }
 
 impl Authenticator for Anyone {
     fn device(&self, token: &str, _: i64) -> Result<Author, Denial> {
-        if self.expired.lock().unwrap().iter().any(|t| t == token) {
+        let refused = self.refuses.load(Ordering::Relaxed);
+        if refused || self.expired.lock().unwrap().iter().any(|t| t == token) {
             return Err(Denial { code: "token_expired", message: "too old".to_owned() });
         }
         // `as anna`; `as anna only market/fr` may see less, `as shop +catalog` publishes.
@@ -139,6 +144,10 @@ impl World {
 
     pub fn set_silent(&self, region: usize, silent: bool) {
         self.ask(move |regions| regions[region].silent = silent);
+    }
+
+    pub fn set_refuses(&self, region: usize, refuses: bool) {
+        self.ask(move |regions| regions[region].refuses.store(refuses, Ordering::Relaxed));
     }
 
     pub fn ask<T: Send + 'static>(
@@ -293,12 +302,13 @@ fn region(
         copies: 2,
     };
     let mut store = MemoryStore::new();
-    let auth = Box::new(Anyone { expired });
+    let refuses: Arc<AtomicBool> = Arc::default();
+    let auth = Box::new(Anyone { expired, refuses: refuses.clone() });
     store.begin();
     let node =
         Node::open(&mut store, config, schema.clone(), auth, String::new(), false, now_ms).unwrap();
     store.commit();
-    Region { node, store, up: true, silent: false, sessions: BTreeMap::new() }
+    Region { node, store, up: true, silent: false, refuses, sessions: BTreeMap::new() }
 }
 
 fn obey(regions: &mut [Region], command: Command) {

@@ -12,6 +12,9 @@ use super::{Field, FieldKind, Merge, ScopePart, ScopeTemplate};
 /// Longest template, in bytes.
 pub const TEMPLATE_BYTES_MAX: usize = 200;
 
+/// What scopes of Landfall's own begin with.
+const RESERVED: &str = "lf_";
+
 /// The home of `@local` entities, which no schema can name.
 pub const LOCAL_HOME: &str = "lf_local";
 
@@ -85,7 +88,7 @@ fn parse(source: &str) -> Result<Vec<Part<'_>>, Fault> {
         let message = format!("a scope has at most {TEMPLATE_BYTES_MAX} characters");
         return Err(fault(0..source.len(), message, EXAMPLE));
     }
-    if source.starts_with("lf_") {
+    if source.starts_with(RESERVED) {
         return Err(fault(0..3, "scopes that begin with `lf_` are Landfall's own", EXAMPLE));
     }
     let first = source.chars().next().map_or(0, char::len_utf8);
@@ -120,6 +123,12 @@ fn parse(source: &str) -> Result<Vec<Part<'_>>, Fault> {
             parts.push(Part::Text(text));
             at += text.len();
         }
+    }
+    if let [Part::Text(word), Part::Field(..), ..] = &parts[..]
+        && RESERVED.starts_with(word)
+    {
+        let message = "a value behind this word could make a scope of Landfall's own, `lf_…`";
+        return Err(fault(0..word.len(), message, EXAMPLE));
     }
     if source.ends_with('/') || source.contains("//") {
         let at = source.find("//").map_or(source.len() - 1, |i| i + 1);
@@ -283,5 +292,7 @@ mod tests {
         check("a/{ b }", Some(2..7));
         check("a é", Some(1..2));
         check("lf_x", Some(0..3));
+        check("l{x}", Some(0..1));
+        check("lf{x}", Some(0..2));
     }
 }

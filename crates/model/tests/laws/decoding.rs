@@ -58,6 +58,8 @@ fn change() -> impl Strategy<Value = FieldChange> {
         (vec(value(), 0..3), vec(removal, 0..3))
             .prop_map(|(add, remove)| Change::Set { add, remove }),
         any::<i64>().prop_map(Change::Counter),
+        (dots(), any::<i64>())
+            .prop_map(|(dots, n)| { Change::Carried(dots.into_iter().map(|d| (d, n)).collect()) }),
         vec(any::<u8>(), 0..9).prop_map(|update| Change::Text(TextChange { update })),
     ];
     (any::<u32>(), change).prop_map(|(field, change)| FieldChange { field: FieldId(field), change })

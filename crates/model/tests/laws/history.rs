@@ -53,6 +53,8 @@ enum Edit {
     /// Take out one of the elements that the device sees.
     Remove(prop::sample::Index),
     Count(i64),
+    /// Carry so much of each of some births, dead ones and others.
+    Carry(i64),
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
@@ -62,6 +64,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => (0i64..3).prop_map(Edit::Add),
         3 => any::<prop::sample::Index>().prop_map(Edit::Remove),
         2 => (-3i64..5).prop_map(Edit::Count),
+        1 => (-3i64..5).prop_map(Edit::Carry),
     ]
 }
 
@@ -212,6 +215,12 @@ fn changes(edits: &[Edit], mask: u64, view: &Oracle<'_>) -> Vec<FieldChange> {
             set(vec![], vec![Removal { value, dots }])
         }
         Edit::Count(n) => FieldChange { field: VOTES, change: Change::Counter(*n) },
+        Edit::Carry(n) => {
+            let births = view.dead().into_iter().chain(view.heard()).collect();
+            let births = choose(mask.rotate_left(48), births);
+            let counts = births.into_iter().map(|birth| (birth, *n)).collect();
+            FieldChange { field: VOTES, change: Change::Carried(counts) }
+        }
     };
     edits.iter().map(one).collect()
 }

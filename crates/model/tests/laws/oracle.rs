@@ -5,7 +5,8 @@
 //! ever; a child's birth stands only while one of the parent births that it names stands; a
 //! register or set change stands while one of its births stands, a counter change while its first
 //! does; of the standing writes the highest stamp shows; an element shows while an addition of it
-//! stands that no removal names; a counter shows the sum.
+//! stands that no removal names; a counter shows the sum, and of each birth that does not stand one
+//! of the counts that standing births carry: the one that is further from zero.
 
 use landfall_model::id::{Dot, FieldId};
 use landfall_model::op::{Action, Change, Op, Parent};
@@ -102,12 +103,23 @@ impl<'a> Oracle<'a> {
 
     pub fn counter(&self, field: FieldId, standing: &BTreeSet<Dot>) -> i64 {
         let mut sum = 0;
+        let mut carried: BTreeMap<Dot, Vec<i64>> = BTreeMap::new();
         for (op, change) in self.changes(field) {
-            if let Change::Counter(delta) = change
-                && standing.contains(&op.births[0])
-            {
-                sum += delta;
+            if !standing.contains(&op.births[0]) {
+                continue;
             }
+            match change {
+                Change::Counter(delta) => sum += delta,
+                Change::Carried(counts) => counts.iter().for_each(|(of, n)| {
+                    carried.entry(*of).or_default().push(*n);
+                }),
+                _ => {}
+            }
+        }
+        for (_, counts) in carried.iter().filter(|(of, _)| !standing.contains(of)) {
+            let highest = counts.iter().max().expect("never empty");
+            let lowest = counts.iter().min().expect("never empty");
+            sum += if *highest >= -*lowest { highest } else { lowest };
         }
         sum
     }

@@ -9,7 +9,7 @@ use landfall_model::id::Dot;
 use landfall_model::op::{Change, Op, Parent};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The corners that a history's parent entity reaches.
 fn corners(history: &History) -> Vec<&'static str> {
@@ -36,6 +36,7 @@ fn corners(history: &History) -> Vec<&'static str> {
         ("an element that shows", !oracle.set(LABELS, &standing).is_empty()),
         ("a register that shows", oracle.register(TITLE, &standing).is_some()),
         ("a counter that counts", oracle.counter(VOTES, &standing) != 0),
+        ("counts that are carried of births that are gone", any(&carries(&dead))),
         ("a second create on a known birth", any(&|op| op.is_create() && op.births.len() > 1)),
         ("a state that shows nothing", {
             !ops.is_empty() && !merged(ops.iter().copied()).exists(&Living)
@@ -68,6 +69,18 @@ fn removes(op: &Op) -> bool {
     })
 }
 
+fn carries(gone: &BTreeSet<Dot>) -> impl Fn(&Op) -> bool + '_ {
+    move |op| {
+        let living = op.births.first().is_some_and(|b| !gone.contains(b));
+        let of_gone = |counts: &BTreeMap<Dot, i64>| counts.keys().any(|b| gone.contains(b));
+        living
+            && op.changes().iter().any(|c| match &c.change {
+                Change::Carried(counts) => of_gone(counts),
+                _ => false,
+            })
+    }
+}
+
 fn reached(corners: &[(&'static str, bool)]) -> Vec<&'static str> {
     corners.iter().filter(|(_, reached)| *reached).map(|(name, _)| *name).collect()
 }
@@ -76,12 +89,12 @@ fn reached(corners: &[(&'static str, bool)]) -> Vec<&'static str> {
 fn random_histories_reach_every_corner() {
     let mut runner = TestRunner::new(config(1));
     let mut reached: BTreeMap<&str, usize> = BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..400 {
         let history = histories(60).new_tree(&mut runner).unwrap().current();
         for name in corners(&history).into_iter().chain(child_corners(&history)) {
             *reached.entry(name).or_default() += 1;
         }
     }
-    assert_eq!(reached.len(), 13, "{reached:#?}");
+    assert_eq!(reached.len(), 14, "{reached:#?}");
     assert!(reached.values().all(|n| *n >= 10), "{reached:#?}");
 }

@@ -162,6 +162,7 @@ fn ops() -> Vec<Sample> {
             "op_update_text",
             op(6, vec![dot(1, 1)], update(change(0x24, Change::Text(text)))),
         ),
+        op_sample("op_create_carried", carrying(8)),
         op_sample("op_delete", op(7, vec![dot(1, 1), dot(2, 5)], Action::Delete)),
         op_sample("op_void", void),
         op_sample("op_every_field", full),
@@ -195,6 +196,21 @@ pub fn entity() -> Entity {
     entity
 }
 
+/// A create that carries what was counted on two births that are gone.
+fn carrying(seq: u64) -> Op {
+    let counts = [(dot(1, 1), 5), (dot(2, 5), -300)].into();
+    let changes = vec![change(0x23, Change::Carried(counts))];
+    op(seq, vec![dot(1, seq)], Action::Create { parent: None, changes })
+}
+
+/// A root whose birth carries the counts of others.
+fn brought_back() -> Entity {
+    let mut entity = root();
+    entity.apply(&op(7, vec![dot(1, 1), dot(2, 5)], Action::Delete));
+    entity.apply(&carrying(8));
+    entity
+}
+
 /// A root with a living birth and nothing else.
 fn root() -> Entity {
     let mut entity = Entity::default();
@@ -215,6 +231,7 @@ fn states() -> Vec<Sample> {
     vec![
         sample("entity", entity()),
         sample("entity_root", root()),
+        sample("entity_carried", brought_back()),
         sample("entity_empty", Entity::default()),
         sample("text", text),
         sample("text_empty", Text::default()),

@@ -3,12 +3,14 @@
 
 use super::Accepted;
 use super::convergence::Fold;
+use crate::app::{App, Ids};
 use crate::world::World;
 use landfall_model::codec;
 use landfall_model::entity::Entity;
 use landfall_model::id::{EntityKey, FieldId, Scope};
+use landfall_model::schema::LOCAL_HOME;
 use landfall_model::value::Value;
-use landfall_sync::device::store::View;
+use landfall_sync::device::store::{Referred, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn check(world: &mut World, accepted: &Accepted) {
@@ -37,7 +39,11 @@ fn rows(world: &World, fold: &Fold, device: usize) -> Option<String> {
             fold.scopes(&world.app.ids, key).intersection(wants).cloned().collect();
         let base = bases.remove(key);
         let Some(base) = base else {
-            if fold.exists(key) && !scopes.is_empty() {
+            // Who holds the home holds what is left of an entity that rows may refer to.
+            let tells = world.app.schema.set_null_targets().contains(&key.kind)
+                && entity.is_deleted()
+                && wants.contains(&key.home);
+            if (fold.exists(key) || tells) && !scopes.is_empty() {
                 return Some(format!("{key:?} is missing, though {scopes:?} hold it"));
             }
             continue;
@@ -57,7 +63,21 @@ fn rows(world: &World, fold: &Fold, device: usize) -> Option<String> {
             return Some(message);
         }
     }
+    bases.retain(|key, _| *key.home != *LOCAL_HOME);
     bases.pop_first().map(|(key, _)| format!("{key:?} is kept, and nobody made it"))
+}
+
+/// An order's product shows unless the device holds the catalogue, and it was deleted there.
+fn refer(fold: &Fold, wants: &BTreeSet<Scope>, ids: &Ids, view: &mut View) {
+    let held = view.registers.get(&ids.order_product).and_then(Value::as_text);
+    let Some(id) = held.map(str::to_owned) else { return };
+    let product = App::key("catalog", ids.product, &id);
+    let deleted = fold.entities.get(&product).is_some_and(Entity::is_deleted);
+    let gone = deleted && wants.contains(&product.home);
+    if gone {
+        view.registers.remove(&ids.order_product);
+    }
+    view.references.insert(ids.order_product, Referred { kind: ids.product, id, gone });
 }
 
 fn texts(world: &World, fold: &Fold, device: usize, key: &EntityKey) -> Option<String> {
@@ -81,9 +101,11 @@ fn views(world: &World, fold: &Fold, device: usize) -> Option<String> {
         return Some(format!("an own op on {key:?} is still in the overlay"));
     }
     let mut visible = sim.store.visible().clone();
-    for (key, base) in sim.store.base_rows() {
+    visible.retain(|key, _| *key.home != *LOCAL_HOME);
+    let rows = sim.store.base_rows().filter(|(key, _)| *key.home != *LOCAL_HOME);
+    for (key, base) in rows {
         let shown = visible.remove(key);
-        let expected = view(world, fold, key, &base.entity);
+        let expected = view(world, fold, &sim.wants, key, &base.entity);
         if shown.as_deref() != expected.as_ref() {
             return Some(format!("{key:?} shows {shown:?} and should show {expected:?}"));
         }
@@ -91,7 +113,13 @@ fn views(world: &World, fold: &Fold, device: usize) -> Option<String> {
     visible.pop_first().map(|(key, _)| format!("{key:?} shows, without a base row"))
 }
 
-fn view(world: &World, fold: &Fold, key: &EntityKey, entity: &Entity) -> Option<View> {
+fn view(
+    world: &World,
+    fold: &Fold,
+    wants: &BTreeSet<Scope>,
+    key: &EntityKey,
+    entity: &Entity,
+) -> Option<View> {
     let under = fold.under(key);
     if !entity.exists(&under) {
         return None;
@@ -114,6 +142,7 @@ fn view(world: &World, fold: &Fold, key: &EntityKey, entity: &Entity) -> Option<
     }
     if key.kind == ids.order {
         view.counters.insert(ids.attempts, entity.counter(ids.attempts, &under));
+        refer(fold, wants, ids, &mut view);
     }
     Some(view)
 }

@@ -4,8 +4,8 @@
 use super::Accepted;
 use crate::device_sim::DeviceSim;
 use crate::world::World;
-use landfall_model::entity::Living;
-use landfall_model::id::{DeviceId, Dot, FieldId};
+use landfall_model::entity::{Living, UnderParent};
+use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId};
 use landfall_model::op::{Change, Sealed};
 use landfall_model::stamp::Stamp;
 use landfall_model::value::Value;
@@ -84,7 +84,14 @@ fn unseen_winner(
     let writes = |o: &&Sealed| o.op.changes().iter().any(|c| c.field == field);
     let ops = accepted.by_key.get(&lost.op.key).into_iter().flatten().filter(writes);
     let between = ops.filter(|o| o.op.stamp() > stamp && o.op.stamp() < shows.stamp).count();
-    let births = lost.op.births.iter().all(|b| !base.entity.is_dead(*b));
+    // One that went with a parent that was deleted did not lose to whoever made it anew.
+    let above = base.entity.parent().and_then(|p| {
+        let key = EntityKey::new(lost.op.key.home.clone(), p.kind, p.id.clone());
+        sim.store.base_rows().find(|(k, _)| **k == key)
+    });
+    let fallen = above.map(|(_, b)| b.entity.fallen(&Living)).unwrap_or_default();
+    let standing = base.entity.standing(&UnderParent { fallen });
+    let births = lost.op.births.iter().all(|b| standing.contains(b));
     (unseen && between == 0 && births).then(|| (shows.stamp, shows.value.clone()))
 }
 

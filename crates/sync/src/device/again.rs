@@ -4,7 +4,7 @@ use super::call::Call;
 use super::check::{self, Wanted, WantedFields};
 use super::node::Receipt;
 use super::refused::{Problem, WriteError};
-use super::store::{OpState, OwnOp, Store, View};
+use super::store::{OpState, Outcome, OwnOp, Store, View};
 use super::write::{Draft, Target};
 use landfall_model::id::{Dot, EntityKey};
 use landfall_model::op::{Action, Change, Op};
@@ -40,6 +40,20 @@ impl<S: Store> Call<'_, S> {
         let receipt = self.make_again(&refused)?;
         ops.iter().try_for_each(|own| self.dismiss(own.sealed.op.dot))?;
         Ok(receipt)
+    }
+
+    /// Keep refused writes of another file, for the app to make them anew or to dismiss them. They
+    /// keep their numbers, under which this file never sends anything.
+    pub fn keep_refused(&mut self, refused: Vec<OwnOp>) -> Result<(), S::Error> {
+        for own in refused {
+            let OpState::Rejected { code, field, detail } = own.state.clone() else { continue };
+            let (dot, key) = (own.sealed.op.dot, own.sealed.op.key.clone());
+            self.meta.last_order += 1;
+            let order = self.meta.last_order;
+            self.put_op(&OwnOp { order, overlay: false, ..own })?;
+            self.outcome(dot, &key, Outcome::Rejected { code, field, detail })?;
+        }
+        Ok(())
     }
 
     /// Make ops again under new numbers, in one transaction.
@@ -90,6 +104,7 @@ fn wanted(change: &Change) -> Wanted {
             Wanted::Set { add, remove }
         }
         Change::Counter(by) => Wanted::Increment(*by),
+        Change::Carried(counts) => Wanted::Carried(counts.clone()),
         Change::Text(text) => Wanted::Blob(text.update.clone()),
     }
 }

@@ -8,6 +8,7 @@ use super::node::{Close, Event, Node, Output};
 use super::store::{Meta, OpState, Outcome, OwnOp, Store};
 use super::view::{PARENTS_MAX, Reader};
 use crate::limits;
+use crate::mutant::{self, Mutant};
 use crate::wire::DeviceFrame;
 use crate::wire::device_frame::Kind;
 use landfall_model::id::{DeviceId, Dot, EntityKey, Scope};
@@ -61,7 +62,8 @@ impl<'a, S: Store> Call<'a, S> {
         while let Some(key) = self.dirty.pop_first() {
             let view = self.reader.view(self.store, &key, &mut self.node.documents)?;
             self.store.show(&key, view.as_ref())?;
-            if referred.contains(&key.kind) {
+            let told = !mutant::active(Mutant::ReferrersNotShown);
+            if told && referred.contains(&key.kind) {
                 // All that merges has merged by now: once more is enough for a row.
                 let others = self.referrers(&key)?;
                 self.dirty.extend(others.into_iter().filter(|other| again.insert(other.clone())));

@@ -3,6 +3,7 @@
 use super::node::FieldEdit;
 use super::refused::Problem;
 use crate::limits;
+use landfall_model::entity::Counts;
 use landfall_model::id::FieldId;
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
 use landfall_model::value::{Member, Value};
@@ -17,6 +18,8 @@ pub(super) enum Wanted {
         remove: BTreeSet<Value>,
     },
     Increment(i64),
+    /// What a counter showed of births that are gone.
+    Carried(Counts),
     Splices(Vec<Splice>),
     /// A text change that was made before: the blob of a refused op.
     Blob(Vec<u8>),

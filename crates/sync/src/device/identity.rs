@@ -132,8 +132,12 @@ fn rename(mut op: Op, renamed: &BTreeMap<Dot, Dot>) -> Op {
         all(&mut p.births);
     }
     for change in changes_mut(&mut op) {
-        if let Change::Set { remove, .. } = &mut change.change {
-            remove.iter_mut().for_each(|r| all(&mut r.dots));
+        match &mut change.change {
+            Change::Set { remove, .. } => remove.iter_mut().for_each(|r| all(&mut r.dots)),
+            Change::Carried(counts) => {
+                *counts = std::mem::take(counts).into_iter().map(|(b, n)| (to(&b), n)).collect();
+            }
+            Change::Register { .. } | Change::Counter(_) | Change::Text(_) => {}
         }
     }
     op

@@ -18,10 +18,11 @@ use super::install::{Row, Snapshot};
 use super::leave::Unsent;
 use super::store::{Held, OwnOp, Store, Subscription, Terms};
 use super::view::PARENTS_MAX;
+use crate::mutant::{self, Mutant};
 use landfall_model::codec;
 use landfall_model::entity::{Entity, UnderParent};
 use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
-use landfall_model::schema::EntityType;
+use landfall_model::schema::{EntityType, LOCAL_HOME};
 use landfall_model::value::Value;
 use std::collections::BTreeMap;
 
@@ -255,6 +256,9 @@ impl<S: Store> Call<'_, S> {
     /// way ends first. Returns how many rows went.
     pub fn make_room(&mut self, rows: usize) -> Result<usize, S::Error> {
         let mut subs = self.store.subscriptions()?;
+        if mutant::active(Mutant::LocalRowEvicted) {
+            subs.push((LOCAL_HOME.into(), Subscription::default()));
+        }
         subs.sort_by_key(|(_, sub)| sub.terms.priority);
         let mut gone = 0;
         for (scope, mut sub) in subs {

@@ -1,8 +1,8 @@
 //! `@local` types: written like all others, and never sent.
 //!
 //! A write of a local entity is an op that nobody else will ever hear of. It takes no number of the
-//! device's sequence, so what is sent stays dense; its dot is its clock reading, which a file gives
-//! once, under a device id that no device has. It is merged into the entity's base row at once, in
+//! device's sequence, so what is sent stays dense; its dot is its clock reading, which is above all
+//! that the entity has, under a device id that no device has. It is merged into the entity's base row at once, in
 //! the transaction of the other edits that were made with it: there is no overlay, nothing can refuse
 //! it, and no receipt has it. Nobody else can write the entity, so a deletion leaves nothing behind.
 //!
@@ -13,6 +13,8 @@ use super::refused::WriteError;
 use super::store::Store;
 use super::write::Draft;
 use crate::limits;
+use crate::mutant::{self, Mutant};
+use landfall_model::entity::Entity;
 use landfall_model::id::{DeviceId, Dot, EntityKey};
 use landfall_model::op::{Action, Change, Op};
 use landfall_model::schema::LOCAL_HOME;
@@ -27,9 +29,17 @@ pub(super) fn dot(reading: Hlc) -> Dot {
     Dot::new(LOCAL_DEVICE, reading.0)
 }
 
+/// The reading of a write to an entity. The device's clock may have been set back since the entity was
+/// written last, and nobody restamps local writes: one must win over those before it, and its dot
+/// be none of theirs.
+pub(super) fn reading(clock: Hlc, entity: &Entity) -> Hlc {
+    let seen = entity.highest_hlc().0.max(entity.highest_seq(LOCAL_DEVICE));
+    Hlc(clock.0.max(seen.saturating_add(1)))
+}
+
 /// True for an entity of a `@local` type.
 pub(super) fn is_local(key: &EntityKey) -> bool {
-    *key.home == *LOCAL_HOME
+    *key.home == *LOCAL_HOME && !mutant::active(Mutant::LocalWritePushed)
 }
 
 impl<S: Store> Draft<'_, '_, S> {

@@ -13,7 +13,7 @@ pub use super::rescued::{Rescued, TakenIn};
 use super::call::Call;
 use super::explain::Explanation;
 use super::session::{Purpose, Session};
-use super::store::{Meta, OpState, Outcome, Store, Terms, View};
+use super::store::{Meta, OpState, Outcome, OwnOp, Store, Terms, View};
 use super::texts::Documents;
 use super::write::Draft;
 use crate::wire::{DeviceFrame, RegionFrame};
@@ -349,12 +349,8 @@ impl Node {
         extent: Extent,
         now_ms: i64,
     ) -> Result<(Greeting, Output), S::Error> {
-        let purpose = match extent {
-            Extent::Whole => Purpose::Whole,
-            Extent::Pushes => Purpose::Pushes,
-        };
         let mut call = Call::begin(self, store, now_ms)?;
-        let session = call.greet(token, directory, purpose)?;
+        let session = call.greet(token, directory, extent.into())?;
         Ok((Greeting(session), call.finish()?))
     }
 
@@ -370,7 +366,12 @@ impl Node {
     pub fn hedge(&mut self, greeting: Greeting) -> bool {
         let late = self.session.as_ref().map(|s| s.in_flight.clone()).unwrap_or_default();
         let begins = !late.is_empty();
-        self.hedge = begins.then(|| Session { purpose: Purpose::Hedge(late), ..greeting.0 });
+        let then = match greeting.0.purpose {
+            Purpose::Pushes => Extent::Pushes,
+            Purpose::Whole | Purpose::Hedge { .. } => Extent::Whole,
+        };
+        let purpose = Purpose::Hedge { late, then };
+        self.hedge = begins.then(|| Session { purpose, ..greeting.0 });
         begins
     }
 
@@ -569,6 +570,18 @@ impl Node {
         let mut call = Call::begin(self, store, now_ms)?;
         let receipt = call.make_again(ops)?;
         Ok((receipt, call.finish()?))
+    }
+
+    /// Keep refused writes of another file, until the app makes them anew or dismisses them.
+    pub fn keep_refused<S: Store>(
+        &mut self,
+        store: &mut S,
+        now_ms: i64,
+        refused: Vec<OwnOp>,
+    ) -> Result<(), S::Error> {
+        let mut call = Call::begin(self, store, now_ms)?;
+        call.keep_refused(refused)?;
+        call.finish().map(drop)
     }
 
     /// Make the refused transaction of this op anew, as seen from now.

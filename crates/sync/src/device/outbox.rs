@@ -133,7 +133,7 @@ impl<S: Store> Call<'_, S> {
                 && session.ids.contains(&o.sealed.op.device())
         };
         let others = |o: &OwnOp| match &session.purpose {
-            Purpose::Hedge(dots) => !dots.contains(&dot(o)),
+            Purpose::Hedge { late, .. } => !late.contains(&dot(o)),
             Purpose::Whole | Purpose::Pushes => false,
         };
         if !tx.iter().all(mine)

@@ -8,8 +8,13 @@
 //!
 //! Two devices that restore at the same time make two births of one entity. Registers and sets come
 //! out as they were. Texts do, too: what is written is the old document with its history, which is
-//! the same history on both sides. Counters are the sum of what stands, here as everywhere: each of
-//! the two brings the count along.
+//! the same history on both sides. A count is carried along under the birth that it was counted on
+//! ([`landfall_model::entity`]), which makes it one count, whoever carries it: two restores of one
+//! deletion show it once, and so does a restore of a row whose deletion is refused later. It is not
+//! the deletion that names a count, for two may delete a row at once, having seen different births
+//! of it. A row that is brought back again and again carries the counts of many births; those of
+//! the eldest are then summed up under one of them ([`limits::CARRIED_BIRTHS_MAX`]). Two devices that
+//! do so, having seen different births, show the difference twice.
 //!
 //! What is kept goes with the row: an evicted row, a scope that was let go or taken away, leave
 //! nothing to restore. To a device that sees a row by an audience alone, a deletion by others is
@@ -24,8 +29,9 @@ use super::store::{Deletion, Document, LastValues, ParentName, Store};
 use super::view::{Merged, PARENTS_MAX};
 use super::write::{Draft, Target};
 use crate::limits;
+use crate::mutant::{self, Mutant};
 use landfall_model::codec;
-use landfall_model::entity::UnderParent;
+use landfall_model::entity::{Counts, UnderParent};
 use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::op::Parent;
 use landfall_model::text::Version;
@@ -88,10 +94,13 @@ impl<S: Store> Call<'_, S> {
                 documents.insert(field, Document(history));
             }
         }
-        view.counters.retain(|_, n| *n != 0);
+        let (merged, standing) = self.reader.read(self.store, key)?;
+        let counted = |f: &FieldId| gathered(merged.entity.counts(*f, &standing));
+        let counts = view.counters.keys().map(|f| (*f, counted(f)));
+        let counts = counts.filter(|(_, counts)| !counts.is_empty()).collect();
+        let (registers, sets, counters) = (view.registers, view.sets, BTreeMap::new());
         let (key, texts) = (key.clone(), view.texts);
-        let (registers, sets, counters) = (view.registers, view.sets, view.counters);
-        Ok(Some(LastValues { key, parent, registers, sets, counters, documents, texts }))
+        Ok(Some(LastValues { key, parent, registers, sets, counters, documents, texts, counts }))
     }
 
     /// Keep what a deletion took, if it is not too much.
@@ -143,6 +152,18 @@ impl<S: Store> Draft<'_, '_, S> {
     }
 }
 
+/// Counts without those of zero, and not of too many births.
+fn gathered(mut counts: Counts) -> Counts {
+    counts.retain(|_, n| *n != 0);
+    while counts.len() > limits::CARRIED_BIRTHS_MAX
+        && let Some((_, n)) = counts.pop_first()
+        && let Some(mut next) = counts.first_entry()
+    {
+        *next.get_mut() = next.get().wrapping_add(n);
+    }
+    counts
+}
+
 fn wanted(row: LastValues) -> WantedFields {
     let mut all = WantedFields::new();
     all.extend(row.registers.into_iter().map(|(f, value)| (f, Wanted::Put(value))));
@@ -151,6 +172,7 @@ fn wanted(row: LastValues) -> WantedFields {
         (f, Wanted::Set { add, remove: BTreeSet::new() })
     }));
     all.extend(row.counters.into_iter().map(|(f, n)| (f, Wanted::Increment(n))));
+    all.extend(row.counts.into_iter().map(|(f, counts)| (f, restored(counts))));
     all.extend(row.documents.into_iter().map(|(f, Document(all))| (f, Wanted::Blob(all))));
     all.extend(
         row.texts
@@ -158,4 +180,11 @@ fn wanted(row: LastValues) -> WantedFields {
             .map(|(f, insert)| (f, Wanted::Splices(vec![Splice::At { at: 0, delete: 0, insert }]))),
     );
     all
+}
+
+fn restored(counts: Counts) -> Wanted {
+    if mutant::active(Mutant::RestoreCountsAnew) {
+        return Wanted::Increment(counts.values().sum());
+    }
+    Wanted::Carried(counts)
 }

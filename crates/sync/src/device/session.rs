@@ -4,7 +4,7 @@
 //! region has received, what is on its way there) the next greeting tells anew.
 
 use super::call::Call;
-use super::node::Event;
+use super::node::{Event, Extent};
 use super::store::{OpState, Store, Subscription, Terms};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
@@ -13,6 +13,7 @@ use crate::wire::region_frame::Kind as FromRegion;
 use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, EntityKey, RegionId, Scope};
 use landfall_model::op::Fingerprint;
+use landfall_model::schema::LOCAL_HOME;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +26,18 @@ pub(super) enum Purpose {
     /// Own writes and their fates: rows would cost what the user does not want to spend now.
     Pushes,
     /// These ops, which another region has not answered in time. Nothing else leaves, and what the
-    /// region says besides waits until the session becomes the whole one.
-    Hedge(BTreeSet<Dot>),
+    /// region says besides waits until the hedge becomes the session. Then it is for what is named
+    /// here.
+    Hedge { late: BTreeSet<Dot>, then: Extent },
+}
+
+impl From<Extent> for Purpose {
+    fn from(extent: Extent) -> Self {
+        match extent {
+            Extent::Whole => Self::Whole,
+            Extent::Pushes => Self::Pushes,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +144,7 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<(), S::Error> {
         let Some(session) = &self.node.session else { return Ok(()) };
         let greeted = session.region.is_some();
-        let hedges = matches!(session.purpose, Purpose::Hedge(_));
+        let hedges = matches!(session.purpose, Purpose::Hedge { .. });
         let handled = match frame.kind {
             Some(FromRegion::Error(e)) => {
                 self.stop(&e.code, e.message);
@@ -207,7 +218,7 @@ impl<S: Store> Call<'_, S> {
         self.take_time(w.hello_ms, w.received_ms, w.sent_ms);
         let is_closed = closed.contains(&self.meta.device);
         let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
-        if let Purpose::Hedge(_) = session.purpose {
+        if let Purpose::Hedge { .. } = session.purpose {
             if is_closed || self.used_elsewhere() {
                 self.stop("hedge", "the region would have this device take another id");
                 return Ok(Ok(()));
@@ -248,10 +259,12 @@ impl<S: Store> Call<'_, S> {
         Ok(Ok(()))
     }
 
-    /// The hedge is the whole session from now on.
+    /// The hedge is the session from now on, and carries what its greeting was for.
     pub fn promote(&mut self, random: &mut dyn FnMut() -> u64) -> Result<(), S::Error> {
         let Some(session) = &mut self.node.session else { return Ok(()) };
-        session.purpose = Purpose::Whole;
+        if let Purpose::Hedge { then, .. } = session.purpose {
+            session.purpose = then.into();
+        }
         // What the hedge left out is to be looked at.
         session.scanned = 0;
         let (Some(region), Some(welcome)) = (session.region, session.welcome.take()) else {
@@ -371,6 +384,11 @@ impl<S: Store> Call<'_, S> {
     }
 
     pub fn subscribe(&mut self, scope: Scope, terms: Terms) -> Result<(), S::Error> {
+        if *scope == *LOCAL_HOME {
+            // No region has it, and one that denies it must not take rows that are nowhere else.
+            self.out.events.push(Event::Denied { scope, code: "local_type".to_owned() });
+            return Ok(());
+        }
         let known = self.store.subscription(&scope)?;
         let asked_ms = self.now_ms;
         if known.is_none() && self.store.subscriptions()?.len() >= limits::SUBSCRIPTIONS_MAX {

@@ -9,7 +9,7 @@
 //! Numbers and clock readings are allocated inside the transaction, so several processes may write
 //! one file. Implementations hold no rules.
 
-use landfall_model::entity::Entity;
+use landfall_model::entity::{Counts, Entity};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
 use landfall_model::op::Sealed;
 use landfall_model::stamp::{Hlc, Stamp};
@@ -253,6 +253,7 @@ pub struct LastValues {
     pub registers: BTreeMap<FieldId, Value>,
     #[n(3)]
     pub sets: BTreeMap<FieldId, Vec<Value>>,
+    /// Sums, of deletions that were kept before counts were.
     #[n(4)]
     pub counters: BTreeMap<FieldId, i64>,
     /// Documents with their history, as one update each.
@@ -261,6 +262,10 @@ pub struct LastValues {
     /// Texts whose history could not be had.
     #[n(6)]
     pub texts: BTreeMap<FieldId, String>,
+    /// What counters showed, by the births that it was counted on.
+    #[n(7)]
+    #[cbor(skip_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<FieldId, Counts>,
 }
 
 /// A parent's type and id.

@@ -164,7 +164,7 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
             self.drop_fixed(kind, &key, &mut wanted)?;
         }
         let (births, known) = match &target {
-            Target::Create(_) if kind.local => {
+            Target::Create(_) if local::is_local(&key) => {
                 let now = self.call.server_now();
                 (vec![local::dot(self.clock.tick(now))], true)
             }
@@ -263,6 +263,7 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
                 (!add.is_empty() || !remove.is_empty()).then_some(Change::Set { add, remove })
             }
             Wanted::Increment(by) => (by != 0).then_some(Change::Counter(by)),
+            Wanted::Carried(counts) => (!counts.is_empty()).then_some(Change::Carried(counts)),
             Wanted::Blob(update) => Some(Change::Text(TextChange { update })),
             Wanted::Splices(_) => {
                 let name = kind.field(field).map(|f| f.name.clone());
@@ -353,8 +354,11 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
     /// Add an op to the draft and apply it there.
     fn make(&mut self, key: EntityKey, births: Vec<Dot>, action: Action) -> Written<(), S::Error> {
         let now = self.call.server_now();
-        let hlc = self.clock.tick(now);
         let is_local = local::is_local(&key);
+        let mut hlc = self.clock.tick(now);
+        if is_local {
+            hlc = local::reading(hlc, &self.call.reader.merged(self.call.store, &key)?.entity);
+        }
         let dot = match &action {
             Action::Create { .. } if is_local => births[0],
             _ if is_local => local::dot(hlc),

@@ -235,7 +235,7 @@ fn check_schema(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
         let merge = match &change.change {
             Change::Register { .. } => Merge::Register,
             Change::Set { .. } => Merge::Set,
-            Change::Counter(_) => Merge::Counter,
+            Change::Counter(_) | Change::Carried(_) => Merge::Counter,
             Change::Text(_) => Merge::Text,
         };
         if merge != field.merge {

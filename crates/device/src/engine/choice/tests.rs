@@ -122,3 +122,53 @@ fn another_list_keeps_what_is_known() {
     assert_eq!(choice.order(), [0, 1, 2, 3]);
     assert_eq!(choice.current, Some((2, at(10))));
 }
+
+#[test]
+fn a_region_whose_round_trips_vary_counts_as_farther_than_its_shortest() {
+    let mut choice = three();
+    choice.seen[0].took(at(100));
+    // The shortest alone would be clearly nearer.
+    [20, 20, 200, 200].into_iter().for_each(|ms| choice.seen[1].took(at(ms)));
+    [60, 61, 60, 62].into_iter().for_each(|ms| choice.seen[2].took(at(ms)));
+    assert_eq!(choice.order(), [2, 0, 1]);
+    // What is long ago no longer counts.
+    (0..KEPT).for_each(|_| choice.seen[2].took(at(300)));
+    assert_eq!(choice.order(), [0, 1, 2]);
+    (0..KEPT).for_each(|_| choice.seen[2].took(at(60)));
+    assert_eq!(choice.order(), [2, 0, 1]);
+}
+
+#[test]
+fn what_a_region_showed_before_it_failed_says_nothing_of_it_afterwards() {
+    let (mut choice, network) = (three(), network());
+    (0..5).for_each(|_| choice.ready(2, at(0), at(1)));
+    choice.failed(2, at(10), &network, 0);
+    choice.ready(0, at(20), at(400));
+    // It comes back far away: three probes, and no reason to move.
+    for _ in 0..PROBES {
+        let (now, region) = choice.next_probe(&network, false).unwrap();
+        assert_eq!(region, 2);
+        assert!(!choice.probed(2, now, Ok((at(300), 100)), &network, 0));
+    }
+    // It is well again all the same, so late writes may be offered to it.
+    choice.failed(1, at(60_000), &network, 0);
+    assert_eq!(choice.second(), Some(2));
+}
+
+#[test]
+fn a_device_that_has_just_moved_does_not_move_again() {
+    let network = Network { probe_ms: 10, ..network() };
+    let mut choice = three();
+    choice.failed(0, at(0), &network, 0);
+    choice.ready(1, at(0), at(1));
+    let mut now = at(5_000);
+    for _ in 1..PROBES {
+        assert!(!choice.probed(0, now, Ok((at(1), 100)), &network, 0));
+        now += at(10);
+    }
+    // The region in use fails, and the last probe comes half a second behind the move.
+    choice.failed(1, now, &network, 0);
+    choice.ready(2, now, at(1));
+    assert!(!choice.probed(0, now + at(500), Ok((at(1), 100)), &network, 0));
+    assert!(choice.probed(0, now + at(5_000), Ok((at(1), 100)), &network, 0));
+}

@@ -14,6 +14,10 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The size of the pages of every file that this crate makes, where none of its headers tells.
 const PAGE_BYTES: usize = 4_096;
 
+/// How often the pages of long rows are read: as they are in the file, and out of older ones that are
+/// free or in no place.
+const CHAINED_TIMES: u64 = 4;
+
 /// The log's own header, and the one before each page in it.
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
@@ -25,6 +29,11 @@ pub(super) struct Pages {
     bytes: usize,
     reserved: usize,
     count: u64,
+    /// Pages that the file itself has; those behind them are in the log.
+    there: u64,
+    /// Bytes of long rows that may still be read: each page of the file is in at most one. A file
+    /// that says otherwise must not keep us for ever.
+    chained: u64,
     /// Pages that the file should have behind its end.
     pub missing: u64,
     free: BTreeSet<u64>,
@@ -51,6 +60,8 @@ impl Pages {
             bytes: PAGE_BYTES,
             reserved: 0,
             count: 0,
+            there: 0,
+            chained: 0,
             missing: 0,
             free: BTreeSet::new(),
             framed: BTreeMap::new(),
@@ -66,6 +77,7 @@ impl Pages {
         let there = pages.length().div_ceil(pages.bytes as u64);
         let framed = pages.framed.keys().next_back().copied().unwrap_or(0);
         pages.count = there.max(framed);
+        (pages.there, pages.chained) = (there, CHAINED_TIMES * pages.length_with_log());
         if let Some(header) = &header {
             let id = number(header, 68);
             // A file that is being made has its one page before it has a name.
@@ -79,7 +91,7 @@ impl Pages {
         let told = told.map_or(0, |h| number(h, 28));
         pages.missing = told.saturating_sub(pages.count);
         if let Some(header) = header {
-            pages.walk_free(number(&header, 32));
+            pages.walk_free(number(&header, 32), number(&header, 36));
         }
         Ok(pages)
     }
@@ -165,8 +177,8 @@ impl Pages {
         self.frames_unread = length.div_ceil(frame);
     }
 
-    /// The pages that hold nothing, by the list that leads through them.
-    fn walk_free(&mut self, first: u64) {
+    /// The pages that hold nothing, by the list that leads through them. There are so many.
+    fn walk_free(&mut self, first: u64, told: u64) {
         let mut trunk = first;
         let mut free = BTreeSet::new();
         while trunk != 0 {
@@ -182,11 +194,28 @@ impl Pages {
             trunk = number(&page, 0);
         }
         // A list that is broken somewhere is not believed: a page of rows might be on it.
-        self.free = free;
+        if free.len() as u64 == told {
+            self.free = free;
+        }
     }
 
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    /// The numbers of all pages that can be read, and how many cannot.
+    pub(super) fn numbers(&self) -> (Vec<u64>, u64) {
+        let behind = self.framed.range(self.there + 1..).map(|(page, _)| *page);
+        let numbers: Vec<u64> = (1..=self.there).chain(behind).collect();
+        let missing = self.count - numbers.len() as u64;
+        (numbers, missing)
+    }
+
+    pub(super) fn free(&self) -> Vec<u64> {
+        self.free.iter().copied().collect()
+    }
+
+    /// A page in the chain of a long row; `None` where there is none, or more of them were read than
+    /// the file has.
+    pub(super) fn chained(&mut self, number: u64) -> Option<Vec<u8>> {
+        self.chained = self.chained.checked_sub(self.bytes as u64)?;
+        self.page(number).filter(|_| number <= self.count)
     }
 
     pub(super) fn is_free(&self, number: u64) -> bool {
@@ -221,6 +250,11 @@ impl Pages {
         let mut page = vec![0; self.bytes];
         let at = *self.loose.get(nth)?;
         read_at(self.log.as_mut()?, at, &mut page).then_some(page)
+    }
+
+    fn length_with_log(&self) -> u64 {
+        let log = self.log.as_ref().and_then(|log| log.metadata().ok());
+        self.length() + log.map_or(0, |m| m.len())
     }
 
     fn length(&self) -> u64 {
@@ -263,4 +297,54 @@ fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
         b = b.wrapping_add(word(bytes, at + 4, big)).wrapping_add(a);
     }
     (a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of four pages that belongs to this crate.
+    fn file() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut bytes = vec![0; 4 * PAGE_BYTES];
+        bytes[..16].copy_from_slice(MAGIC);
+        bytes[16..18].copy_from_slice(&(PAGE_BYTES as u16).to_be_bytes());
+        bytes[68..72].copy_from_slice(&APPLICATION_ID.to_be_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn what_a_file_says_of_itself_costs_no_more_than_its_length() {
+        let (_dir, path) = file();
+        let mut pages = Pages::open(&path).unwrap();
+        // A chain that leads to itself.
+        let read = (0..1_000).take_while(|_| pages.chained(2).is_some()).count();
+        assert_eq!(read, 4 * CHAINED_TIMES as usize);
+        // A frame of the log for the last page that there could be.
+        pages.framed.insert(u32::MAX.into(), 0);
+        pages.count = u32::MAX.into();
+        let (numbers, missing) = pages.numbers();
+        assert_eq!(numbers, [1, 2, 3, 4, u32::MAX.into()]);
+        assert_eq!(missing, u64::from(u32::MAX) - 5);
+    }
+
+    #[test]
+    fn a_list_of_free_pages_of_another_length_than_is_told_is_not_believed() {
+        let (_dir, path) = file();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // Page 3 is the list, and names page 4.
+        bytes[32..36].copy_from_slice(&3_u32.to_be_bytes());
+        let list = 2 * PAGE_BYTES;
+        bytes[list + 4..list + 8].copy_from_slice(&1_u32.to_be_bytes());
+        bytes[list + 8..list + 12].copy_from_slice(&4_u32.to_be_bytes());
+        let mut free = |told: u32| {
+            bytes[36..40].copy_from_slice(&told.to_be_bytes());
+            std::fs::write(&path, &bytes).unwrap();
+            Pages::open(&path).unwrap().free()
+        };
+        assert_eq!(free(2), [3, 4]);
+        assert_eq!(free(3), [0; 0]);
+    }
 }

@@ -115,7 +115,7 @@ fn cell(pages: &mut Pages, page: &[u8], at: usize, kind: u8) -> Option<Record> {
     let mut payload = page.get(at..at + here)?.to_vec();
     let mut next = four(page.get(at + here..at + here + 4)?);
     while payload.len() < bytes {
-        let rest = pages.page(next).filter(|_| next <= pages.count())?;
+        let rest = pages.chained(next)?;
         let take = (bytes - payload.len()).min(usable - 4);
         payload.extend_from_slice(rest.get(4..4 + take)?);
         next = four(&rest[..4]);

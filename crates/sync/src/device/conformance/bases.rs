@@ -233,6 +233,7 @@ pub(super) fn deletions_are_kept_until_newer_ones_need_their_place<S: Store>(s: 
         counters: [(FieldId(3), i64::MIN)].into(),
         documents: [(FieldId(4), Document(vec![0, 255]))].into(),
         texts: [(FieldId(5), "text".to_owned())].into(),
+        counts: [(FieldId(6), [(dot(1, 1), -7)].into())].into(),
     };
     let deletion =
         |id: &str, seen_ms| Deletion { rows: vec![row(id), row("b")], own: None, seen_ms };

@@ -3,7 +3,9 @@
 use super::*;
 use crate::device::explain::{Answer, Explanation, Wait, Why};
 use crate::device::node::WriteError;
+use crate::limits;
 use landfall_model::op::{Change, Fingerprint};
+use landfall_model::schema::LOCAL_HOME;
 
 impl Device {
     fn cancel(&mut self, dot: Dot) -> Result<Vec<Dot>, &'static str> {
@@ -238,7 +240,7 @@ fn restored_twice_at_the_same_time_it_is_one_entity_as_it_was() {
     let mut made = Device::new(3);
     let create = made.write(&[task(
         "1",
-        [put(TITLE, "one"), (LABELS, FieldEdit::Add("x".into())), splice(0, 0, "hello")],
+        [put(TITLE, "one"), vote(3), (LABELS, FieldEdit::Add("x".into())), splice(0, 0, "hello")],
     )]);
     let mut ops = ops_of(&mut made, &create);
     let delete = made.write(&[Edit::Delete { key: key("1") }]);
@@ -264,6 +266,81 @@ fn restored_twice_at_the_same_time_it_is_one_entity_as_it_was() {
     assert_eq!(reader.title(&key("1")).as_deref(), Some("one"));
     assert_eq!(reader.body(&key("1")), "hello", "one history, whoever brings it");
     assert_eq!(reader.view(&key("1")).unwrap().sets[&LABELS], ["x".into()]);
+    assert_eq!(reader.votes(&key("1")), 3, "what was counted once counts once");
+}
+
+#[test]
+fn counts_of_rows_that_were_brought_back_again_and_again_are_of_the_births_that_they_began_on() {
+    let mut made = Device::new(3);
+    let create = made.write(&[task("1", [vote(3)])]);
+    let mut ops = ops_of(&mut made, &create);
+    let mut touch = 1;
+    let mut tell = |d: &mut Device, ops: &[Sealed]| {
+        touch += 1;
+        d.live(1, vec![row(&key("1"), &vector(touch, 0), ops)], &[], &vector(touch, 0));
+    };
+    let mut devices = [1, 2].map(|seed| {
+        let mut d = Device::new(seed);
+        d.subscribe("team/a");
+        d.connect(0, &[]);
+        d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
+        d
+    });
+    // Three rounds: somebody deletes it, both bring it back, both vote, and both hear of all.
+    for round in 1..=3 {
+        let delete = made.write(&[Edit::Delete { key: key("1") }]);
+        ops.extend(ops_of(&mut made, &delete));
+        devices.iter_mut().for_each(|d| tell(d, &ops));
+        for d in &mut devices {
+            for receipt in [d.restore(&key("1")).unwrap(), d.write(&[update("1", [vote(1)])])] {
+                ops.extend(ops_of(d, &receipt));
+            }
+        }
+        // The third begins anew from what there is.
+        made = Device::new(10 + round);
+        made.subscribe("team/a");
+        made.connect(0, &[]);
+        made.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[], &vector(1, 0));
+        assert_eq!(made.votes(&key("1")), 3 + 2 * round as i64, "round {round}");
+    }
+}
+
+#[test]
+fn a_row_whose_deletion_is_refused_after_it_was_brought_back_counts_once() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let created = d.write(&[task("1", [vote(5)])]);
+    let deleted = d.write(&[Edit::Delete { key: key("1") }]);
+    d.restore(&key("1")).unwrap();
+    assert_eq!(d.votes(&key("1")), 5);
+    d.connect(0, &[]);
+    d.accept(created.dots[0], at(0, 1), false);
+    d.reject(deleted.dots[0], "not_allowed");
+    assert_eq!(d.votes(&key("1")), 5);
+}
+
+#[test]
+fn too_many_births_are_summed_up_and_nothing_of_them_is_lost() {
+    let mut d = Device::new(1);
+    d.write(&[task("1", [vote(1)])]);
+    for _ in 0..2 * limits::CARRIED_BIRTHS_MAX {
+        d.write(&[Edit::Delete { key: key("1") }]);
+        d.restore(&key("1")).unwrap();
+        d.write(&[update("1", [vote(1)])]);
+    }
+    assert_eq!(d.votes(&key("1")), 1 + 2 * limits::CARRIED_BIRTHS_MAX as i64);
+    d.write(&[Edit::Delete { key: key("1") }]);
+    let receipt = d.restore(&key("1")).unwrap();
+    let op = &ops_of(&mut d, &receipt)[0].op;
+    assert_eq!(op.named_dots() - op.births.len(), limits::CARRIED_BIRTHS_MAX);
+}
+
+#[test]
+fn local_rows_are_in_no_scope_that_could_be_subscribed() {
+    let mut d = Device::new(1);
+    let out = d.node.subscribe(&mut d.store, LOCAL_HOME).unwrap();
+    assert!(matches!(&out.events[..], [Event::Denied { .. }]), "{out:?}");
+    assert_eq!(d.store.subscriptions().unwrap(), []);
 }
 
 #[test]
