@@ -31,9 +31,10 @@ impl Client {
     /// subscriptions by their priority. The slot may end at any moment, also by the process being
     /// killed; the next one goes on where this one stopped.
     ///
-    /// The client is offline again afterwards, if it was before.
+    /// The client is offline again afterwards, if it was before and the app said nothing else
+    /// meanwhile.
     pub fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
-        let slot = Slot::open(self);
+        let slot = Slot::open(self, limits);
         self.inner.sync_until(limits, &slot)
     }
 }

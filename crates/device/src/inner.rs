@@ -60,6 +60,8 @@ const OPS_PER_READ: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Goal {
     pub online: bool,
+    /// It is online for a slot alone, of which rows of lower priorities than this are no part.
+    pub slot: Option<u8>,
     pub closing: bool,
     pub conditions: Conditions,
     /// Goes up when the device's network is another one.
@@ -114,6 +116,7 @@ impl Inner {
         core.show_stale(&options)?;
         let goal = Goal {
             online: !options.network.start_offline,
+            slot: None,
             closing: false,
             conditions: Conditions::default(),
             network: 0,
@@ -360,16 +363,46 @@ impl Inner {
         Events::new(self.events.subscribe(), self.closed.subscribe(), only)
     }
 
-    /// Use the network, or not; tells what was wanted before.
-    pub fn set_online(&self, online: bool) -> bool {
-        let mut was_online = false;
-        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.online, online));
+    /// Use the network, or not, whatever slot is open.
+    pub fn set_online(&self, online: bool) {
+        self.goal.send_modify(|goal| (goal.online, goal.slot) = (online, None));
+        self.follow_goal(online);
+    }
+
+    /// Use the network for a slot. False if it is used anyway.
+    pub fn begin_slot(&self, priority_min: u8) -> bool {
+        let begun = self.goal.send_if_modified(|goal| {
+            let begins = !goal.online;
+            if begins {
+                (goal.online, goal.slot) = (true, Some(priority_min));
+            }
+            begins
+        });
+        if begun {
+            self.follow_goal(true);
+        }
+        begun
+    }
+
+    /// The slot that [`Inner::begin_slot`] began is over, unless the app said something else
+    /// meanwhile.
+    pub fn end_slot(&self) {
+        let ended = self.goal.send_if_modified(|goal| {
+            let ends = goal.slot.take().is_some();
+            goal.online &= !ends;
+            ends
+        });
+        if ended {
+            self.follow_goal(false);
+        }
+    }
+
+    fn follow_goal(&self, online: bool) {
         if !online {
             // Nothing that is written from here on leaves with a session that is about to end.
             self.end_session();
         }
         self.wake.notify_one();
-        was_online
     }
 
     /// Ask the engine to stop.

@@ -197,7 +197,7 @@ impl Engine {
         match self.choice.second() {
             Some(second) if free && hedge <= now && self.may_hedge(carry) => {
                 self.hedges.spend();
-                let greets = self.greets(second, Extent::Whole);
+                let greets = self.greets(second, carry.extent);
                 carry.side = Side::Hedging { greets, leave: false };
             }
             _ => self.probe_due(carry, now),

@@ -39,7 +39,7 @@ impl Bell {
 impl Inner {
     /// Wait until nothing is left to do with the regions, without blocking.
     pub async fn settle_async(&self, most: Duration) -> Result<(), Error> {
-        if self.settled_within(most, || false).await? { Ok(()) } else { Err(unsettled()) }
+        if self.settled_within(most, 0, || false).await? { Ok(()) } else { Err(unsettled()) }
     }
 
     /// Wait until the outbox is empty, without blocking.
@@ -48,13 +48,15 @@ impl Inner {
         if drained { Ok(()) } else { Err(undrained()) }
     }
 
-    /// True once nothing is left to do; false if that takes too long or `give_up` says so.
+    /// True once nothing is left to do, of subscriptions of at least this priority; false if that
+    /// takes too long or `give_up` says so.
     pub async fn settled_within(
         &self,
         most: Duration,
+        priority_min: u8,
         give_up: impl Fn() -> bool,
     ) -> Result<bool, Error> {
-        self.until(most, give_up, |core| core.is_settled()).await
+        self.until(most, give_up, |core| core.is_settled(priority_min)).await
     }
 
     async fn until(

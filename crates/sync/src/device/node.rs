@@ -166,6 +166,8 @@ pub enum Extent {
     Whole,
     /// Own writes and their fates only.
     Pushes,
+    /// Own writes first; then rows, of subscriptions of at least this priority.
+    InTurn { priority_min: u8 },
 }
 
 /// A session that waits for its region's first answer.
@@ -329,6 +331,7 @@ impl Node {
         let purpose = match extent {
             Extent::Whole => Purpose::Whole,
             Extent::Pushes => Purpose::Pushes,
+            Extent::InTurn { priority_min } => Purpose::InTurn { priority_min, rows: false },
         };
         let mut call = Call::begin(self, store, now_ms)?;
         let session = call.greet(token, directory, purpose)?;
@@ -347,7 +350,10 @@ impl Node {
     pub fn hedge(&mut self, greeting: Greeting) -> bool {
         let late = self.session.as_ref().map(|s| s.in_flight.clone()).unwrap_or_default();
         let begins = !late.is_empty();
-        self.hedge = begins.then(|| Session { purpose: Purpose::Hedge(late), ..greeting.0 });
+        self.hedge = begins.then(|| {
+            let then = Box::new(greeting.0.purpose);
+            Session { purpose: Purpose::Hedge { ops: late, then }, ..greeting.0 }
+        });
         begins
     }
 

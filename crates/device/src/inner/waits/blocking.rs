@@ -49,7 +49,7 @@ impl Inner {
 
     /// Wait until nothing is left to do with the regions.
     pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        if self.wait_for(timeout, Core::is_settled)? { Ok(()) } else { Err(unsettled()) }
+        if self.wait_for(timeout, |core| core.is_settled(0))? { Ok(()) } else { Err(unsettled()) }
     }
 
     /// Wait until the outbox is empty.
@@ -66,7 +66,8 @@ impl Inner {
             if left.is_zero() {
                 break;
             }
-            done = self.wait_for(left.min(COUNT_EVERY), Core::is_settled)?;
+            let settled = |core: &mut Core| core.is_settled(limits.priority_min);
+            done = self.wait_for(left.min(COUNT_EVERY), settled)?;
         }
         slot.report(done)
     }
