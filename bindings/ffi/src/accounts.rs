@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::error::CallError;
+use crate::network::NetworkOptions;
 use crate::open::{self, Region, TokenProvider};
 use landfall_device as device;
 use std::sync::Arc;
@@ -42,6 +43,9 @@ pub struct AccountsOptions {
     /// Evict rows when more than so many bytes of a file are in use.
     #[uniffi(default = None)]
     pub disk_bytes_max: Option<u64>,
+    /// What syncing may cost, and whose directory of regions is followed.
+    #[uniffi(default = None)]
+    pub network: Option<NetworkOptions>,
 }
 
 /// What to do with what is unsent when somebody signs out. To wait for it, drain the client first.

@@ -4,10 +4,14 @@ use crate::accounts::Account;
 use crate::edit::{self, Edit};
 use crate::error::CallError;
 use crate::event::{ConnectionState, EventStream, Granted, Progress, Terms};
-use crate::fate::{self, Dot, Fate, OutboxStatus, Receipt, WriteOutcome};
+use crate::explain::{self, Explanation};
+use crate::fate::{self, Cancelled, Dot, Fate, OutboxStatus, Receipt, WriteOutcome};
 use crate::live::{self, Query, Watch, WatchListener};
+use crate::network::Conditions;
 use crate::open::{self, OpenOptions, TokenProvider};
+use crate::rescue::{RescuedWrites, TakenIn};
 use crate::row::{self, Row, Rows, SqlValue};
+use crate::search::Search;
 use crate::slot::{SyncLimits, SyncReport};
 use crate::text::TextEditor;
 use landfall_device as device;
@@ -76,6 +80,22 @@ impl Client {
         Ok(Watch::new(handle))
     }
 
+    /// The rows of a type that hold these words, the best first. Fails with `LF2120` if the type is
+    /// not searched.
+    pub fn search(&self, search: Search) -> Result<Rows, CallError> {
+        Ok((&self.client.search_with(&search.into())?).into())
+    }
+
+    /// A search whose changes are told. It is run anew when rows of its type change.
+    pub fn observe_search(
+        &self,
+        search: Search,
+        listener: Arc<dyn WatchListener>,
+    ) -> Result<Arc<Watch>, CallError> {
+        let handle = self.client.observe_search_with(&search.into(), live::adapter(listener))?;
+        Ok(Watch::new(handle))
+    }
+
     /// An editor on a text field of an entity that is there.
     pub fn text(&self, kind: &str, id: &str, field: &str) -> Result<Arc<TextEditor>, CallError> {
         Ok(TextEditor::new(self.client.text(kind, id, field)?, self.schema.clone()))
@@ -118,6 +138,48 @@ impl Client {
     pub fn resubmit(&self, dot: Dot) -> Result<Receipt, CallError> {
         let receipt = self.client.resubmit(fate::dot(&dot)?)?;
         Ok(fate::receipt(&self.schema, receipt))
+    }
+
+    /// Take back a write that never left this device, with its transaction and with all that
+    /// stands on it. Refused with `LF2021` if one of them may have left, with `LF2022` if there is no
+    /// such write, with `LF2023` if a later edit of the same text has it in it.
+    pub fn cancel(&self, dot: Dot) -> Result<Cancelled, CallError> {
+        let dot = fate::dot_or(&dot, "LF2022")?;
+        Ok(fate::cancelled(&self.schema, self.client.cancel(dot)?))
+    }
+
+    /// Bring a deleted entity back as this device knew it last, with all that fell with it. `home`
+    /// is its home scope. Fails with `LF2024` if this device does not know its values any more.
+    pub fn restore(&self, kind: &str, home: &str, id: &str) -> Result<Receipt, CallError> {
+        Ok(fate::receipt(&self.schema, self.client.restore(kind, home, id)?))
+    }
+
+    // ---- what a device knows of itself ----
+
+    /// Why an entity shows on this device, or does not. `home` is its home scope; without it, fails
+    /// with `LF2013` if the id stands for several.
+    pub fn explain(
+        &self,
+        kind: &str,
+        id: &str,
+        home: Option<String>,
+    ) -> Result<Explanation, CallError> {
+        let told = match home {
+            Some(home) => self.client.explain(kind, &home, id)?,
+            None => self.client.explain_id(kind, id)?,
+        };
+        Ok(explain::explanation(&self.schema, told))
+    }
+
+    /// A JSON document for support, without the user's data. It reads the whole file.
+    pub fn support_bundle(&self) -> Result<String, CallError> {
+        Ok(self.client.support_bundle()?)
+    }
+
+    /// Take in the writes of a damaged file of this account, each once. To take the same rescue in
+    /// again does no harm. Fails with `LF2107` if a write in it was made by another account.
+    pub fn take_in(&self, rescue: &RescuedWrites) -> Result<TakenIn, CallError> {
+        Ok(self.client.take_in(&rescue.0)?.into())
     }
 
     // ---- subscriptions ----
@@ -173,6 +235,17 @@ impl Client {
     /// Sync from now on.
     pub fn go_online(&self) {
         self.client.go_online();
+    }
+
+    /// What the user's network and battery are like now, as the operating system says.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.client.set_conditions(conditions.into());
+    }
+
+    /// The operating system says that the device's network is another one, or is back: look at
+    /// once whether the region still answers, and end every wait.
+    pub fn network_changed(&self) {
+        self.client.network_changed();
     }
 
     /// Where the connection stands.

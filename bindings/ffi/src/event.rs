@@ -138,6 +138,13 @@ impl From<Terms> for device::Terms {
     }
 }
 
+impl From<device::Terms> for Terms {
+    fn from(terms: device::Terms) -> Self {
+        let device::Terms { keep_ms, priority, rows_max, bytes_max, ttl_ms } = terms;
+        Self { keep_ms, priority, rows_max, bytes_max, ttl_ms }
+    }
+}
+
 impl From<device::Progress> for Progress {
     fn from(progress: device::Progress) -> Self {
         let device::Progress { scope, rows, total, coverage, missing, as_of_ms } = progress;

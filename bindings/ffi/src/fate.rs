@@ -22,9 +22,14 @@ impl From<device::Dot> for Dot {
 
 /// The device's dot; fails with `LF2020` if this is none, as no write has it.
 pub(crate) fn dot(dot: &Dot) -> Result<device::Dot, CallError> {
+    dot_or(dot, "LF2020")
+}
+
+/// The device's dot; fails with this code if it is none.
+pub(crate) fn dot_or(dot: &Dot, code: &str) -> Result<device::Dot, CallError> {
     let device: Result<DeviceId, _> = dot.device.parse();
     let device = device.map_err(|_| CallError::Failed {
-        code: "LF2020".to_owned(),
+        code: code.to_owned(),
         detail: "There is no such write.".to_owned(),
         edit: None,
         field: None,
@@ -61,6 +66,26 @@ pub(crate) fn receipt(schema: &Schema, receipt: device::WriteReceipt) -> Receipt
     Receipt {
         dots: receipt.dots.into_iter().map(Into::into).collect(),
         entities: receipt.keys.iter().map(|key| entity(schema, key)).collect(),
+    }
+}
+
+/// Writes that were taken back before they left this device.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Cancelled {
+    /// The transaction of the write that was named.
+    pub dots: Vec<Dot>,
+    /// What stood on it, in whole transactions.
+    pub dependants: Vec<Dot>,
+    /// The entities that they wrote to, each once.
+    pub entities: Vec<Entity>,
+}
+
+pub(crate) fn cancelled(schema: &Schema, cancelled: device::Cancelled) -> Cancelled {
+    let device::Cancelled { dots, dependants, keys } = cancelled;
+    Cancelled {
+        dots: dots.into_iter().map(Into::into).collect(),
+        dependants: dependants.into_iter().map(Into::into).collect(),
+        entities: keys.iter().map(|key| entity(schema, key)).collect(),
     }
 }
 

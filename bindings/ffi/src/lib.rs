@@ -21,10 +21,14 @@ mod client;
 mod edit;
 mod error;
 mod event;
+mod explain;
 mod fate;
 mod live;
+mod network;
 mod open;
+mod rescue;
 mod row;
+mod search;
 mod slot;
 #[cfg(feature = "testkit")]
 mod testkit;
@@ -35,10 +39,19 @@ pub use client::Client;
 pub use edit::{Action, Change, Edit, Value};
 pub use error::CallError;
 pub use event::{ConnectionState, Coverage, Event, EventStream, Granted, Missing, Progress, Terms};
-pub use fate::{Dot, Entity, Fate, OutboxStatus, Outcome, Receipt, WriteOutcome};
-pub use live::{ListenerError, OrderBy, Query, RowChange, Watch, WatchListener, WatchUpdate};
+pub use explain::{
+    Answer, Explanation, FieldWrite, OwnWrite, ScopeState, SubscriptionState, Wait, Why, WriteKind,
+};
+pub use fate::{Cancelled, Dot, Entity, Fate, OutboxStatus, Outcome, Receipt, WriteOutcome};
+pub use live::{
+    Include, ListenerError, LiveExplain, OrderBy, Query, RowChange, Watch, WatchListener,
+    WatchUpdate,
+};
+pub use network::{Conditions, NetworkOptions, OnMetered};
 pub use open::{OpenOptions, Region, TokenError, TokenProvider, TokenReason};
+pub use rescue::{RescueReport, RescuedWrites, TakenIn};
 pub use row::{Row, Rows, SqlValue};
+pub use search::{Marks, Search, SearchSyntax};
 pub use slot::{SyncLimits, SyncReport};
 #[cfg(feature = "testkit")]
 pub use testkit::{TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites};

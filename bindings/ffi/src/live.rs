@@ -19,6 +19,19 @@ pub struct Query {
     pub order: Vec<OrderBy>,
     /// At most so many rows.
     pub limit: Option<u64>,
+    /// Columns of rows that it refers to.
+    #[uniffi(default = [])]
+    pub includes: Vec<Include>,
+}
+
+/// Columns of the row that a reference leads to: `name` by `customer` is the column
+/// `customer.name`, NULL where the reference leads to no row of this device.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Include {
+    /// The field that refers.
+    pub reference: String,
+    /// Columns of the type that it refers to.
+    pub columns: Vec<String>,
 }
 
 /// One column to order by.
@@ -38,6 +51,9 @@ impl From<Query> for device::Query {
         }
         for OrderBy { column, descending } in query.order {
             made = if descending { made.descending(column) } else { made.ascending(column) };
+        }
+        for Include { reference, columns } in query.includes {
+            made = made.include(reference, columns);
         }
         match query.limit {
             Some(rows) => made.limit(rows),
@@ -188,6 +204,55 @@ pub(crate) fn adapter(listener: Arc<dyn WatchListener>) -> Arc<dyn device::Watch
     Arc::new(Adapter(listener))
 }
 
+/// How a live query works and what it has done, for somebody who wants to know why it is slow.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct LiveExplain {
+    /// True if it is kept up to date by the keys of the rows that changed; false if the whole
+    /// statement is run anew.
+    pub incremental: bool,
+    /// Why.
+    pub why: String,
+    /// The types whose changes it hears of; empty: all of them.
+    pub tables: Vec<String>,
+    /// Rows that it shows.
+    pub rows: u64,
+    /// Rows that it holds, those behind the shown ones included.
+    pub held: u64,
+    /// Times that the whole statement was run.
+    pub runs: u64,
+    /// Times that changed rows were looked up instead.
+    pub refreshes: u64,
+    /// Rows that were looked up in these.
+    pub lookups: u64,
+    /// Updates that the listener was told.
+    pub updates: u64,
+    /// What the last run or refresh took, in microseconds.
+    pub last_cost_us: u64,
+    /// SQLite's plan of the whole statement, a step each.
+    pub steps: Vec<String>,
+    /// What would make it cheaper, if something would.
+    pub advice: Option<String>,
+}
+
+impl From<device::LiveExplain> for LiveExplain {
+    fn from(told: device::LiveExplain) -> Self {
+        Self {
+            incremental: told.incremental,
+            why: told.why,
+            tables: told.tables,
+            rows: told.rows as u64,
+            held: told.held as u64,
+            runs: told.runs,
+            refreshes: told.refreshes,
+            lookups: told.lookups,
+            updates: told.updates,
+            last_cost_us: u64::try_from(told.last_cost.as_micros()).unwrap_or(u64::MAX),
+            steps: told.steps,
+            advice: told.advice,
+        }
+    }
+}
+
 /// Keeps a live query running; to let go of it stops the query, too.
 #[derive(Debug, uniffi::Object)]
 pub struct Watch(Mutex<Option<device::WatchHandle>>);
@@ -205,5 +270,19 @@ impl Watch {
         let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Outside of the lock: the listener hears of it.
         drop(handle);
+    }
+
+    /// How the query works, and what it has done so far. Fails with `LF2104` when it has ended.
+    pub fn explain(&self) -> Result<LiveExplain, CallError> {
+        let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*handle {
+            Some(handle) => Ok(handle.explain()?.into()),
+            None => Err(CallError::Failed {
+                code: device::code::CLOSED.to_owned(),
+                detail: "The live query has ended.".to_owned(),
+                edit: None,
+                field: None,
+            }),
+        }
     }
 }

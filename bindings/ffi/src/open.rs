@@ -2,6 +2,7 @@
 
 use crate::accounts::AccountsOptions;
 use crate::error::CallError;
+use crate::network::{self, NetworkOptions};
 use landfall_device::{self as device, Account, Options, RegionUrl, TokenFuture};
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub struct OpenOptions {
     /// Evict rows when more than so many bytes of the file are in use; nothing: never.
     #[uniffi(default = None)]
     pub disk_bytes_max: Option<u64>,
+    /// What syncing may cost, and whose directory of regions is followed.
+    #[uniffi(default = None)]
+    pub network: Option<NetworkOptions>,
 }
 
 /// A region and where it is reached.
@@ -100,6 +104,9 @@ pub(crate) fn options(
     opened.tokens = provider(tokens);
     opened.network.start_offline = options.start_offline;
     opened.disk_bytes_max = options.disk_bytes_max;
+    if let Some(network) = options.network {
+        network::apply(network, &mut opened.network)?;
+    }
     Ok(opened)
 }
 
@@ -110,6 +117,9 @@ pub(crate) fn defaults(options: &AccountsOptions) -> Result<Options, CallError> 
     defaults.regions = options.regions.iter().cloned().map(region).collect();
     defaults.network.start_offline = options.start_offline;
     defaults.disk_bytes_max = options.disk_bytes_max;
+    if let Some(network) = options.network.clone() {
+        network::apply(network, &mut defaults.network)?;
+    }
     Ok(defaults)
 }
 

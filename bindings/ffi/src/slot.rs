@@ -11,19 +11,22 @@ pub struct SyncLimits {
     /// And after about so many bytes, both ways together.
     #[uniffi(default = None)]
     pub bytes_max: Option<u64>,
+    /// Of the subscriptions only those of at least this priority; own writes always.
+    #[uniffi(default = 0)]
+    pub priority_min: u8,
 }
 
 impl From<SyncLimits> for device::SyncLimits {
     fn from(limits: SyncLimits) -> Self {
-        let SyncLimits { deadline_ms, bytes_max } = limits;
-        Self { deadline: Duration::from_millis(deadline_ms), bytes_max }
+        let SyncLimits { deadline_ms, bytes_max, priority_min } = limits;
+        Self { deadline: Duration::from_millis(deadline_ms), bytes_max, priority_min }
     }
 }
 
 /// What a slot did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
 pub struct SyncReport {
-    /// Nothing is left to do.
+    /// Nothing is left to do of what the slot was for.
     pub done: bool,
     /// Writes that are not yet as safe as was asked for.
     pub unsent: u64,

@@ -21,16 +21,55 @@ class World private constructor(
     /** A path that no other phone has. */
     fun file(user: String): String = File(dir, "$user-${phones.incrementAndGet()}.landfall").path
 
-    fun token(user: String, scopes: String = "*"): String {
-        val words = listOf("token", "--dir", dir.path, "--subject", user, "--scope", scopes, "--audience", "*")
+    /** A region that hands out a signed list, which names one of the others and not itself. */
+    fun guide(): Guide {
+        val place = File(dir, "guide").apply { mkdirs() }
+        val (list, key, signed) = listOf("regions.json", "directory.key", "regions.jws").map { File(place, it) }
+        list.writeText("""{"version":1,"regions":[{"name":"${regions[1].name}","urls":["${regions[1].url}"]}]}""")
+        signed.writeText(said("directory", "sign", list.path, "--key", key.path))
+        File(place, "schema.graphql").writeText(Shop.SCHEMA)
+        val config = File(place, "region.toml")
+        config.writeText(
+            """
+            region = 9
+            name = "guide"
+            schema = "schema.graphql"
+            data_dir = "data"
+            listen = "127.0.0.1:0"
+            copies = 1
+            peer_key = "peer.key"
+            dev_key = "${File(dir, "dev.key").absolutePath}"
+            directory = "regions.jws"
+            """.trimIndent(),
+        )
+        val process = ProcessBuilder(landfall, "region", "--config", config.path, "--with-parent")
+            .redirectError(File(place, "log"))
+            .start()
+        val line = checkNotNull(process.inputStream.bufferedReader().readLine()) { "no region; see $place/log" }
+        return Guide(process, Region("guide", line.substring(line.indexOf("http://"))), said("directory", "key", "--key", key.path))
+    }
+
+    private fun said(vararg words: String): String {
         val made = ProcessBuilder(listOf(landfall) + words).redirectError(ProcessBuilder.Redirect.INHERIT).start()
         return made.inputStream.reader().readText().trim()
+    }
+
+    fun token(user: String, scopes: String = "*"): String {
+        return said("token", "--dir", dir.path, "--subject", user, "--scope", scopes, "--audience", "*")
     }
 
     /** The regions end, too, by their own time limit, if this program is killed. */
     override fun close() {
         process.destroy()
         process.waitFor()
+    }
+
+    /** It ends with this program, too. */
+    class Guide(private val process: Process, val region: Region, val key: String) : AutoCloseable {
+        override fun close() {
+            process.destroy()
+            process.waitFor()
+        }
     }
 
     companion object {

@@ -4,8 +4,8 @@
 //! A folder for each account, under a name that TypeScript makes. It calls here under the lock of
 //! each folder's name, in a worker of its own, and removes folders by itself.
 
-use crate::client::offline_options;
 use crate::convert::{self, failure, get, text, told};
+use crate::options;
 use crate::storage::Place;
 use js_sys::{Error, Object};
 use landfall_device::{Account, AccountFile, KnownAccount, code};
@@ -33,7 +33,7 @@ fn look(place: &Place, schema: &str) -> Result<Option<KnownAccount>, Error> {
     if !place.is_used()? {
         return Ok(None);
     }
-    AccountFile::open(offline_options(place, schema, nobody())?)
+    AccountFile::open(options::offline(place, schema, nobody())?)
         .and_then(|mut file| file.known())
         .map_err(told)
 }
@@ -66,8 +66,8 @@ async fn claim(
     if !old.is_used()? {
         return Err(failure(code::ACCOUNT_FILES, "The account has no file on this device."));
     }
-    let options = offline_options(old, schema, anonymous.clone())?;
-    let mut file = AccountFile::open(options).map_err(told)?;
+    let opened = options::offline(old, schema, anonymous.clone())?;
+    let mut file = AccountFile::open(opened).map_err(told)?;
     let unsent = file.unsent().map_err(told)?;
     let new = Place::take(to).await?;
     let claimed = (|| {
@@ -80,8 +80,8 @@ async fn claim(
         if file.known().map_err(told)?.is_some_and(|known| known.account == *account) {
             return Ok(());
         }
-        let options = offline_options(&new, schema, account.clone())?;
-        let mut theirs = AccountFile::open(options).map_err(told)?;
+        let opened = options::offline(&new, schema, account.clone())?;
+        let mut theirs = AccountFile::open(opened).map_err(told)?;
         theirs.take_over(account, &unsent).map_err(told)
     })();
     new.leave();

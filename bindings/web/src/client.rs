@@ -1,39 +1,43 @@
 //! The client as the worker's TypeScript sees it. Every call is one of `landfall_device::Client`,
 //! with its arguments and its answer converted.
 
-use crate::clock::BrowserClock;
 use crate::convert::{self, failure, get, malformed, text, told};
-use crate::edits;
-use crate::runtime::EventLoop;
 use crate::storage::Place;
-use crate::token::FromFunction;
-use crate::transport::OverWebSocket;
-use js_sys::{Array, Error, Function, Object, Promise};
-use landfall_device::{
-    Account, Client, FixedToken, Network, Options, Query, RegionUrl, Schema, SyncLimits,
-    SystemRandom, TokenProvider, Watch,
-};
+use crate::{edits, explain, options, queries, rescue};
+use js_sys::{Array, Error, Function, Object, Promise, Uint8Array};
+use landfall_device::{Client, LiveExplain, Rescue, Schema, SyncLimits, TextEditor, Watch, code};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
-/// What ends a live query, or a wait, by its number.
+/// An editor of a text went with the tab that had the file, or was closed.
+const EDITOR_GONE: &str = "LF2311";
+
+/// What ends a wait, by its number.
 type Stops = Rc<RefCell<BTreeMap<u32, oneshot::Sender<()>>>>;
+
+/// Where a live query is asked how it works, by its number. It ends when this is dropped.
+type Watches = Rc<RefCell<BTreeMap<u32, mpsc::UnboundedSender<Asked>>>>;
+
+/// Who asked a live query how it works.
+type Asked = oneshot::Sender<Result<LiveExplain, landfall_device::Error>>;
 
 /// One account's file, open in this worker.
 #[wasm_bindgen]
 pub struct WebClient {
     client: Client,
     place: Place,
-    watches: Stops,
+    watches: Watches,
     waits: Stops,
     last_watch: u32,
+    texts: BTreeMap<u32, TextEditor>,
+    last_text: u32,
 }
 
 impl fmt::Debug for WebClient {
@@ -50,16 +54,10 @@ impl WebClient {
         let folder = text(&options, "name")?;
         let in_memory = get(&options, "inMemory").is_truthy();
         let place = if in_memory { Place::in_memory() } else { Place::take(&folder).await? };
-        let opened = read_options(&options, &place)
+        let opened = options::of_app(&options, &place)
             .and_then(|o| Client::open(o).map_err(|e| failure(e.code(), e.message())));
         match opened {
-            Ok(client) => Ok(Self {
-                client,
-                place,
-                watches: Rc::default(),
-                waits: Rc::default(),
-                last_watch: 0,
-            }),
+            Ok(client) => Ok(Self::new(client, place)),
             Err(error) => {
                 place.leave();
                 Err(error)
@@ -86,25 +84,89 @@ impl WebClient {
         Ok(row.as_ref().map_or(JsValue::NULL, |row| convert::row(row).into()))
     }
 
-    /// Watch a window of a table, or any statement; `listener` is called with each update, and
+    /// The rows of a type that hold these words. `query` is `SearchQuery` of the TypeScript package.
+    pub fn search(&self, query: JsValue) -> Result<Array, Error> {
+        let rows = self.client.search_with(&queries::search(&query)?).map_err(told)?;
+        Ok(rows.iter().map(convert::row).collect())
+    }
+
+    /// Watch a window of a table, a search, or any statement; `listener` is called with each update, and
     /// with an error at the end if there is one. The answer is for `unwatch`.
     pub fn watch(&mut self, query: JsValue, listener: Function) -> Result<u32, Error> {
-        let watch = match convert::text_if(&query, "sql") {
-            Some(sql) => {
-                let params = convert::parameters(&get(&query, "params"))?;
-                self.client.watch(&sql, params).map_err(told)?
-            }
-            None => self.client.observe(window(&query)?).map_err(told)?,
-        };
+        let watch = queries::watch(&self.client, &query)?;
         self.last_watch += 1;
-        let (stop, stopped) = oneshot::channel();
-        self.watches.borrow_mut().insert(self.last_watch, stop);
-        spawn_local(follow(watch, stopped, listener));
+        let (ask, asked) = mpsc::unbounded_channel();
+        self.watches.borrow_mut().insert(self.last_watch, ask);
+        spawn_local(follow(watch, asked, listener));
         Ok(self.last_watch)
+    }
+
+    /// How a live query works, and what it has done so far.
+    #[wasm_bindgen(js_name = explainWatch)]
+    pub fn explain_watch(&self, watch: u32) -> Promise {
+        let (answer, told_all) = oneshot::channel();
+        if let Some(ask) = self.watches.borrow().get(&watch) {
+            // It has ended: nobody answers.
+            let _ = ask.send(answer);
+        }
+        future_to_promise(async move {
+            match told_all.await {
+                Ok(Ok(all)) => Ok(queries::live_explain(&all)),
+                Ok(Err(error)) => Err(told(error).into()),
+                Err(_) => Err(failure(code::CLOSED, "The live query has ended.").into()),
+            }
+        })
     }
 
     pub fn unwatch(&self, watch: u32) {
         self.watches.borrow_mut().remove(&watch);
+    }
+
+    /// An editor on a text field of an entity that is there. The answer is for the calls below, each
+    /// of which answers with the text as the editor shows it.
+    pub fn text(&mut self, kind: &str, id: &str, field: &str) -> Result<u32, Error> {
+        let editor = self.client.text(kind, id, field).map_err(told)?;
+        self.last_text += 1;
+        self.texts.insert(self.last_text, editor);
+        Ok(self.last_text)
+    }
+
+    #[wasm_bindgen(js_name = textValue)]
+    pub fn text_value(&mut self, text: u32) -> Result<String, Error> {
+        Ok(self.editor(text)?.value())
+    }
+
+    #[wasm_bindgen(js_name = textSplice)]
+    pub fn text_splice(
+        &mut self,
+        text: u32,
+        at: u32,
+        delete: u32,
+        insert: &str,
+    ) -> Result<String, Error> {
+        let editor = self.editor(text)?;
+        editor.splice(at as usize, delete as usize, insert).map_err(told)?;
+        Ok(editor.value())
+    }
+
+    #[wasm_bindgen(js_name = textPull)]
+    pub fn text_pull(&mut self, text: u32) -> Result<String, Error> {
+        let editor = self.editor(text)?;
+        editor.pull().map_err(told)?;
+        Ok(editor.value())
+    }
+
+    /// Write what was spliced since the last commit; null if nothing was.
+    #[wasm_bindgen(js_name = textCommit)]
+    pub fn text_commit(&mut self, text: u32) -> Result<JsValue, Error> {
+        let receipt = self.editor(text)?.commit().map_err(told)?;
+        let schema = self.client.schema();
+        Ok(receipt.map_or(JsValue::NULL, |receipt| convert::receipt(schema, &receipt)))
+    }
+
+    #[wasm_bindgen(js_name = textClose)]
+    pub fn text_close(&mut self, text: u32) {
+        self.texts.remove(&text);
     }
 
     /// Call `listener` with everything that happens from now on.
@@ -175,6 +237,45 @@ impl WebClient {
         Ok(convert::receipt(self.client.schema(), &receipt))
     }
 
+    /// Take back a write that never left this device, with all that stands on it.
+    pub fn cancel(&self, dot: &str) -> Result<JsValue, Error> {
+        let cancelled = self.client.cancel(convert::dot(dot)?).map_err(told)?;
+        let object = Object::new();
+        convert::set(&object, "dots", rescue::dots(&cancelled.dots));
+        convert::set(&object, "dependants", rescue::dots(&cancelled.dependants));
+        let keys = cancelled.keys.iter().map(|key| convert::key(self.client.schema(), key));
+        convert::set(&object, "keys", keys.collect::<Array>());
+        Ok(object.into())
+    }
+
+    /// Bring a deleted entity back as this device knew it last.
+    pub fn restore(&self, kind: &str, home: &str, id: &str) -> Result<JsValue, Error> {
+        let receipt = self.client.restore(kind, home, id).map_err(told)?;
+        Ok(convert::receipt(self.client.schema(), &receipt))
+    }
+
+    /// Why an entity shows, or does not; without its home scope where that is undefined.
+    pub fn explain(&self, kind: &str, id: &str, home: Option<String>) -> Result<JsValue, Error> {
+        let explained = match home {
+            Some(home) => self.client.explain(kind, &home, id),
+            None => self.client.explain_id(kind, id),
+        };
+        Ok(explain::explanation(self.client.schema(), &explained.map_err(told)?))
+    }
+
+    /// A JSON document for support, without the user's data.
+    #[wasm_bindgen(js_name = supportBundle)]
+    pub fn support_bundle(&self) -> Result<String, Error> {
+        self.client.support_bundle().map_err(told)
+    }
+
+    /// Take in the writes of a damaged file of this account: the document of a `Rescue`.
+    #[wasm_bindgen(js_name = takeIn)]
+    pub fn take_in(&self, document: Uint8Array) -> Result<JsValue, Error> {
+        let rescue = Rescue::of_document(&document.to_vec()).map_err(told)?;
+        Ok(rescue::taken_in(&self.client.take_in(&rescue).map_err(told)?))
+    }
+
     #[wasm_bindgen(js_name = outboxStatus)]
     pub fn outbox_status(&self) -> Result<JsValue, Error> {
         let status = self.client.outbox_status().map_err(told)?;
@@ -198,6 +299,17 @@ impl WebClient {
     #[wasm_bindgen(js_name = goOnline)]
     pub fn go_online(&self) {
         self.client.go_online();
+    }
+
+    /// `conditions` are `Conditions` of the TypeScript package.
+    #[wasm_bindgen(js_name = setConditions)]
+    pub fn set_conditions(&self, conditions: JsValue) {
+        self.client.set_conditions(options::conditions(&conditions));
+    }
+
+    #[wasm_bindgen(js_name = networkChanged)]
+    pub fn network_changed(&self) {
+        self.client.network_changed();
     }
 
     /// Wait until nothing is left to do with the regions, at most so many milliseconds. `wait` is
@@ -225,7 +337,9 @@ impl WebClient {
         let client = self.client.clone();
         let deadline_ms = get(&limits, "deadlineMs").as_f64();
         let deadline = duration(deadline_ms.ok_or_else(|| malformed("deadlineMs"))?);
-        let limits = SyncLimits { deadline, bytes_max: convert::amount_if(&limits, "bytesMax")? };
+        let priority_min = convert::priority(&limits, "priorityMin")?;
+        let bytes_max = convert::amount_if(&limits, "bytesMax")?;
+        let limits = SyncLimits { deadline, bytes_max, priority_min };
         Ok(self.waiting(wait, async move {
             let report = client.sync_once_async(limits).await.map_err(told)?;
             Ok(convert::sync_report(report))
@@ -255,13 +369,13 @@ impl WebClient {
     /// A client that is open already.
     #[cfg(feature = "testkit")]
     pub(crate) fn over(client: Client) -> Self {
-        Self {
-            client,
-            place: Place::in_memory(),
-            watches: Rc::default(),
-            waits: Rc::default(),
-            last_watch: 0,
-        }
+        Self::new(client, Place::in_memory())
+    }
+
+    fn new(client: Client, place: Place) -> Self {
+        let (watches, waits) = (Rc::default(), Rc::default());
+        let (last_watch, texts, last_text) = (0, BTreeMap::new(), 0);
+        Self { client, place, watches, waits, last_watch, texts, last_text }
     }
 
     fn waiting(
@@ -282,18 +396,30 @@ impl WebClient {
         })
     }
 
+    fn editor(&mut self, text: u32) -> Result<&mut TextEditor, Error> {
+        let gone = "The editor of the text was closed. Open another.";
+        self.texts.get_mut(&text).ok_or_else(|| failure(EDITOR_GONE, gone))
+    }
+
     fn client_schema(&self) -> Arc<Schema> {
         self.client.schema_shared()
     }
 }
 
 /// Carry updates to the listener until it is stopped.
-async fn follow(mut watch: Watch, mut stopped: oneshot::Receiver<()>, listener: Function) {
+async fn follow(mut watch: Watch, mut asked: mpsc::UnboundedReceiver<Asked>, listener: Function) {
     loop {
         let update = tokio::select! {
             update = watch.next() => update,
-            // Stopped, or the client is gone.
-            _ = &mut stopped => return,
+            ask = asked.recv() => match ask {
+                Some(answer) => {
+                    // Whoever asked has gone.
+                    let _ = answer.send(watch.explain());
+                    continue;
+                }
+                // Stopped, or the client is gone.
+                None => return,
+            },
         };
         let told = match update {
             Some(Ok(update)) => listener.call1(&JsValue::NULL, &convert::update(&update)),
@@ -307,63 +433,8 @@ async fn follow(mut watch: Watch, mut stopped: oneshot::Receiver<()>, listener: 
     }
 }
 
-fn window(query: &JsValue) -> Result<Query, Error> {
-    let mut window = Query::table(text(query, "table")?);
-    if let Some(filter) = convert::text_if(query, "where") {
-        window = window.filter(filter, convert::parameters(&get(query, "params"))?);
-    }
-    if let Some(order) = get(query, "orderBy").dyn_ref::<Array>() {
-        for column in order.iter() {
-            let name = text(&column, "column")?;
-            let descending = get(&column, "descending").is_truthy();
-            window = if descending { window.descending(name) } else { window.ascending(name) };
-        }
-    }
-    if let Some(limit) = get(query, "limit").as_f64() {
-        window = window.limit(limit as u64);
-    }
-    Ok(window)
-}
-
 fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms.max(0.0) / 1_000.0).unwrap_or(Duration::MAX)
-}
-
-fn read_options(options: &JsValue, place: &Place) -> Result<Options, Error> {
-    let account = convert::account_of(&get(options, "account"))?;
-    let mut read = offline_options(place, &text(options, "schema")?, account)?;
-    let regions = get(options, "regions");
-    let regions = regions.dyn_ref::<Array>().ok_or_else(|| malformed("regions"))?;
-    let region = |r: JsValue| Ok(RegionUrl::new(text(&r, "name")?, text(&r, "url")?));
-    read.regions = regions.iter().map(region).collect::<Result<_, Error>>()?;
-    read.tokens = match get(options, "token").dyn_into::<Function>() {
-        Ok(function) => Arc::new(FromFunction::new(function)),
-        Err(token) => Arc::new(FixedToken(token.as_string().ok_or_else(|| malformed("token"))?)),
-    };
-    read.network.start_offline = get(options, "startOffline").is_truthy();
-    read.disk_bytes_max = convert::amount_if(options, "diskBytesMax")?;
-    Ok(read)
-}
-
-/// Options of a client that has no regions.
-pub fn offline_options(place: &Place, schema: &str, account: Account) -> Result<Options, Error> {
-    let schema = landfall_device::compile(schema).map_err(|e| failure(e.code(), e.message()))?;
-    let tokens: Arc<dyn TokenProvider> = Arc::new(FixedToken::default());
-    Ok(Options {
-        path: place.file(),
-        schema: Arc::new(schema),
-        account,
-        regions: Vec::new(),
-        tokens,
-        clock: Arc::new(BrowserClock::default()),
-        random: Arc::new(SystemRandom),
-        transport: Arc::new(OverWebSocket),
-        runtime: Arc::new(EventLoop),
-        network: Network::default(),
-        disk_bytes_max: None,
-        shared: None,
-        publishes: false,
-    })
 }
 
 /// A panic ends the worker; its place in the code is all that can still be told.

@@ -75,16 +75,39 @@ pub fn amount_if(object: &JsValue, key: &str) -> Result<Option<u64>, Error> {
     u64::try_from(whole(&value)?).map(Some).map_err(|_| malformed(key))
 }
 
+/// A priority; the lowest, where it is left out.
+pub fn priority(object: &JsValue, key: &str) -> Result<u8, Error> {
+    u8::try_from(amount_if(object, key)?.unwrap_or(0)).map_err(|_| malformed(key))
+}
+
 /// How much of a scope a subscription holds.
 pub fn terms(object: &JsValue) -> Result<Terms, Error> {
-    let priority = amount_if(object, "priority")?.unwrap_or(0);
     Ok(Terms {
         keep_ms: amount_if(object, "keepMs")?,
-        priority: u8::try_from(priority).map_err(|_| malformed("priority"))?,
+        priority: priority(object, "priority")?,
         rows_max: amount_if(object, "rowsMax")?,
         bytes_max: amount_if(object, "bytesMax")?,
         ttl_ms: amount_if(object, "ttlMs")?,
     })
+}
+
+/// The same, told.
+pub fn terms_of(terms: &Terms) -> JsValue {
+    let object = Object::new();
+    let amounts = [
+        ("keepMs", terms.keep_ms),
+        ("rowsMax", terms.rows_max),
+        ("bytesMax", terms.bytes_max),
+        ("ttlMs", terms.ttl_ms),
+    ];
+    for (key, amount) in amounts {
+        // What is left out is without limit.
+        if let Some(amount) = amount {
+            set(&object, key, amount as f64);
+        }
+    }
+    set(&object, "priority", f64::from(terms.priority));
+    object.into()
 }
 
 /// What a field is set to. What is neither plain nor bytes goes as JSON, which the client reads by

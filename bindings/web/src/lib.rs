@@ -13,6 +13,10 @@ mod client;
 mod clock;
 mod convert;
 mod edits;
+mod explain;
+mod options;
+mod queries;
+mod rescue;
 mod runtime;
 mod storage;
 #[cfg(feature = "testkit")]
@@ -22,5 +26,6 @@ mod transport;
 
 pub use accounts::{claim_account, known_account};
 pub use client::WebClient;
+pub use rescue::rescue_file;
 #[cfg(feature = "testkit")]
 pub use testkit::{TestDevice, TestWorld};

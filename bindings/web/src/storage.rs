@@ -56,6 +56,15 @@ impl Place {
         }
     }
 
+    /// The database's bytes, whatever state they are in.
+    pub fn bytes(&self) -> Result<Vec<u8>, Error> {
+        if !self.is_used()? {
+            return Err(failure(NO_STORAGE, "There is no file of this name."));
+        }
+        let pool = self.pool.as_ref().expect("only what is in a folder is used");
+        pool.export_db(FILE).map_err(unusable)
+    }
+
     /// Copy a database that nobody has open to a place that has none. It is there whole or not at
     /// all.
     pub fn copy_to(&self, other: &Self) -> Result<(), Error> {

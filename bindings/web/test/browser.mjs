@@ -11,6 +11,9 @@ import { shopTests } from "./shop.mjs";
 import { liveTests } from "./live.mjs";
 import { errorTests } from "./error.mjs";
 import { partTests } from "./part.mjs";
+import { fieldTests } from "./field.mjs";
+import { networkTests } from "./network.mjs";
+import { deskTests } from "./desk.mjs";
 import { tabTests } from "./tab.mjs";
 
 const world = await startWorld();
@@ -18,7 +21,9 @@ const files = await servePackage();
 const browser = await startBrowser();
 
 let failed = 0;
-const tests = Object.entries({ ...shopTests, ...liveTests, ...errorTests, ...partTests, ...tabTests });
+const tests = Object.entries({
+  ...shopTests, ...liveTests, ...errorTests, ...partTests, ...fieldTests, ...networkTests, ...deskTests, ...tabTests,
+});
 const wanted = tests.filter(([name]) => name.includes(process.argv[2] ?? ""));
 for (const [name, test] of wanted) {
   const phones = new Phones(world, files, browser);

@@ -22,6 +22,10 @@ export class Phones {
     return this.#world.regions;
   }
 
+  guide() {
+    return this.#world.guide();
+  }
+
   token(user, scopes) {
     return this.#world.token(user, scopes);
   }

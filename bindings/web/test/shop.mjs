@@ -135,7 +135,27 @@ export const shopTests = {
 
   async "two editors of one note keep both their words"(phones) {
     const [gus, hal] = [await phones.phone("gus"), await phones.phone("hal")];
+    await gus.run(() => window.client.subscribe("region/fr"));
     await gus.order("o-3", "PLACED", "ring");
+    const edited = await gus.run(async () => {
+      const { client } = window;
+      const [one, two] = [await client.text("Order", "o-3", "note"), await client.text("Order", "o-3", "note")];
+      await one.splice(4, 0, " the 🔔");
+      await two.splice(0, 0, "do ");
+      const [first, second] = [await one.commit(), await two.commit()];
+      const before = [one.value, two.value];
+      await one.pull();
+      const after = [one.value, (await client.get("Order", "o-3")).note, await one.commit()];
+      const beyond = await one.splice(99, 0, "x").catch((error) => error.code);
+      await one.splice(0, 13, "ring");
+      await one.commit();
+      await Promise.all([one.close(), two.close()]);
+      const closed = await one.pull().catch((error) => error.code);
+      return { before, after, errors: [beyond, closed], keys: [first.keys[0].id, second.keys[0].id] };
+    });
+    assert.deepEqual(edited.before, ["ring the 🔔", "do ring"]);
+    assert.deepEqual(edited.after, ["do ring the 🔔", "do ring the 🔔", null]);
+    assert.deepEqual([edited.errors, edited.keys], [["LF2016", "LF2311"], ["o-3", "o-3"]]);
     for (const phone of [gus, hal]) {
       await phone.run(() => window.client.subscribe("region/fr"));
       await phone.settle();

@@ -48,6 +48,24 @@ export const tabTests = {
     assert.equal(await count(third), 4);
   },
 
+  async "an editor of a text ends with the tab that had the file, and says so"(phones) {
+    const first = await phones.phone("cat", { startOffline: true });
+    const second = await first.another();
+    await second.open({ startOffline: true });
+    await second.order("e-1", "PLACED", "ring");
+    await second.run(async () => {
+      window.text = await window.client.text("Order", "e-1", "note");
+      await window.text.splice(4, 0, " once");
+      await window.text.commit();
+      await window.text.splice(9, 0, ", not twice");
+    });
+    await first.page.close();
+    await second.fails("LF2311", () => window.text.commit());
+    const texts = await second.run(async () =>
+      [window.text.value, (await window.client.text("Order", "e-1", "note")).value]);
+    assert.deepEqual(texts, ["ring once, not twice", "ring once"]);
+  },
+
   async "a wait of one tab is given up without the others"(phones) {
     const first = await phones.phone("ann", { startOffline: true });
     const second = await first.another();

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:http";
-import { readFile, rm, mkdtemp } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { extname, join, normalize, resolve } from "node:path";
@@ -12,6 +12,7 @@ import { once } from "node:events";
 const PACKAGE = resolve(import.meta.dirname, "..");
 const ROOT = resolve(PACKAGE, "../..");
 export const SCHEMA = await readFile(join(ROOT, "examples/shop/schema.graphql"), "utf8");
+export const DESK = await readFile(join(ROOT, "bindings/test/desk.graphql"), "utf8");
 
 /** Three regions, as `landfall dev` starts them, and tokens for them. */
 export async function startWorld() {
@@ -34,7 +35,44 @@ export async function startWorld() {
     await once(child, "exit");
     await rm(dir, { recursive: true, force: true });
   };
-  return { regions, token, stop };
+  return { regions, token, stop, guide: () => startGuide(binary, dir, regions) };
+}
+
+/** A region that hands out a signed list, which names one of the others and not itself. */
+async function startGuide(binary, dir, regions) {
+  const place = join(dir, "guide");
+  await mkdir(place, { recursive: true });
+  const [{ name, url }] = regions.slice(1);
+  await writeFile(join(place, "schema.graphql"), SCHEMA);
+  await writeFile(join(place, "regions.json"), JSON.stringify({ version: 1, regions: [{ name, urls: [url] }] }));
+  const said = (...args) =>
+    execFileSync(binary, ["directory", ...args, "--key", join(place, "directory.key")], { encoding: "utf8" }).trim();
+  await writeFile(join(place, "regions.jws"), said("sign", join(place, "regions.json")));
+  await writeFile(join(place, "region.toml"), `
+    region = 9
+    name = "guide"
+    schema = "schema.graphql"
+    data_dir = "data"
+    listen = "127.0.0.1:0"
+    copies = 1
+    peer_key = "peer.key"
+    dev_key = "${join(dir, "dev.key")}"
+    directory = "regions.jws"
+  `);
+  const args = ["region", "--config", join(place, "region.toml"), "--with-parent"];
+  const child = spawn(binary, args, { stdio: ["pipe", "pipe", "ignore"] });
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += chunk;
+    if (text.includes("\n")) {
+      break;
+    }
+  }
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  };
+  return { region: { name: "guide", url: text.match(/http:\/\/\S+/)[0] }, key: said("key"), stop };
 }
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };

@@ -155,7 +155,7 @@ async function removed(directory: FileSystemDirectoryHandle | null, name: string
 }
 
 /** A directory of the origin's private files; `null` if it is not there. */
-async function directoryOf(path: string): Promise<FileSystemDirectoryHandle | null> {
+export async function directoryOf(path: string): Promise<FileSystemDirectoryHandle | null> {
   let directory = await navigator.storage.getDirectory();
   try {
     for (const name of path.split("/")) {
@@ -167,7 +167,8 @@ async function directoryOf(path: string): Promise<FileSystemDirectoryHandle | nu
   }
 }
 
-function inWorker<R>(task: Task): Promise<R> {
+/** Have a worker of its own do something. */
+export function inWorker<R>(task: Task): Promise<R> {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   return new Promise<R>((resolve, reject) => {
     worker.onmessage = ({ data }: MessageEvent<{ answer: Answer }>) => {

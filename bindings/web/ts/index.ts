@@ -3,16 +3,22 @@
 
 import type { Answer, News, ToPage, ToWorker } from "./messages.js";
 import { apply } from "./rows.js";
+import type { Explanation } from "./explain.js";
+import type { TakenIn } from "./rescue.js";
 import { Stream, type Source } from "./stream.js";
+import { TextEditor } from "./text.js";
+import { Transaction, type Name, type Put, type RowOf, type Searched, type SearchedBy } from "./transaction.js";
 import {
   LandfallError,
   type Account,
   type AnyTables,
+  type Cancelled,
+  type Conditions,
   type Connection,
-  type Edit,
   type Event,
   type Fate,
-  type FieldValue,
+  type Following,
+  type Found,
   type Granted,
   type OpenOptions,
   type Outcome,
@@ -21,6 +27,8 @@ import {
   type Progress,
   type Query,
   type Receipt,
+  type SearchOptions,
+  type SearchQuery,
   type SqlValue,
   type SyncLimits,
   type SyncReport,
@@ -32,9 +40,11 @@ import {
 
 export * from "./values.js";
 export { Accounts, type AccountsOptions, type SignOut } from "./accounts.js";
+export * from "./explain.js";
+export { rescue, type Rescue, type RescueReport, type TakenIn } from "./rescue.js";
 export { apply } from "./rows.js";
-
-type Name<T> = Extract<keyof T, string>;
+export { TextEditor } from "./text.js";
+export { Transaction } from "./transaction.js";
 
 /** A step of a write. */
 type Step = Extract<Event, { kind: "fate" }>;
@@ -67,6 +77,7 @@ export class Landfall<T = AnyTables> {
   readonly #streams = new Set<{ end(): void }>();
   #lastCall = 0;
   #lastWatch = 0;
+  #lastText = 0;
   /** Why nothing more is answered. */
   #ended: LandfallError | null = null;
 
@@ -122,17 +133,13 @@ export class Landfall<T = AnyTables> {
     query: Query,
     listener: (update: Update<Row>) => void,
     failed?: (error: LandfallError) => void,
-  ): { stop(): void };
+  ): Following;
   observe<Row>(
     query: Query,
     how: Waiting | ((update: Update<Row>) => void) = {},
     failed: (error: LandfallError) => void = () => {},
-  ): AsyncIterableIterator<Row[]> | { stop(): void } {
-    if (typeof how === "function") {
-      return { stop: this.#follow(query, how, failed) };
-    }
-    return this.#stream<Row[]>(true, how, (stream) =>
-      this.#follow<Row>(query, (update) => stream.push(update.rows), (error) => stream.fail(error)));
+  ): AsyncIterableIterator<Row[]> | Following {
+    return typeof how === "function" ? this.#follow(query, how, failed) : this.#newest(query, how);
   }
 
   /** The same with what changed and what is on this device. Each update comes, in turn. */
@@ -140,7 +147,45 @@ export class Landfall<T = AnyTables> {
     query: Query, waiting: Waiting = {},
   ): AsyncIterableIterator<Update<Row>> {
     return this.#stream<Update<Row>>(false, waiting, (stream) =>
-      this.#follow<Row>(query, (update) => stream.push(update), (error) => stream.fail(error)));
+      this.#follow<Row>(query, (update) => stream.push(update), (error) => stream.fail(error)).stop);
+  }
+
+  /** Rows of a type that hold all of these words, the best first. It finds what is on this device.
+   * Fails with `LF2120` if the type is not searched. */
+  search<K extends Searched<T>>(
+    type: K, text: string, how: SearchOptions<SearchedBy<T, K>> = {},
+  ): Promise<Found<RowOf<T, K>>[]> {
+    return this.#call("search", { ...how, table: type, search: text });
+  }
+
+  /** The same, now and whenever it changes. It is run anew when rows of the type change. */
+  observeSearch<K extends Searched<T>>(
+    type: K, text: string, how?: SearchOptions<SearchedBy<T, K>>, waiting?: Waiting,
+  ): AsyncIterableIterator<Found<RowOf<T, K>>[]>;
+  /** The same, for a listener; see `observe`. */
+  observeSearch<K extends Searched<T>>(
+    type: K,
+    text: string,
+    how: SearchOptions<SearchedBy<T, K>>,
+    listener: (update: Update<Found<RowOf<T, K>>>) => void,
+    failed?: (error: LandfallError) => void,
+  ): Following;
+  observeSearch<K extends Searched<T>>(
+    type: K,
+    text: string,
+    how: SearchOptions<SearchedBy<T, K>> = {},
+    told: Waiting | ((update: Update<Found<RowOf<T, K>>>) => void) = {},
+    failed: (error: LandfallError) => void = () => {},
+  ): AsyncIterableIterator<Found<RowOf<T, K>>[]> | Following {
+    const query: SearchQuery = { ...how, table: type, search: text };
+    return typeof told === "function" ? this.#follow(query, told, failed) : this.#newest(query, told);
+  }
+
+  /** An editor on a text field of an entity that is there. Close it after use. */
+  async text(type: Name<T>, id: string, field: string): Promise<TextEditor> {
+    const editor = ++this.#lastText;
+    const value = await this.#call<string>("text", editor, type, id, field);
+    return new TextEditor(value, (method, ...args) => this.#call(method, editor, ...args));
   }
 
   // ---- what becomes of writes ----
@@ -194,6 +239,39 @@ export class Landfall<T = AnyTables> {
   /** The outbox in numbers. */
   outboxStatus(): Promise<OutboxStatus> {
     return this.#call("outboxStatus");
+  }
+
+  /** Take back a write that never left this device, with its transaction and with all that stands on
+   * it. `LF2021`: one of them may have left; `LF2022`: there is no such write; `LF2023`: a later edit
+   * of the same text has it in it. */
+  cancel(dot: string): Promise<Cancelled> {
+    return this.#call("cancel", dot);
+  }
+
+  /** Bring a deleted entity back as this device knew it last, with all that fell with it. `home` is
+   * its home scope. `LF2024`: this device does not know its values any more. */
+  restore(type: Name<T>, home: string, id: string): Promise<Receipt> {
+    return this.#call("restore", type, home, id);
+  }
+
+  // ---- what a device knows of itself ----
+
+  /** Why an entity shows on this device, or does not. Without its home scope it fails with `LF2013`
+   * if the id stands for several. */
+  explain(type: Name<T>, id: string, home?: string): Promise<Explanation> {
+    return this.#call("explain", type, id, home);
+  }
+
+  /** A JSON document for support, without the user's data. It reads the whole file. */
+  supportBundle(): Promise<string> {
+    return this.#call("supportBundle");
+  }
+
+  /** Take in the writes of a damaged file of this account, each once: the `document` of a `Rescue`.
+   * To take the same in again does no harm. `LF2107`: a write in it was made by another account;
+   * `LF2113`: it is no such document. */
+  takeIn(document: Uint8Array): Promise<TakenIn> {
+    return this.#call("takeIn", document);
   }
 
   // ---- subscriptions ----
@@ -257,6 +335,18 @@ export class Landfall<T = AnyTables> {
     return this.#call("goOnline");
   }
 
+  /** What the user's network and battery are like now. What it means is in `OpenOptions.network`.
+   * Browsers tell little of it; it holds for all tabs. */
+  setConditions(conditions: Conditions): Promise<void> {
+    return this.#call("setConditions", conditions);
+  }
+
+  /** The device's network is another one, or is back (the event `online`): look at once whether the
+   * region still answers, and end every wait. */
+  networkChanged(): Promise<void> {
+    return this.#call("networkChanged");
+  }
+
   /** Wait until the outbox is empty and every subscription was heard to its end. Fails with
    * `LF2106` if that takes longer, in milliseconds. */
   settle(timeoutMs: number, waiting: Waiting = {}): Promise<void> {
@@ -270,7 +360,8 @@ export class Landfall<T = AnyTables> {
   }
 
   /** Sync for a while, in the background: until all is done, the time is over, or about so many
-   * bytes went either way. Writes go first, then subscriptions by their priority. To abort ends the
+   * bytes went either way. Writes go first, then subscriptions by their priority, those below
+   * `priorityMin` not at all. To abort ends the
    * slot; the next one goes on where it stopped. The client is offline again afterwards, if it was
    * before. */
   syncOnce(limits: SyncLimits, waiting: Waiting = {}): Promise<SyncReport> {
@@ -302,11 +393,16 @@ export class Landfall<T = AnyTables> {
 
   // ---- streams and waits ----
 
+  #newest<Row>(query: Query | SearchQuery, waiting: Waiting): Stream<Row[]> {
+    return this.#stream<Row[]>(true, waiting, (stream) =>
+      this.#follow<Row>(query, (update) => stream.push(update.rows), (error) => stream.fail(error)).stop);
+  }
+
   #follow<Row>(
-    query: Query,
+    query: Query | SearchQuery,
     listener: (update: Update<Row>) => void,
     failed: (error: LandfallError) => void,
-  ): () => void {
+  ): Following {
     const watch = ++this.#lastWatch;
     let rows: Row[] = [];
     this.#watches.set(watch, (news) => {
@@ -323,11 +419,12 @@ export class Landfall<T = AnyTables> {
       this.#watches.delete(watch);
       failed(error as LandfallError);
     });
-    return () => {
+    const stop = () => {
       if (this.#watches.delete(watch)) {
         this.#call("unwatch", watch).catch(() => {});
       }
     };
+    return { stop, explain: () => this.#call("explainWatch", watch) };
   }
 
   #listen(listener: (event: Event) => void): () => void {
@@ -423,76 +520,5 @@ export class Landfall<T = AnyTables> {
     this.#waiting.clear();
     [...this.#streams].forEach((stream) => stream.end());
     waiting.forEach(({ reject }) => reject(ended));
-  }
-}
-
-/** What a row of a type holds. */
-type RowOf<T, K extends keyof T> = T[K] extends { row: infer R } ? R : Record<string, SqlValue>;
-
-/** What can be put into a type. */
-type Put<T, K extends keyof T> = T[K] extends { put: infer P } ? P : Record<string, FieldValue>;
-
-/** Edits to be written together: all of them or none. */
-export class Transaction<T = AnyTables> {
-  readonly #edits: Edit[] = [];
-  readonly #commit: (edits: Edit[]) => Promise<Receipt>;
-
-  /** @internal Use {@link Landfall.transaction}. */
-  constructor(commit: (edits: Edit[]) => Promise<Receipt>) {
-    this.#commit = commit;
-  }
-
-  /** Create the entity, or change the given fields of the one that is there. */
-  upsert<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): this {
-    return this.#add({ op: "upsert", type, id, fields: fields as Record<string, FieldValue> });
-  }
-
-  /** Change the given fields of an entity that is there. */
-  update<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): this {
-    return this.#add({ op: "update", type, id, fields: fields as Record<string, FieldValue> });
-  }
-
-  /** Delete an entity that is there. */
-  delete(type: Name<T>, id: string): this {
-    return this.#add({ op: "delete", type, id });
-  }
-
-  /** Add to a counter; a negative number takes away. */
-  increment(type: Name<T>, id: string, field: string, by: number | bigint): this {
-    return this.#add({ op: "increment", type, id, field, by });
-  }
-
-  /** Put an element into a set. */
-  addToSet(type: Name<T>, id: string, field: string, value: FieldValue): this {
-    return this.#add({ op: "add", type, id, field, value });
-  }
-
-  /** Take an element out of a set. */
-  removeFromSet(type: Name<T>, id: string, field: string, value: FieldValue): this {
-    return this.#add({ op: "remove", type, id, field, value });
-  }
-
-  /** Replace `remove` code points of a text, from code point `at` on, by `insert`. */
-  splice(type: Name<T>, id: string, field: string, at: number, remove: number, insert: string): this {
-    return this.#add({ op: "splice", type, id, field, at, delete: remove, insert });
-  }
-
-  /** The edit before this means the entity in this home scope. */
-  inHome(home: string): this {
-    const last = this.#edits.at(-1);
-    if (last !== undefined) {
-      last.home = home;
-    }
-    return this;
-  }
-
-  /** Write. When the promise is kept, the transaction is in the file. */
-  commit(): Promise<Receipt> {
-    return this.#commit(this.#edits);
-  }
-
-  #add(edit: Edit): this {
-    this.#edits.push(edit);
-    return this;
   }
 }

@@ -1,6 +1,6 @@
 // What a page and its worker, and the workers of several tabs, say to each other.
 
-import type { Account, Event, OpenOptions, RowChange, Coverage } from "./values.js";
+import type { Account, Conditions, Coverage, Event, OpenOptions, RowChange } from "./values.js";
 
 /** A call of the client, by name. */
 export interface Call {
@@ -30,7 +30,8 @@ export type News =
 /** What is done with files that nobody has open. */
 export type Task =
   | { known: { folders: string[]; schema: string } }
-  | { claim: { from: Place; to: Place; schema: string } };
+  | { claim: { from: Place; to: Place; schema: string } }
+  | { rescue: { folder: string } };
 
 /** An account's file. */
 export interface Place {
@@ -54,4 +55,10 @@ export type Between =
   | { kind: "call"; from: string; call: Call }
   | { kind: "answer"; to: string; answer: Answer }
   | { kind: "news"; to: string | null; news: News }
-  | { kind: "goal"; online: boolean };
+  | { kind: "goal"; goal: Goal };
+
+/** What the app wants of the network, and says of it. The next owner begins with that. */
+export interface Goal {
+  online: boolean;
+  conditions: Conditions;
+}

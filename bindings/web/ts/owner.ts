@@ -1,21 +1,23 @@
 // The owner's side: the open file, and the calls of all tabs on it.
 
 import type { WebClient } from "../wasm/landfall_web.js";
-import type { Answer, Call, Change, News } from "./messages.js";
-import type { Edit, Event, Parameter, Query } from "./values.js";
+import type { Answer, Call, Change, Goal, News } from "./messages.js";
+import type { Conditions, Edit, Event, Parameter, Query, SearchQuery } from "./values.js";
 
 /** How the owner reaches the tabs. */
 export interface Tabs {
   /** `to` is a tab, or all of them. */
   tell(to: string | null, news: News): void;
-  /** An app went online or offline; the next owner begins with that. */
-  goal(online: boolean): void;
+  /** An app went online or offline, or said what the network is like; the next owner begins with
+   * that. */
+  goal(change: Partial<Goal>): void;
 }
 
 /** The file's lock can be free a moment before the browser has closed the file of its last owner. */
 const OPEN_TRIES = 40;
 const OPEN_PAUSE_MS = 100;
 const NO_STORAGE = "LF2201";
+const EDITOR_GONE = "LF2311";
 
 /** Do what needs the file, again as long as the browser has not let go of it. */
 export async function patiently<R>(work: () => Promise<R>): Promise<R> {
@@ -38,17 +40,21 @@ export class Owner {
   readonly #tabs: Tabs;
   /** Live queries: the client's number by tab and the tab's own number. */
   readonly #watches = new Map<string, Map<number, number>>();
+  /** Editors of texts: the client's number by tab and the tab's own number. */
+  readonly #texts = new Map<string, Map<number, number>>();
   /** What is waited for: the client's number by tab and call. */
   readonly #waits = new Map<string, number>();
   #lastWait = 0;
   readonly #lastCall = new Map<string, number>();
   readonly #followed = new Set<string>();
 
-  static async open(options: object, tabs: Tabs): Promise<Owner> {
+  static async open(options: object, tabs: Tabs, conditions: Conditions): Promise<Owner> {
     // Not before it is needed: the testkit brings a module of its own.
     const { default: init, WebClient } = await import("../wasm/landfall_web.js");
     await init();
-    return new Owner(await patiently(() => WebClient.open(options)), tabs);
+    const client = await patiently(() => WebClient.open(options));
+    client.setConditions(conditions);
+    return new Owner(client, tabs);
   }
 
   constructor(client: WebClient, tabs: Tabs) {
@@ -96,8 +102,23 @@ export class Owner {
         return client.commit(args[0] as Edit[], `${tab}:${id}`);
       case "query":
         return client.query(text, args[1] as Parameter[]);
+      case "search":
+        return client.search(args[0] as SearchQuery);
+      case "explainWatch":
+        return this.#explainWatch(tab, args[0] as number);
+      case "text":
+        return this.#text(tab, args[0] as number, args[1] as string, args[2] as string, args[3] as string);
+      case "textSplice":
+        return client.textSplice(
+          this.#textOf(tab, args[0] as number), args[1] as number, args[2] as number, args[3] as string);
+      case "textPull":
+        return client.textPull(this.#textOf(tab, args[0] as number));
+      case "textCommit":
+        return client.textCommit(this.#textOf(tab, args[0] as number));
+      case "textClose":
+        return this.#closeText(tab, args[0] as number);
       case "watch":
-        return this.#watch(tab, args[0] as number, args[1] as Query);
+        return this.#watch(tab, args[0] as number, args[1] as Query | SearchQuery);
       case "unwatch":
         return this.#unwatch(tab, args[0] as number);
       case "fate":
@@ -108,6 +129,16 @@ export class Owner {
         return client.dismiss(text);
       case "resubmit":
         return client.resubmit(text);
+      case "cancel":
+        return client.cancel(text);
+      case "restore":
+        return client.restore(text, args[1] as string, args[2] as string);
+      case "explain":
+        return client.explain(text, args[1] as string, args[2] as string | undefined);
+      case "supportBundle":
+        return client.supportBundle();
+      case "takeIn":
+        return client.takeIn(args[0] as Uint8Array);
       case "outboxStatus":
         return client.outboxStatus();
       case "get":
@@ -131,11 +162,16 @@ export class Owner {
       case "connection":
         return client.connection();
       case "goOffline":
-        this.#tabs.goal(false);
+        this.#tabs.goal({ online: false });
         return client.goOffline();
       case "goOnline":
-        this.#tabs.goal(true);
+        this.#tabs.goal({ online: true });
         return client.goOnline();
+      case "setConditions":
+        this.#tabs.goal({ conditions: args[0] as Conditions });
+        return client.setConditions(args[0]);
+      case "networkChanged":
+        return client.networkChanged();
       case "settle":
         return this.#wait(tab, id, (wait) => client.settle(args[0] as number, wait));
       case "drain":
@@ -169,7 +205,7 @@ export class Owner {
     }
   }
 
-  #watch(tab: string, watch: number, query: Query): void {
+  #watch(tab: string, watch: number, query: Query | SearchQuery): void {
     let first = true;
     const listener = (update: Change | null, error?: { code: string; message: string }) => {
       if (update !== null) {
@@ -192,7 +228,42 @@ export class Owner {
     }
   }
 
+  #explainWatch(tab: string, watch: number): Promise<unknown> {
+    const number = this.#watches.get(tab)?.get(watch);
+    if (number === undefined) {
+      throw { code: "LF2104", message: "The live query has ended." };
+    }
+    return this.#client.explainWatch(number);
+  }
+
+  /** An editor for a tab, and the text as it shows it. */
+  #text(tab: string, editor: number, type: string, id: string, field: string): string {
+    const number = this.#client.text(type, id, field);
+    const texts = this.#texts.get(tab) ?? new Map<number, number>();
+    this.#texts.set(tab, texts.set(editor, number));
+    return this.#client.textValue(number);
+  }
+
+  #textOf(tab: string, editor: number): number {
+    const number = this.#texts.get(tab)?.get(editor);
+    if (number === undefined) {
+      const message = "The editor was closed, or went with the tab that had the file. Open another.";
+      throw { code: EDITOR_GONE, message };
+    }
+    return number;
+  }
+
+  #closeText(tab: string, editor: number): void {
+    const number = this.#texts.get(tab)?.get(editor);
+    if (number !== undefined) {
+      this.#client.textClose(number);
+      this.#texts.get(tab)?.delete(editor);
+    }
+  }
+
   #gone(tab: string): void {
+    [...(this.#texts.get(tab)?.keys() ?? [])].forEach((editor) => this.#closeText(tab, editor));
+    this.#texts.delete(tab);
     [...(this.#watches.get(tab)?.keys() ?? [])].forEach((watch) => this.#unwatch(tab, watch));
     this.#watches.delete(tab);
     const waits = [...this.#waits.keys()].filter((call) => call.startsWith(`${tab}:`));

@@ -1,6 +1,6 @@
 // What a worker does with files that no client has open, under their locks.
 
-import init, { claimAccount, knownAccount } from "../wasm/landfall_web.js";
+import init, { claimAccount, knownAccount, rescueFile } from "../wasm/landfall_web.js";
 import { ACCOUNT_FILES, fileLock, locked } from "./locks.js";
 import type { Answer, Task } from "./messages.js";
 import { patiently } from "./owner.js";
@@ -12,11 +12,22 @@ export type Found = KnownAccount | null | "open";
 export async function carryOut(task: Task): Promise<Answer> {
   try {
     await init();
-    return { id: 0, value: "known" in task ? await known(task.known) : await claim(task.claim) };
+    return { id: 0, value: await done(task) };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     return { id: 0, error: { code: code ?? ACCOUNT_FILES, message } };
   }
+}
+
+function done(task: Task): Promise<unknown> {
+  if ("known" in task) {
+    return known(task.known);
+  }
+  if ("claim" in task) {
+    return claim(task.claim);
+  }
+  const { folder } = task.rescue;
+  return locked(folder, () => patiently(() => rescueFile(folder)));
 }
 
 async function known({ folders, schema }: Extract<Task, { known: unknown }>["known"]): Promise<Found[]> {

@@ -13,7 +13,7 @@ export type FieldValue = Parameter | { [member: string]: unknown } | unknown[];
 /** The types of a schema: what their rows hold, and what can be put into them. The output of
  * `landfall generate typescript` has one. */
 export interface AnyTables {
-  [type: string]: { row: Record<string, SqlValue>; put: Record<string, FieldValue> };
+  [type: string]: { row: Record<string, SqlValue>; put: Record<string, FieldValue>; search: string };
 }
 
 /** An entity by its names. */
@@ -104,6 +104,43 @@ export interface SyncLimits {
   deadlineMs: number;
   /** And after about so many bytes, both ways together. */
   bytesMax?: number;
+  /** Of the subscriptions only those of at least this priority; own writes always. */
+  priorityMin?: number;
+}
+
+/** What the user's network and battery are like now. */
+export interface Conditions {
+  /** Bytes cost the user money. */
+  metered?: boolean;
+  /** The device saves its battery. */
+  lowPower?: boolean;
+}
+
+/** What syncing may cost, and whose directory of regions is followed. What is left out is as
+ * docs/regions.md says. */
+export interface NetworkOptions {
+  /** What is synced over a metered network: everything, own writes and what becomes of them, or
+   * nothing. */
+  onMetered?: "all" | "writes" | "nothing";
+  /** Bytes a day, both ways, over metered networks; own writes still leave beyond it. */
+  meteredBytesADay?: number;
+  /** While the device saves its battery, writes wait so long for others to leave with them. */
+  lowPowerGatherMs?: number;
+  /** Of a hundred pushes, so many may be offered to a second region. 0: none ever. */
+  hedgePercent?: number;
+  /** Public keys that directories of regions are signed with, as `landfall directory key` prints
+   * them. None: no directory is taken. */
+  directoryKeys?: string[];
+}
+
+/** Writes that were taken back before they left this device. */
+export interface Cancelled {
+  /** The transaction of the write that was named. */
+  dots: string[];
+  /** What stood on it, in whole transactions. */
+  dependants: string[];
+  /** The entities that they wrote to, each once. */
+  keys: EntityKey[];
 }
 
 /** What a slot did. `unsent` counts writes that are not yet as safe as was asked for. */
@@ -167,8 +204,77 @@ export type Query =
       params?: Parameter[];
       orderBy?: { column: string; descending?: boolean }[];
       limit?: number;
+      /** Columns of the rows that references lead to: `{ customer: ["name"] }` adds the column
+       * `customer.name`, null where the reference leads to no row of this device. */
+      include?: { [reference: string]: string[] };
     }
   | { sql: string; params?: Parameter[] };
+
+/** What a search asks besides its words. */
+export interface SearchOptions<Field extends string = string> {
+  /** How the text is read: all of these words (`bread*` finds what begins with it, words in quotes
+   * stand one behind the other); the same while it is being `typed`, when the last word may go on;
+   * or an expression of FTS5 of the app's own (`raw`). */
+  as?: "words" | "typed" | "raw";
+  /** Look only in these fields. */
+  within?: Field[];
+  /** Only rows for which this SQL expression is true, too. */
+  where?: string;
+  params?: Parameter[];
+  /** At most so many rows, the best ones; 50 if left out. */
+  limit?: number;
+  /** What stands before and behind a word that was found; `[` and `]` if left out. */
+  marks?: [string, string];
+  /** Length of the snippet, in words, 1 to 64; 16 if left out. */
+  snippetWords?: number;
+  /** Also each searched field as a whole, marked: `_marked_title` for `title`. */
+  highlight?: boolean;
+}
+
+/** A row that was found. */
+export type Found<Row> = Row & {
+  /** Lower for better. */
+  _rank: number;
+  /** A piece of the field in which the most was found. */
+  _snippet: string | null;
+};
+
+/** A search as a live query. */
+export interface SearchQuery extends SearchOptions {
+  table: string;
+  search: string;
+}
+
+/** How a live query works and what it has done, for somebody who wants to know why it is slow. */
+export interface LiveExplain {
+  /** Kept up to date by the keys of the rows that changed; else the whole statement is run anew. */
+  incremental: boolean;
+  why: string;
+  /** The types whose changes it hears of; none: all of them. */
+  tables: string[];
+  /** Rows that it shows, and rows that it holds. */
+  rows: number;
+  held: number;
+  /** Times that the whole statement was run, and that changed rows were looked up instead. */
+  runs: number;
+  refreshes: number;
+  lookups: number;
+  updates: number;
+  /** What the last of these took. */
+  lastCostMs: number;
+  /** SQLite's plan of the whole statement. */
+  steps: string[];
+  /** What would make it cheaper, if something would. */
+  advice: string | null;
+}
+
+/** A live query that a listener follows. */
+export interface Following {
+  /** No further update comes. To stop twice is to stop once. */
+  stop(): void;
+  /** How the query works, and what it has done until now. Fails with `LF2104` when it has ended. */
+  explain(): Promise<LiveExplain>;
+}
 
 /** One change of a live query's rows. `old` is a place before all changes of the update, `new` one
  * after all of them. */
@@ -219,6 +325,8 @@ export interface OpenOptions {
   startOffline?: boolean;
   /** Evict rows when more than so many bytes of the file are in use. */
   diskBytesMax?: number;
+  /** What syncing may cost, and whose directory of regions is followed. */
+  network?: NetworkOptions;
   /** Keep nothing beyond this tab. */
   inMemory?: boolean;
 }

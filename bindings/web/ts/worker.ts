@@ -7,10 +7,10 @@
 // written, in the transaction that writes it.
 
 import { fileLock } from "./locks.js";
-import type { Answer, Between, Call, News, ToPage, ToWorker } from "./messages.js";
+import type { Answer, Between, Call, Goal, News, ToPage, ToWorker } from "./messages.js";
 import { Owner } from "./owner.js";
 import { carryOut } from "./tasks.js";
-import type { Query } from "./values.js";
+import type { Query, SearchQuery } from "./values.js";
 
 const self_ = self as unknown as DedicatedWorkerGlobalScope;
 
@@ -25,16 +25,16 @@ class Tab {
   /** Calls of this page without an answer, in order. */
   readonly #unanswered = new Map<number, Call>();
   /** Live queries of this page, and whether their next update is the first from its owner. */
-  readonly #watches = new Map<number, { query: Query; first: boolean }>();
+  readonly #watches = new Map<number, { query: Query | SearchQuery; first: boolean }>();
   readonly #closing = new AbortController();
   #owner: Owner | null = null;
   /** Why this tab cannot own the file. */
   #failed: { code: string; message: string } | null = null;
-  #online: boolean;
+  #goal: Goal;
 
   constructor(options: OpenMessage) {
     this.#options = options;
-    this.#online = options.startOffline !== true;
+    this.#goal = { online: options.startOffline !== true, conditions: {} };
     this.#channel = new BroadcastChannel(`landfall:${options.name}`);
     this.#channel.onmessage = (message: MessageEvent<Between>) => this.#between(message.data);
     if (options.inMemory === true) {
@@ -63,7 +63,7 @@ class Tab {
 
   /** What has to be said again to the next owner. */
   #note(call: Call): void {
-    const [watch, query] = call.args as [number, Query];
+    const [watch, query] = call.args as [number, Query | SearchQuery];
     if (call.method === "watch") {
       this.#watches.set(watch, { query, first: true });
     } else if (call.method === "unwatch") {
@@ -92,7 +92,7 @@ class Tab {
       case "news":
         return message.to === null || message.to === tab ? this.#news(message.news) : undefined;
       case "goal":
-        this.#online = message.online;
+        this.#goal = message.goal;
     }
   }
 
@@ -159,13 +159,14 @@ class Tab {
         this.#tell({ kind: "news", to, news });
       }
     };
-    const goal = (online: boolean) => {
-      this.#online = online;
-      this.#tell({ kind: "goal", online });
+    const goal = (change: Partial<Goal>) => {
+      this.#goal = { ...this.#goal, ...change };
+      this.#tell({ kind: "goal", goal: this.#goal });
     };
     try {
-      const options = { ...this.#options, token: askToken, startOffline: !this.#online };
-      this.#owner = await Owner.open(options, { tell, goal });
+      const { online, conditions } = this.#goal;
+      const options = { ...this.#options, token: askToken, startOffline: !online };
+      this.#owner = await Owner.open(options, { tell, goal }, conditions);
     } catch (error) {
       this.#failed = error as { code: string; message: string };
       const failed = this.#failed;

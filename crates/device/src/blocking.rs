@@ -34,7 +34,7 @@ impl Client {
     /// The client is offline again afterwards, unless the app went online meanwhile or another slot
     /// is open. To go offline ends all slots.
     pub fn sync_once(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
-        let slot = Slot::open(self);
+        let slot = Slot::open(self, limits);
         self.inner.sync_until(limits, &slot)
     }
 }

@@ -184,11 +184,16 @@ impl Engine {
 
     /// What may be synced now. Counts what was carried until now.
     fn extent(&mut self) -> Option<Extent> {
-        let conditions = self.inner.goal.borrow().conditions;
+        let goal = *self.inner.goal.borrow();
+        let conditions = goal.conditions;
         let options = &self.inner.options;
         let traffic = self.inner.traffic.up() + self.inner.traffic.down();
         self.allowance.count(options.clock.now_ms(), traffic, conditions);
-        self.allowance.extent(conditions, &options.network.policy)
+        let extent = self.allowance.extent(conditions, &options.network.policy)?;
+        Some(match (extent, goal.slot()) {
+            (Extent::Whole, Some(priority_min)) => Extent::InTurn { priority_min },
+            (extent, _) => extent,
+        })
     }
 
     /// One session from its beginning to its end, through all regions that it moves between, and

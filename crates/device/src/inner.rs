@@ -73,6 +73,8 @@ pub(crate) struct Goal {
     /// Slots that are open, and how often the app went offline: that ends all that are.
     slots: u32,
     offline: u32,
+    /// Rows of lower priorities than this are no part of the slots that are open.
+    priority_min: u8,
     pub closing: bool,
     pub conditions: Conditions,
     /// Goes up when the device's network is another one.
@@ -83,6 +85,11 @@ impl Goal {
     /// The network is to be used.
     pub fn online(&self) -> bool {
         self.wanted || self.slots > 0
+    }
+
+    /// If it is for slots alone: the lowest priority of rows that one of them is for.
+    pub fn slot(&self) -> Option<u8> {
+        (!self.wanted && self.slots > 0).then_some(self.priority_min)
     }
 }
 
@@ -170,6 +177,7 @@ impl Inner {
             wanted: !options.network.start_offline && standing.is_none(),
             slots: 0,
             offline: 0,
+            priority_min: 0,
             closing: false,
             conditions: Conditions::default(),
             network: 0,
@@ -384,8 +392,11 @@ impl Inner {
     }
 
     /// Use the network for a slot. What is returned ends it.
-    pub fn open_slot(&self) -> u32 {
-        self.set_goal(|goal| goal.slots = goal.slots.saturating_add(1));
+    pub fn open_slot(&self, priority_min: u8) -> u32 {
+        self.set_goal(|goal| {
+            goal.priority_min = goal.slot().map_or(priority_min, |open| open.min(priority_min));
+            goal.slots = goal.slots.saturating_add(1);
+        });
         self.goal.borrow().offline
     }
 
@@ -405,7 +416,7 @@ impl Inner {
             online = goal.online();
         });
         for file in &self.shared {
-            file.inner.follow(|| self.goal.borrow().online());
+            file.inner.follow(|| *self.goal.borrow());
         }
         if !online {
             // Nothing that is written from here on leaves with a session that is about to end.

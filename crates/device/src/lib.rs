@@ -49,7 +49,6 @@ mod inner;
 mod live;
 mod options;
 mod read;
-#[cfg(not(target_family = "wasm"))]
 mod rescue;
 pub mod runtime;
 mod search;
@@ -87,7 +86,8 @@ pub use options::{
 };
 pub use read::{Row, Rows, SqlValue};
 #[cfg(not(target_family = "wasm"))]
-pub use rescue::{Rescue, RescueReport, TakenIn, rescue};
+pub use rescue::rescue;
+pub use rescue::{Rescue, RescueReport, TakenIn};
 pub use search::{SEARCH_WORDS_MAX, Search, search_expression};
 pub use slot::{SyncLimits, SyncReport};
 pub use text::{TextEditor, TextVersion};

@@ -18,9 +18,12 @@ use landfall_sync::device::node::Rescued;
 pub use landfall_sync::device::node::TakenIn;
 use landfall_sync::device::store::{OpState, OwnOp};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
-use std::path::Path;
+#[cfg(not(target_family = "wasm"))]
+use std::{
+    fs::{self, File},
+    io::{BufReader, BufWriter, Write},
+    path::Path,
+};
 
 /// What could be read of a damaged file.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,11 +70,17 @@ impl RescueReport {
 /// beside it, are only read, and must not be open in this process.
 ///
 /// Fails with `LF2201` if it cannot be read at all, with `LF2202` if it is something else's.
+#[cfg(not(target_family = "wasm"))]
 pub fn rescue(path: impl AsRef<Path>) -> Result<Rescue, OpenError> {
     Ok(Rescue { salvaged: salvage::salvage(path.as_ref())? })
 }
 
 impl Rescue {
+    /// [`rescue`](crate::rescue), of the bytes of a file that has no `-wal`: where files have no path.
+    pub fn of_bytes(bytes: Vec<u8>) -> Result<Self, OpenError> {
+        Ok(Self { salvaged: salvage::of_bytes(bytes)? })
+    }
+
     /// What was read and what was not.
     pub fn report(&self) -> RescueReport {
         let Salvaged { ops, outcomes, damage, .. } = &self.salvaged;
@@ -112,7 +121,21 @@ impl Rescue {
         ops.filter(lacks).count() as u64
     }
 
+    /// As a document, which has the user's data in it.
+    pub fn document(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        salvage::write(&self.salvaged, &mut bytes).expect("a vector takes what is written to it");
+        bytes
+    }
+
+    /// Read a document. Fails with `LF2113` if it is none, or not whole.
+    pub fn of_document(mut bytes: &[u8]) -> Result<Self, Error> {
+        let salvaged = salvage::read(&mut bytes).map_err(not_taken)?;
+        Ok(Self { salvaged })
+    }
+
     /// Save it as a document, which has the user's data in it. Nothing stands at `path` yet.
+    #[cfg(not(target_family = "wasm"))]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let saved = File::create_new(path).and_then(|file| {
@@ -131,17 +154,17 @@ impl Rescue {
     }
 
     /// Read a document that was saved. Fails with `LF2113` if it is none, or not whole.
+    #[cfg(not(target_family = "wasm"))]
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = File::open(path).map_err(DocumentError::Io);
         let read = file.and_then(|file| salvage::read(&mut BufReader::new(file)));
-        match read {
-            Ok(salvaged) => Ok(Self { salvaged }),
-            Err(error) => {
-                let message = format!("The rescue document is not taken: {error}.");
-                Err(Error::new(code::RESCUE, message).because(error))
-            }
-        }
+        Ok(Self { salvaged: read.map_err(not_taken)? })
     }
+}
+
+fn not_taken(error: DocumentError) -> Error {
+    let message = format!("The rescue document is not taken: {error}.");
+    Error::new(code::RESCUE, message).because(error)
 }
 
 impl Client {

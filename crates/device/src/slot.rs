@@ -1,5 +1,9 @@
 //! Slots: a while of syncing that the system gives to an app in the background.
 //!
+//! Own writes go first: no rows are asked for before regions have answered all that could leave. Then
+//! come subscriptions in the order of their priority. So what a short slot gets done is what matters
+//! most.
+//!
 //! A slot leaves nothing to tidy up. It may end at any moment, by its limits, by the caller giving
 //! up the wait, or by the process being killed; the next one goes on where it stopped.
 
@@ -16,12 +20,16 @@ pub struct SyncLimits {
     pub deadline: Duration,
     /// And after about so many bytes, both ways together.
     pub bytes_max: Option<u64>,
+    /// Of the subscriptions only those of at least this priority: the rows of others are not asked
+    /// for, and not waited for. Own writes leave whatever it is. 0: all of them. A client that is
+    /// online anyway goes on syncing everything, and only the wait is shorter.
+    pub priority_min: u8,
 }
 
 /// What a slot did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncReport {
-    /// Nothing is left to do.
+    /// Nothing is left to do of what the slot was for.
     pub done: bool,
     /// Writes that are not yet as safe as was asked for.
     pub unsent: u64,
@@ -41,10 +49,10 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub fn open(client: &Client) -> Self {
+    pub fn open(client: &Client, limits: SyncLimits) -> Self {
         let inner = client.inner.clone();
         let (up, down) = (inner.traffic.up(), inner.traffic.down());
-        let opened = inner.open_slot();
+        let opened = inner.open_slot(limits.priority_min);
         Self { inner, opened, up, down }
     }
 
@@ -74,9 +82,9 @@ impl Drop for Slot {
 impl Client {
     /// Like `sync_once`, without blocking. To give up the wait ends the slot.
     pub async fn sync_once_async(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
-        let slot = Slot::open(self);
+        let slot = Slot::open(self, limits);
         let spent = || slot.is_spent(limits);
-        let done = self.inner.settled_within(limits.deadline, spent).await?;
+        let done = self.inner.settled_within(limits.deadline, limits.priority_min, spent).await?;
         slot.report(done)
     }
 }

@@ -43,7 +43,6 @@ mod ops;
 mod outcomes;
 mod references;
 mod rows;
-#[cfg(not(target_family = "wasm"))]
 pub mod salvage;
 mod scopes;
 mod search;

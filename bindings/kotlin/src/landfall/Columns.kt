@@ -1,7 +1,7 @@
 package landfall
 
 /** One column of a table, for conditions and orders. */
-public class Column<T : Any>(internal val name: String, private val codec: Codec<T>) {
+public class Column<T : Any>(internal val name: String, internal val codec: Codec<T>) {
     public infix fun eq(value: T): Condition = compared("=", value)
     public infix fun neq(value: T): Condition = compared("<>", value)
     public infix fun lt(value: T): Condition = compared("<", value)
@@ -42,6 +42,7 @@ public class WindowBuilder internal constructor(private val table: String) {
     private var condition: Condition? = null
     private val order = ArrayList<OrderBy>()
     private var limit: ULong? = null
+    private val includes = ArrayList<Include>()
 
     /** Only rows that fulfil this; a second call asks for both. */
     public fun where(condition: Condition) {
@@ -64,6 +65,21 @@ public class WindowBuilder internal constructor(private val table: String) {
         limit = rows.toULong()
     }
 
+    /**
+     * Show columns of the row that a reference leads to, such as a parent's. [Table.observeIncluding]
+     * has them; a change of that row updates the rows that show it.
+     */
+    public fun include(reference: Column<*>, vararg columns: Column<*>) {
+        includes.add(Include(reference.name, columns.map { it.name }))
+    }
+
     internal fun build() =
-        Query(table, condition?.sql, condition?.params.orEmpty(), order.toList(), limit)
+        Query(table, condition?.sql, condition?.params.orEmpty(), order.toList(), limit, includes.toList())
+}
+
+/** A row with columns of the rows that it refers to. */
+public class Including<T>(public val row: T, private val view: RowView) {
+    /** A column of the row that a reference leads to; null where it leads to no row of this device. */
+    public operator fun <V : Any> get(reference: Column<*>, column: Column<V>): V? =
+        view.optional("${reference.name}.${column.name}", column.codec)
 }

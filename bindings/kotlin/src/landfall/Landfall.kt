@@ -4,6 +4,7 @@
 package landfall
 
 import com.sun.jna.Native
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.NonCancellable
@@ -67,6 +68,21 @@ public class Landfall internal constructor(
             .map { it.rows }
             .conflate()
 
+    /**
+     * Rows of a type that hold these words, the best first; they have the type's columns, `_rank` and
+     * `_snippet`. It finds what is on this device. Fails with [LandfallException.FaultyQuery] if the
+     * type is not searched.
+     */
+    public suspend fun search(search: Search): List<RowView> {
+        val rows = call { it.search(search) }
+        val columns = Columns(rows.columns)
+        return rows.rows.map { RowView(columns, it) }
+    }
+
+    /** The same, now and whenever it changes; it is run anew when rows of its type change. */
+    public fun <T> observeSearch(search: Search, reader: RowReader<T>): Flow<Update<T>> =
+        windows(reader) { client, listener -> client.observeSearch(search, listener) }
+
     /** An editor on a text field of an entity that is there. Close it after use. */
     public suspend fun text(kind: String, id: String, field: String): SharedText =
         SharedText(call { it.text(kind, id, field) }, io)
@@ -96,6 +112,40 @@ public class Landfall internal constructor(
 
     /** Make a refused transaction anew, as seen from now. */
     public suspend fun resubmit(dot: Dot): Receipt = call { it.resubmit(dot) }
+
+    /**
+     * Take back a write that never left this device, with its transaction and with all that stands on
+     * it. Refused with [LandfallException.RefusedWrite]: `LF2021` if one of them may have left,
+     * `LF2022` if there is no such write, `LF2023` if a later edit of the same text has it in it.
+     */
+    public suspend fun cancel(dot: Dot): Cancelled = call { it.cancel(dot) }
+
+    /**
+     * Bring a deleted entity back as this device knew it last, with all that fell with it. [home] is
+     * its home scope. The receipt is empty if it is there. `LF2024`: this device does not know its
+     * values any more; `LF2012`: its parent is gone, and is what is to be restored.
+     */
+    public suspend fun restore(kind: String, home: String, id: String): Receipt =
+        call { it.restore(kind, home, id) }
+
+    // ---- what a device knows of itself ----
+
+    /**
+     * Why an entity shows on this device, or does not, as far as the device knows. Without its home
+     * scope it fails with `LF2013` if the id stands for several.
+     */
+    public suspend fun explain(kind: String, id: String, home: String? = null): Explanation =
+        call { it.explain(kind, id, home) }
+
+    /** A JSON document for support, without the user's data. It reads the whole file. */
+    public suspend fun supportBundle(): String = call { it.supportBundle() }
+
+    /**
+     * Take in the writes of a damaged file of this account, each once. To take the same rescue in
+     * again does no harm. Fails with [LandfallException.OtherAccount], and takes nothing, if a write
+     * in it was made by another account.
+     */
+    public suspend fun takeIn(rescue: Rescue): TakenIn = call { it.takeIn(rescue.native) }
 
     // ---- subscriptions ----
 
@@ -134,6 +184,19 @@ public class Landfall internal constructor(
     /** Sync from now on. */
     public suspend fun goOnline(): Unit = call { it.goOnline() }
 
+    /**
+     * What the user's network and battery are like now, as the operating system says. What it means
+     * is in [OpenOptions.network].
+     */
+    public suspend fun setConditions(conditions: Conditions): Unit =
+        call { it.setConditions(conditions) }
+
+    /**
+     * The operating system says that the device's network is another one, or is back: look at once
+     * whether the region still answers, and end every wait.
+     */
+    public suspend fun networkChanged(): Unit = call { it.networkChanged() }
+
     /** Where the connection stands. */
     public suspend fun connection(): ConnectionState = call { it.connection() }
 
@@ -152,11 +215,14 @@ public class Landfall internal constructor(
     /**
      * Sync for a while, in a slot that the system gives to an app in the background: until all is
      * done, [deadline] is over, or about [maxBytes] went either way. Writes go first, then
-     * subscriptions by their priority. To cancel ends the slot; the next one goes on where it
-     * stopped. The client is offline again afterwards, if it was before.
+     * subscriptions by their priority, those below [priorityMin] not at all. To cancel ends the slot;
+     * the next one goes on where it stopped. The client is offline again afterwards, if it was before.
      */
-    public suspend fun syncOnce(deadline: Duration, maxBytes: Long? = null): SyncReport =
-        wait { it.syncOnce(SyncLimits(deadline.inMillis(), maxBytes?.toULong())) }
+    public suspend fun syncOnce(
+        deadline: Duration,
+        maxBytes: Long? = null,
+        priorityMin: UByte = 0u,
+    ): SyncReport = wait { it.syncOnce(SyncLimits(deadline.inMillis(), maxBytes?.toULong(), priorityMin)) }
 
     /** What the account may subscribe, as the last region said; null before one has. */
     public suspend fun granted(): Granted? = call { it.granted() }
@@ -187,12 +253,16 @@ public class Landfall internal constructor(
         reader: RowReader<T>,
         start: (Client, WatchListener) -> Watch,
     ): Flow<Update<T>> = flow {
-        val window = Window(reader)
-        updates(start).collect { emit(window.apply(it)) }
+        val running = Running(io)
+        val window = Window(reader, running::explain)
+        updates(running, start).collect { emit(window.apply(it)) }
     }.flowOn(Dispatchers.Default)
 
     /** Updates are differences, so none is dropped between the native thread and [Window]. */
-    private fun updates(start: (Client, WatchListener) -> Watch): Flow<WatchUpdate> = callbackFlow {
+    private fun updates(
+        running: Running,
+        start: (Client, WatchListener) -> Watch,
+    ): Flow<WatchUpdate> = callbackFlow {
         val listener = object : WatchListener {
             override fun updated(update: WatchUpdate) {
                 // The thread calls again and again: to make it a Java thread anew each time costs
@@ -211,6 +281,7 @@ public class Landfall internal constructor(
         }
         // Between the start and `awaitClose` nothing suspends, so a watch that runs is stopped.
         val watch = calling { start(native, listener) }
+        running.watch.complete(watch)
         awaitClose {
             watch.stop()
             watch.close()
@@ -241,6 +312,13 @@ public class Landfall internal constructor(
             return Landfall(native, io)
         }
 
+        /**
+         * Read what can be read of a damaged file; nothing in it changes. Close the rescue after use.
+         * The file must not be open in this process.
+         */
+        public suspend fun rescue(path: String, io: CoroutineDispatcher = Dispatchers.IO): Rescue =
+            withContext(io) { calling { Rescue(RescuedWrites.ofFile(path), io) } }
+
         internal suspend fun signIn(
             files: AccountFiles,
             account: Account,
@@ -251,6 +329,24 @@ public class Landfall internal constructor(
                 calling { files.signIn(account, Provider(tokens)) }
             }
             return Landfall(native, io)
+        }
+    }
+}
+
+/** The native side of a live query that is collected. */
+private class Running(private val io: CoroutineDispatcher) {
+    /** There once the query runs. */
+    val watch = CompletableDeferred<Watch>()
+
+    suspend fun explain(): LiveExplain {
+        val watch = watch.await()
+        return withContext(io) {
+            try {
+                calling { watch.explain() }
+            } catch (e: IllegalStateException) {
+                // The collector has left, and the query is gone.
+                throw LandfallException.Closed("LF2104", "The live query has ended.")
+            }
         }
     }
 }

@@ -20,7 +20,10 @@ public sealed class LandfallException(
     /** `LF2101`: the schema has faults. */
     public class FaultySchema(code: String, detail: String) : LandfallException(code, detail)
 
-    /** `LF2102`, `LF2103`: SQL, or a live query, that names what is not there or is not understood. */
+    /**
+     * `LF2102`, `LF2103`, `LF2120`: SQL, a live query or a search that names what is not there, or is
+     * not understood.
+     */
     public class FaultyQuery(code: String, detail: String) : LandfallException(code, detail)
 
     /** `LF2104`: the client was closed. */
@@ -43,6 +46,12 @@ public sealed class LandfallException(
         }
     }
 
+    /** `LF2113`: a rescue document cannot be written, or is none. */
+    public class RescueDocument(code: String, detail: String) : LandfallException(code, detail)
+
+    /** `LF23xx`: something that the app says at opening is not of its form. */
+    public class FaultyOption(code: String, detail: String) : LandfallException(code, detail)
+
     /** `LF2107`: the file belongs to another account. */
     public class OtherAccount(code: String, detail: String) : LandfallException(code, detail)
 
@@ -60,11 +69,13 @@ internal fun typed(error: CallException): LandfallException {
         code.startsWith("LF20") || code == "LF2121" ->
             LandfallException.RefusedWrite(code, detail, failed.edit?.toInt(), failed.field)
         code == "LF2101" -> LandfallException.FaultySchema(code, detail)
-        code == "LF2102" || code == "LF2103" -> LandfallException.FaultyQuery(code, detail)
+        code in setOf("LF2102", "LF2103", "LF2120") -> LandfallException.FaultyQuery(code, detail)
         code == "LF2104" -> LandfallException.Closed(code, detail)
         code == "LF2106" -> LandfallException.NotSettled(code, detail)
         code == "LF2109" -> LandfallException.Unsent(code, detail)
         code == "LF2110" -> LandfallException.AccountFile(code, detail)
+        code == "LF2113" -> LandfallException.RescueDocument(code, detail)
+        code.startsWith("LF23") -> LandfallException.FaultyOption(code, detail)
         code == "LF2107" -> LandfallException.OtherAccount(code, detail)
         code.startsWith("LF22") -> LandfallException.File(code, detail)
         else -> LandfallException.Other(code, detail)

@@ -41,9 +41,9 @@ public abstract class Writes<E : EntityEdit>(
  */
 public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
     protected val client: Landfall,
-    private val kind: String,
-    private val columns: C,
-    private val reader: RowReader<T>,
+    internal val kind: String,
+    internal val columns: C,
+    internal val reader: RowReader<T>,
     private val writes: (Batch) -> W,
 ) {
     /**
@@ -77,6 +77,21 @@ public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
         val query = WindowBuilder(kind).apply { window(columns) }.build()
         return client.observe(query, reader)
     }
+
+    /** The rows of a window, with the columns of other rows that it includes. */
+    public fun observeIncluding(window: WindowBuilder.(C) -> Unit): Flow<List<Including<T>>> {
+        val query = WindowBuilder(kind).apply { window(columns) }.build()
+        return client.observe(query) { row -> Including(reader.read(row), row) }
+            .map { it.rows }
+            .conflate()
+    }
+
+    /** See [Landfall.restore]. */
+    public suspend fun restore(home: String, id: String): Receipt = client.restore(kind, home, id)
+
+    /** See [Landfall.explain]. */
+    public suspend fun explain(id: String, home: String? = null): Explanation =
+        client.explain(kind, id, home)
 
     /** Several writes of this type as one transaction. */
     protected suspend fun write(work: W.() -> Unit): Receipt = client.write { writes(it).work() }

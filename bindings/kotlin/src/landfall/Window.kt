@@ -45,7 +45,7 @@ public class UnreadableRow(
 )
 
 /** One update of a live query: the rows as they are now, and what changed since the last. */
-public class Update<T>(
+public class Update<T> internal constructor(
     /** Those that can be read. */
     public val rows: List<T>,
     /** Those that cannot; they have no place among [rows], and none in [changes]. */
@@ -56,10 +56,20 @@ public class Update<T>(
     public val coverage: Coverage,
     /** False if the whole statement is run anew for each update. */
     public val incremental: Boolean,
-)
+    private val explained: suspend () -> LiveExplain,
+) {
+    /**
+     * How the query works, why so, and what it has done until now. Fails with
+     * [LandfallException.Closed] once the flow is not collected any more.
+     */
+    public suspend fun explain(): LiveExplain = explained()
+}
 
 /** A live query's rows, kept up by changes. Rows that stay are the same objects as before. */
-internal class Window<T>(private val reader: RowReader<T>) {
+internal class Window<T>(
+    private val reader: RowReader<T>,
+    private val explained: suspend () -> LiveExplain,
+) {
     private var slots: List<Slot<T>> = emptyList()
     private var columns = Columns(emptyList())
 
@@ -80,7 +90,7 @@ internal class Window<T>(private val reader: RowReader<T>) {
         val changes = if (all) update.changes else shown(update.changes, before)
         @Suppress("UNCHECKED_CAST")
         val rows = slots.filter { it.isReadable }.map { it.value as T }
-        return Update(rows, unreadable, changes, update.coverage, update.incremental)
+        return Update(rows, unreadable, changes, update.coverage, update.incremental, explained)
     }
 
     /** Rows that a change names go to their new places; those that none names fill up in order. */

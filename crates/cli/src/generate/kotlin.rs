@@ -47,10 +47,9 @@ pub(super) fn file(
     Ok(out)
 }
 
-/// Entity types by name. Local ones are left out: the SDK does not write them.
+/// Entity types by name; those that stay on the device, too.
 fn declared(schema: &Schema) -> Vec<&EntityType> {
-    let mut kinds: Vec<&EntityType> =
-        schema.types.values().filter(|t| !t.local).map(|t| &**t).collect();
+    let mut kinds: Vec<&EntityType> = schema.types.values().map(|t| &**t).collect();
     kinds.sort_by(|a, b| a.name.cmp(&b.name));
     kinds
 }
@@ -119,11 +118,13 @@ fn opening(out: &mut String, source: &str, client: &str) {
                      tenant: kotlin.String = \"\",\n            \
                      startOffline: kotlin.Boolean = false,\n            \
                      diskBytesMax: kotlin.Long? = null,\n            \
+                     network: landfall.NetworkOptions? = null,\n            \
                      tokens: landfall.Tokens,\n        \
                  ): {client} = {client}(\n            \
                      landfall.Landfall.open(\n                \
                          landfall.OpenOptions(\n                    \
-                             path, SCHEMA, tenant, subject, regions, startOffline, diskBytesMax?.toULong(),\n                \
+                             path, SCHEMA, tenant, subject, regions, startOffline,\n                    \
+                             diskBytesMax?.toULong(), network,\n                \
                          ),\n                \
                          tokens = tokens,\n            \
                      ),\n        \

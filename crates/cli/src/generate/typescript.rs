@@ -21,16 +21,16 @@ pub(super) fn file(schema: &Schema, source: &str) -> String {
     for kind in schema.values.values() {
         object(&mut out, kind);
     }
-    let mut kinds: Vec<&EntityType> =
-        schema.types.values().filter(|t| !t.local).map(|t| &**t).collect();
+    let mut kinds: Vec<&EntityType> = schema.types.values().map(|t| &**t).collect();
     kinds.sort_by(|a, b| a.name.cmp(&b.name));
     for kind in &kinds {
         entity(&mut out, kind);
     }
     out.push_str("\n/** The types of this schema, for `open<Tables>`. */\n");
     out.push_str("export type Tables = {\n");
-    for EntityType { name, .. } in &kinds {
-        let _ = writeln!(out, "  {name}: {{ row: {name}Row; put: {name}Put }};");
+    for kind in &kinds {
+        let (name, search) = (&kind.name, search(kind));
+        let _ = writeln!(out, "  {name}: {{ row: {name}Row; put: {name}Put{search} }};");
     }
     let text = serde_json::Value::from(source);
     let _ = write!(out, "}};\n\n/** The schema's own text. */\nexport const schema = {text};\n");
@@ -72,6 +72,13 @@ fn entity(out: &mut String, kind: &EntityType) {
         let _ = writeln!(out, "  {}: {}{none};", field.name, put(&field.kind));
     }
     out.push_str("}\n");
+}
+
+/// The fields that can be searched, if there are any.
+fn search(kind: &EntityType) -> String {
+    let Some((_, fields)) = kind.search() else { return String::new() };
+    let names: Vec<String> = fields.iter().map(|f| format!("\"{}\"", f.name)).collect();
+    format!("; search: {}", names.join(" | "))
 }
 
 fn doc(out: &mut String, field: &Field) {
@@ -137,6 +144,7 @@ mod tests {
             type Order @entity(strategy: LAST_WRITE_WINS, scope: "market/{market}") {
               id: ID! market: ID! "What it costs." total: Decimal! @decimal(precision: 8, scale: 2)
               shipTo: Address paid: Boolean tags: [String!] @set status: Status }
+            type Draft @local { id: ID! title: String! @search body: Text @search }
             type Address @value { city: String! }
             enum Status { OPEN CLOSED }"#;
         let schema = landfall_model::schema::compile(sdl).expect("the test's schema is right");
@@ -146,6 +154,22 @@ export type Status = "OPEN" | "CLOSED" | (string & {});
 
 export interface Address {
   city: string;
+}
+
+/** A row of the table `Draft`. */
+export interface DraftRow {
+  id: string;
+  title: string;
+  body: string;
+  /** The home scope. */
+  _home: string;
+  /** 1 while some of the row is not yet held by enough regions. */
+  _pending: 0 | 1;
+}
+
+/** What can be put into `Draft`. */
+export interface DraftPut {
+  title: string;
 }
 
 /** A row of the table `Order`. */
@@ -177,6 +201,7 @@ export interface OrderPut {
 
 /** The types of this schema, for `open<Tables>`. */
 export type Tables = {
+  Draft: { row: DraftRow; put: DraftPut; search: "title" | "body" };
   Order: { row: OrderRow; put: OrderPut };
 };
 "#;

@@ -8,6 +8,7 @@ package com.example.library
 public class Library(public val sdk: landfall.Landfall) {
     public val book: Book.Table = Book.Table(sdk)
     public val copy: Copy.Table = Copy.Table(sdk)
+    public val draft: Draft.Table = Draft.Table(sdk)
     public val list: List.Table = List.Table(sdk)
 
     /** Writes to several tables in one transaction: all of them or none. */
@@ -22,6 +23,7 @@ public class Library(public val sdk: landfall.Landfall) {
     public class Writes internal constructor(batch: landfall.Batch) {
         public val book: Book.Writes = Book.Writes(batch)
         public val copy: Copy.Writes = Copy.Writes(batch)
+        public val draft: Draft.Writes = Draft.Writes(batch)
         public val list: List.Writes = List.Writes(batch)
     }
 
@@ -71,10 +73,10 @@ public class Library(public val sdk: landfall.Landfall) {
             "  isPending: Boolean",
             "}",
             "",
-            "\"Not synced, so not in generated code.\"",
+            "\"Not synced, and written like others.\"",
             "type Draft @local {",
             "  id: ID!",
-            "  text: String",
+            "  text: String @search",
             "}",
             "",
             "\"Takes the name of Kotlin's own.\"",
@@ -111,11 +113,13 @@ public class Library(public val sdk: landfall.Landfall) {
             tenant: kotlin.String = "",
             startOffline: kotlin.Boolean = false,
             diskBytesMax: kotlin.Long? = null,
+            network: landfall.NetworkOptions? = null,
             tokens: landfall.Tokens,
         ): Library = Library(
             landfall.Landfall.open(
                 landfall.OpenOptions(
-                    path, SCHEMA, tenant, subject, regions, startOffline, diskBytesMax?.toULong(),
+                    path, SCHEMA, tenant, subject, regions, startOffline,
+                    diskBytesMax?.toULong(), network,
                 ),
                 tokens = tokens,
             ),
@@ -324,6 +328,56 @@ public data class Copy(
             remarks = row.optional("remarks", landfall.Codecs.string).orEmpty(),
             edit = row.required("edit", landfall.Codecs.string),
             isPending = row.optional("isPending", landfall.Codecs.boolean),
+        )
+    }
+}
+
+/** Not synced, and written like others. */
+public data class Draft(
+    public val id: String,
+    public val text: String? = null,
+    /** Some of it is not yet held by enough regions. */
+    public val isPending: kotlin.Boolean = false,
+) {
+    /** What changes of a row; what is not set stays as it is. */
+    public class Edit : landfall.EntityEdit() {
+        public var text: String? by optional("text", landfall.Codecs.string)
+    }
+
+    /** Writes of this type within a transaction. */
+    public class Writes(batch: landfall.Batch) :
+        landfall.Writes<Edit>(batch, "Draft", ::Edit) {
+        /** Create it, or change it where this device knows it. */
+        public fun upsert(id: kotlin.String, edit: Edit.() -> kotlin.Unit = {}) {
+            put(
+                id,
+                listOf(
+                ),
+                edit,
+            )
+        }
+    }
+
+    /** The table: rows, writes and live queries. */
+    public class Table(client: landfall.Landfall) :
+        landfall.SearchedTable<Draft, Edit, Columns, Writes>(client, "Draft", Columns, { read(it) }, ::Writes) {
+        /** Create it, or change it where this device knows it. */
+        public suspend fun upsert(id: kotlin.String, edit: Edit.() -> kotlin.Unit = {}): landfall.Receipt =
+            write { upsert(id, edit) }
+    }
+
+    /** Columns, for conditions and orders. */
+    public object Columns {
+        public val id: landfall.Column<String> = landfall.Column("id", landfall.Codecs.string)
+        public val text: landfall.Column<String> = landfall.Column("text", landfall.Codecs.string)
+    }
+
+    public companion object {
+        /** A row of this type, from any query that has all its columns. */
+        public fun read(row: landfall.RowView): Draft = Draft(
+            id = row.required("id", landfall.Codecs.string),
+            text = row.optional("text", landfall.Codecs.string),
+            isPending = row.required("_pending", landfall.Codecs.boolean),
         )
     }
 }

@@ -222,7 +222,7 @@ fn a_slot_in_the_background_moves_what_is_queued_over_a_bad_network() {
     for i in 0..QUEUED {
         sell(&client, &format!("order-{i:04}"));
     }
-    let limits = SyncLimits { deadline: Duration::from_secs(30), bytes_max: None };
+    let limits = SyncLimits { deadline: Duration::from_secs(30), bytes_max: None, priority_min: 0 };
     let began = Instant::now();
     let report = client.sync_once(limits).expect("a slot");
     println!(
@@ -245,7 +245,8 @@ fn a_slot_in_the_background_moves_what_is_queued_over_a_bad_network() {
         slots += 1;
         let deadline = Duration::from_millis(170 * slots);
         let bytes_max = (slots % 3 == 0).then_some(2_000 * slots);
-        let report = client.sync_once(SyncLimits { deadline, bytes_max }).expect("a slot");
+        let report =
+            client.sync_once(SyncLimits { deadline, bytes_max, priority_min: 0 }).expect("a slot");
         if report.done {
             break;
         }

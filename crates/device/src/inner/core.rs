@@ -262,8 +262,9 @@ impl Core {
         })
     }
 
-    /// Nothing in the outbox, and every scope heard to its end in this session.
-    pub fn is_settled(&mut self) -> Result<bool, Error> {
+    /// Nothing in the outbox, and every scope of at least this priority heard to its end in this
+    /// session.
+    pub fn is_settled(&mut self, priority_min: u8) -> Result<bool, Error> {
         if self.taking_in {
             return Ok(false);
         }
@@ -273,7 +274,8 @@ impl Core {
             let waiting = !t.outbox(0, 1)?.is_empty();
             let subs = t.subscriptions()?;
             let done = |(scope, sub): &(Scope, Subscription)| {
-                sub.denied.is_some() || (!sub.loading && complete.contains(scope))
+                let out = sub.denied.is_some() || sub.terms.priority < priority_min;
+                out || (!sub.loading && complete.contains(scope))
             };
             Ok::<bool, store::Error>(!waiting && subs.iter().all(done))
         })?)

@@ -12,9 +12,7 @@ use crate::store::{self, Transaction};
 use landfall_model::id::{DeviceId, Dot, EntityKey};
 use landfall_model::schema::EntityType;
 use landfall_sync::device::explain::home_by_id;
-use landfall_sync::device::node::{Output, Problem};
-#[cfg(not(target_family = "wasm"))]
-use landfall_sync::device::node::{Rescued, TakenIn};
+use landfall_sync::device::node::{Output, Problem, Rescued, TakenIn};
 use landfall_sync::device::store::Store;
 use std::sync::MutexGuard;
 
@@ -55,7 +53,6 @@ impl Inner {
         Ok(cancelled)
     }
 
-    #[cfg(not(target_family = "wasm"))]
     pub fn take_in_rescued(&self, rescued: Rescued) -> Result<TakenIn, Error> {
         let random = self.options.random.clone();
         let taken =

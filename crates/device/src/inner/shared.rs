@@ -20,14 +20,14 @@
 
 use super::core::{Core, Session};
 use super::readers::{Reader, ReaderId, Readers};
-use super::{Inner, Observers, lock, room};
+use super::{Goal, Inner, Observers, lock, room};
 use crate::error::{Error, OpenError, code};
 use crate::event::{ConnectionState, Coverage, Event, Missing, Progress};
 use crate::options::{Account, Options};
 use crate::store;
 use landfall_model::hash::hash128;
 use landfall_model::id::{Scope, TypeId};
-use landfall_sync::device::store::{Store, Terms};
+use landfall_sync::device::store::{Store, Subscription, Terms};
 use landfall_sync::wire::RegionFrame;
 use landfall_sync::wire::region_frame::Kind;
 use std::collections::BTreeSet;
@@ -63,8 +63,9 @@ pub(super) struct Standing {
 
 #[derive(Debug, Default)]
 struct Stand {
-    /// The app wants to be online.
+    /// The app wants to be online, and if it is for slots alone, for rows of which priority.
     online: bool,
+    slot: Option<u8>,
     /// The file subscribes its scope.
     held: bool,
     refused: Option<String>,
@@ -257,11 +258,12 @@ impl Inner {
 
     /// The account's file uses the network, or not. It is asked under the lock, so of two who tell
     /// at once the later one tells how it is.
-    pub(super) fn follow(&self, online: impl FnOnce() -> bool) {
+    pub(super) fn follow(&self, goal: impl FnOnce() -> Goal) {
         let Some(standing) = &self.standing else { return };
         {
             let mut now = lock(&standing.now);
-            now.online = online();
+            let goal = goal();
+            (now.online, now.slot) = (goal.online(), goal.slot());
         }
         self.sync_or_not();
     }
@@ -269,17 +271,22 @@ impl Inner {
     /// A file that nobody wants, or whose rows this account may not see, is left to others.
     fn sync_or_not(&self) {
         let Some(standing) = &self.standing else { return };
-        let online = {
+        let (online, slot) = {
             let now = lock(&standing.now);
-            now.online && now.held && now.refused.is_none()
+            (now.online && now.held && now.refused.is_none(), now.slot)
         };
-        let mut was_online = false;
-        self.goal.send_modify(|goal| was_online = std::mem::replace(&mut goal.wanted, online));
-        if was_online && !online {
+        let mut before = *self.goal.borrow();
+        self.goal.send_modify(|goal| {
+            before = *goal;
+            goal.wanted = online && slot.is_none();
+            goal.slots = u32::from(online && slot.is_some());
+            goal.priority_min = slot.unwrap_or(0);
+        });
+        if before.online() && !online {
             self.end_session();
             self.release_lease();
         }
-        if was_online != online {
+        if (before.online(), before.slot()) != (online, slot.filter(|_| online)) {
             self.wake.notify_one();
         }
     }
@@ -348,19 +355,19 @@ impl Inner {
 
     /// Nothing is left to do on the shared files: each is heard to its end, by this client or as far
     /// as the one says that syncs it, or is nothing that this account waits for.
-    pub(super) fn shared_is_settled(&self) -> Result<bool, Error> {
+    pub(super) fn shared_is_settled(&self, priority_min: u8) -> Result<bool, Error> {
         if self.unjudged.load(Ordering::Acquire) {
             return Ok(false);
         }
         for file in &self.shared {
-            if !file.inner.is_settled_here()? {
+            if !file.inner.is_settled_here(priority_min)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn is_settled_here(&self) -> Result<bool, Error> {
+    fn is_settled_here(&self, priority_min: u8) -> Result<bool, Error> {
         let idle = self.standing.as_ref().is_some_and(|standing| {
             let now = lock(&standing.now);
             now.refused.is_some() || !now.held
@@ -373,8 +380,11 @@ impl Inner {
         let core = core.as_mut().ok_or_else(Error::closed)?;
         if elsewhere {
             let subs = core.database.transact(false, |t| t.subscriptions())?;
-            return Ok(subs.iter().all(|(_, sub)| !sub.loading));
+            let done = |(_, sub): &(Scope, Subscription)| {
+                !sub.loading || sub.terms.priority < priority_min
+            };
+            return Ok(subs.iter().all(done));
         }
-        core.is_settled()
+        core.is_settled(priority_min)
     }
 }

@@ -39,7 +39,7 @@ impl Bell {
 impl Inner {
     /// Wait until nothing is left to do with the regions, without blocking.
     pub async fn settle_async(&self, most: Duration) -> Result<(), Error> {
-        if self.settled_within(most, || false).await? { Ok(()) } else { Err(unsettled()) }
+        if self.settled_within(most, 0, || false).await? { Ok(()) } else { Err(unsettled()) }
     }
 
     /// Wait until the outbox is empty, without blocking.
@@ -48,18 +48,21 @@ impl Inner {
         if drained { Ok(()) } else { Err(undrained()) }
     }
 
-    /// True once nothing is left to do; false if that takes too long or `give_up` says so.
+    /// True once nothing is left to do, of subscriptions of at least this priority; false if that
+    /// takes too long or `give_up` says so.
     pub async fn settled_within(
         &self,
         most: Duration,
+        priority_min: u8,
         give_up: impl Fn() -> bool,
     ) -> Result<bool, Error> {
-        self.until(most, give_up, |core| self.all_settled(core)).await
+        self.until(most, give_up, |core| self.all_settled(core, priority_min)).await
     }
 
-    /// Nothing is left to do, on the account's file and on those beside it.
-    fn all_settled(&self, core: &mut Core) -> Result<bool, Error> {
-        Ok(core.is_settled()? && self.shared_is_settled()?)
+    /// Nothing is left to do of what has at least this priority, on the account's file and on those
+    /// beside it.
+    fn all_settled(&self, core: &mut Core, priority_min: u8) -> Result<bool, Error> {
+        Ok(core.is_settled(priority_min)? && self.shared_is_settled(priority_min)?)
     }
 
     async fn until(

@@ -28,10 +28,16 @@ use super::{ops, outcomes, rows};
 use landfall_model::id::{DeviceId, Dot, EntityKey, TypeId};
 use landfall_model::op::Sealed;
 use landfall_sync::device::store::{OpState, Outcome, OwnOp};
-use pages::Pages;
+use pages::{PAGE_BYTES, Pages};
 use records::{Column, Record};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
+#[cfg(not(target_family = "wasm"))]
 use std::path::Path;
+use std::sync::Arc;
+
+/// Sizes of pages that SQLite may have chosen elsewhere, the likely ones first.
+const OTHER_PAGE_BYTES: &[usize] = &[8_192, 16_384, 32_768, 65_536, 2_048, 1_024, 512];
 
 /// What was read of a damaged file.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -67,6 +73,14 @@ pub struct Damage {
     pub header: bool,
 }
 
+impl Salvaged {
+    /// How much was read.
+    fn found(&self) -> usize {
+        let own = self.ops.len() + self.voids.len() + self.outcomes.len();
+        own + usize::from(self.account.is_some()) + usize::from(self.device.is_some())
+    }
+}
+
 impl Damage {
     /// True if nothing shows that anything is missing.
     pub fn is_none(&self) -> bool {
@@ -76,8 +90,32 @@ impl Damage {
 
 /// Read what can be read. Fails only if the file cannot be read at all, or is plainly something
 /// else.
+#[cfg(not(target_family = "wasm"))]
 pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
-    let mut pages = Pages::open(path)?;
+    Ok(of_pages(Pages::open(path)?))
+}
+
+/// The same of a file without a log that is in memory. Browsers make pages of other sizes than disks:
+/// where the head that tells is destroyed, it is the size by which the most can be read.
+pub fn of_bytes(bytes: Vec<u8>) -> Result<Salvaged, OpenError> {
+    let bytes: Arc<[u8]> = bytes.into();
+    let read = |size: usize| -> Result<Salvaged, OpenError> {
+        Ok(of_pages(Pages::of(Box::new(Cursor::new(bytes.clone())), None, size)?))
+    };
+    let mut best = read(PAGE_BYTES)?;
+    if !best.damage.header {
+        return Ok(best);
+    }
+    for size in OTHER_PAGE_BYTES {
+        let other = read(*size)?;
+        if other.found() > best.found() {
+            best = other;
+        }
+    }
+    Ok(best)
+}
+
+fn of_pages(mut pages: Pages) -> Salvaged {
     let mut scan = Scan::default();
     let (numbers, missing) = pages.numbers();
     scan.damage.pages_missing += missing;
@@ -107,7 +145,7 @@ pub fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
     scan.damage.pages_missing += pages.missing;
     scan.damage.frames_unread = pages.frames_unread;
     scan.damage.header = pages.header_destroyed;
-    Ok(scan.finish())
+    scan.finish()
 }
 
 #[derive(Default)]

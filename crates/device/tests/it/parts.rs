@@ -80,7 +80,9 @@ fn a_slot_ends_when_all_is_done_or_its_limits_are_met_and_the_next_goes_on() {
         order(&client, &format!("mine-{n}"), "PLACED");
     }
     client.subscribe("market/fr").unwrap();
-    let slot = |bytes_max| client.sync_once(SyncLimits { deadline: SOON, bytes_max }).unwrap();
+    let slot = |bytes_max| {
+        client.sync_once(SyncLimits { deadline: SOON, bytes_max, priority_min: 0 }).unwrap()
+    };
     let first = slot(Some(1));
     assert!(!first.done && first.bytes_up + first.bytes_down > 0);
     let mut last = slot(None);
@@ -91,9 +93,55 @@ fn a_slot_ends_when_all_is_done_or_its_limits_are_met_and_the_next_goes_on() {
     assert_eq!(count(&client), ORDERS + 200);
     world.set_up(0, false);
     order(&client, "late", "PLACED");
-    let limits = SyncLimits { deadline: Duration::from_millis(30), bytes_max: None };
+    let limits =
+        SyncLimits { deadline: Duration::from_millis(30), bytes_max: None, priority_min: 0 };
     let cut = client.sync_once(limits).unwrap();
     assert!(!cut.done && cut.unsent == 1);
+}
+
+#[test]
+fn a_slot_asks_for_nothing_of_lower_priorities_than_it_is_for() {
+    let (world, dir) = (filled(), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.subscribe_with("market/de", Terms { priority: 5, ..Terms::default() }).unwrap();
+    order(&client, "mine", "PLACED");
+    let slot = |priority_min| {
+        client.sync_once(SyncLimits { deadline: SOON, bytes_max: None, priority_min }).unwrap()
+    };
+    let urgent = slot(5);
+    assert!(urgent.done && urgent.unsent == 0, "{urgent:?}");
+    let coverage = |scope: &str| client.progress(scope).unwrap().unwrap().coverage;
+    assert_eq!(coverage("market/de"), Coverage::Complete);
+    assert_eq!(coverage("market/fr"), Coverage::Loading);
+    assert_eq!(count(&client), 1);
+    eventually("the slot's end", || client.connection() == ConnectionState::Offline);
+    let rest = slot(0);
+    assert!(rest.done, "{rest:?}");
+    assert_eq!(count(&client), ORDERS + 1);
+}
+
+#[test]
+fn a_slot_ends_as_the_app_wants_it_that_goes_online_meanwhile() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    world.set_up(0, false);
+    let limits =
+        SyncLimits { deadline: Duration::from_millis(500), bytes_max: None, priority_min: 9 };
+    std::thread::scope(|scope| {
+        let slot = scope.spawn(|| client.sync_once(limits).unwrap());
+        eventually("the slot", || client.connection() != ConnectionState::Offline);
+        client.go_online();
+        slot.join().unwrap();
+    });
+    world.set_up(0, true);
+    client.settle(SOON).unwrap();
+    assert!(client.progress("market/fr").unwrap().unwrap().complete());
 }
 
 /// A catalogue that is much larger than what the device may hold. `LANDFALL_TEST_PRODUCTS` sets how

@@ -403,3 +403,28 @@ fn another_accounts_writes_and_damaged_documents_are_refused() {
     assert_eq!(check(""), "LF2113");
     assert_eq!(rescue(dir.path().join("none")).unwrap_err().code(), "LF2201");
 }
+
+/// Browsers have pages of another size, and hand a file over as bytes.
+#[test]
+fn a_file_without_its_head_gives_its_writes_whatever_its_pages_measure() {
+    let world = World::new(1);
+    let broken = broken(&world, true);
+    let path = broken.dir.path().join("broken.db");
+    for page_bytes in [4_096, 8_192, 512, 65_536] {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        let pragmas = format!("PRAGMA journal_mode = DELETE; PRAGMA page_size = {page_bytes};");
+        file.execute_batch(&format!("{pragmas} VACUUM")).unwrap();
+        file.close().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..100].fill(0x55);
+        let found = Rescue::of_bytes(bytes).unwrap();
+        let report = found.report();
+        assert_eq!(report.unsent, WRITES as u64, "{page_bytes}: {report:?}");
+        assert!(report.header_destroyed && !report.is_whole() && report.lost.is_empty());
+        let document = found.document();
+        assert_eq!(Rescue::of_document(&document).unwrap(), found);
+        let cut = Rescue::of_document(&document[..document.len() - 2]);
+        assert_eq!(cut.unwrap_err().code(), "LF2113");
+    }
+    assert_eq!(Rescue::of_bytes(vec![0; 8_192]).unwrap().report().unsent, 0);
+}

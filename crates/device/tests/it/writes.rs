@@ -202,7 +202,8 @@ fn futures_are_waited_for_outside_of_any_runtime_and_given_up_at_will() {
     assert_eq!(error.code(), "LF2106");
     let error = wait(client.drain_async(Duration::from_millis(20))).unwrap_err();
     assert_eq!(error.code(), "LF2109");
-    let limits = SyncLimits { deadline: Duration::from_secs(3_600), bytes_max: None };
+    let limits =
+        SyncLimits { deadline: Duration::from_secs(3_600), bytes_max: None, priority_min: 0 };
     {
         let mut slot = pin!(client.sync_once_async(limits));
         assert!(poll(slot.as_mut()).is_pending());

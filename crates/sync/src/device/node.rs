@@ -180,6 +180,8 @@ pub enum Extent {
     Whole,
     /// Own writes and their fates only.
     Pushes,
+    /// Own writes first; then rows, of subscriptions of at least this priority.
+    InTurn { priority_min: u8 },
 }
 
 /// A session that waits for its region's first answer.
@@ -366,12 +368,10 @@ impl Node {
     pub fn hedge(&mut self, greeting: Greeting) -> bool {
         let late = self.session.as_ref().map(|s| s.in_flight.clone()).unwrap_or_default();
         let begins = !late.is_empty();
-        let then = match greeting.0.purpose {
-            Purpose::Pushes => Extent::Pushes,
-            Purpose::Whole | Purpose::Hedge { .. } => Extent::Whole,
-        };
-        let purpose = Purpose::Hedge { late, then };
-        self.hedge = begins.then(|| Session { purpose, ..greeting.0 });
+        self.hedge = begins.then(|| {
+            let then = Box::new(greeting.0.purpose);
+            Session { purpose: Purpose::Hedge { late, then }, ..greeting.0 }
+        });
         begins
     }
 

@@ -54,7 +54,7 @@ impl Frames {
 }
 
 impl<S: Store> Call<'_, S> {
-    /// Push whatever may be pushed now.
+    /// Push whatever may be pushed now; where that is nothing any more, rows may have their turn.
     pub fn push(&mut self) -> Result<(), S::Error> {
         let Some(region) = self.node.session.as_ref().and_then(|s| s.region) else {
             return Ok(());
@@ -100,7 +100,7 @@ impl<S: Store> Call<'_, S> {
             self.out.durable = true;
             self.send(Kind::Push(push));
         }
-        Ok(())
+        self.rows_in_turn()
     }
 
     fn push_voids(&mut self, region: RegionId, frames: &mut Frames) -> Result<(), S::Error> {
@@ -134,7 +134,7 @@ impl<S: Store> Call<'_, S> {
         };
         let others = |o: &OwnOp| match &session.purpose {
             Purpose::Hedge { late, .. } => !late.contains(&dot(o)),
-            Purpose::Whole | Purpose::Pushes => false,
+            Purpose::Whole | Purpose::Pushes | Purpose::InTurn { .. } => false,
         };
         if !tx.iter().all(mine)
             || tx.iter().all(others)

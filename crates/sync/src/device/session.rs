@@ -15,6 +15,7 @@ use landfall_model::id::{DeviceId, Dot, EntityKey, RegionId, Scope};
 use landfall_model::op::Fingerprint;
 use landfall_model::schema::LOCAL_HOME;
 use landfall_model::vector::{Origin, SeqSet, Vector};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a session is for.
@@ -25,10 +26,12 @@ pub(super) enum Purpose {
     Whole,
     /// Own writes and their fates: rows would cost what the user does not want to spend now.
     Pushes,
+    /// Own writes, and once none of them is unanswered (`rows`), the rows of subscriptions of at
+    /// least this priority. A write that cannot leave yet holds up nothing.
+    InTurn { priority_min: u8, rows: bool },
     /// These ops, which another region has not answered in time. Nothing else leaves, and what the
-    /// region says besides waits until the hedge becomes the session. Then it is for what is named
-    /// here.
-    Hedge { late: BTreeSet<Dot>, then: Extent },
+    /// region says besides waits until the hedge becomes the session that it was greeted for.
+    Hedge { late: BTreeSet<Dot>, then: Box<Purpose> },
 }
 
 impl From<Extent> for Purpose {
@@ -36,6 +39,18 @@ impl From<Extent> for Purpose {
         match extent {
             Extent::Whole => Self::Whole,
             Extent::Pushes => Self::Pushes,
+            Extent::InTurn { priority_min } => Self::InTurn { priority_min, rows: false },
+        }
+    }
+}
+
+impl Purpose {
+    /// Whether rows of a subscription of this priority are asked for now.
+    fn asks_for(&self, priority: u8) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::InTurn { priority_min, rows } => *rows && priority >= *priority_min,
+            Self::Pushes | Self::Hedge { .. } => false,
         }
     }
 }
@@ -253,17 +268,34 @@ impl<S: Store> Call<'_, S> {
         // Answers to what is pushed come before the rows then.
         self.push()?;
         self.out.events.push(Event::Granted { scopes: w.scopes, audiences: w.audiences });
-        for (scope, sub) in self.store.subscriptions()? {
-            self.send_subscribe(scope, &sub)?;
+        if self.node.session.as_ref().is_some_and(|s| matches!(s.purpose, Purpose::Whole)) {
+            self.subscribe_all()?;
         }
         Ok(Ok(()))
     }
 
-    /// The hedge is the session from now on, and carries what its greeting was for.
+    /// Ask for the rows of every subscription, of higher priorities first.
+    fn subscribe_all(&mut self) -> Result<(), S::Error> {
+        let mut subs = self.store.subscriptions()?;
+        subs.sort_by_key(|(_, sub)| Reverse(sub.terms.priority));
+        subs.into_iter().try_for_each(|(scope, sub)| self.send_subscribe(scope, &sub))
+    }
+
+    /// Where rows come after own writes, and none of those is unanswered: ask for the rows.
+    pub fn rows_in_turn(&mut self) -> Result<(), S::Error> {
+        let Some(session) = &mut self.node.session else { return Ok(()) };
+        match &mut session.purpose {
+            Purpose::InTurn { rows, .. } if !*rows && session.in_flight.is_empty() => *rows = true,
+            _ => return Ok(()),
+        }
+        self.subscribe_all()
+    }
+
+    /// The hedge is the session that it was greeted for from now on.
     pub fn promote(&mut self, random: &mut dyn FnMut() -> u64) -> Result<(), S::Error> {
         let Some(session) = &mut self.node.session else { return Ok(()) };
-        if let Purpose::Hedge { then, .. } = session.purpose {
-            session.purpose = then.into();
+        if let Purpose::Hedge { then, .. } = std::mem::take(&mut session.purpose) {
+            session.purpose = *then;
         }
         // What the hedge left out is to be looked at.
         session.scanned = 0;
@@ -338,8 +370,8 @@ impl<S: Store> Call<'_, S> {
             && sub.pass.is_none()
             && sub.provisional.is_none()
             && self.store.held_by(&scope, None, 1)?.is_empty();
-        let whole = |s: &&mut Session| matches!(s.purpose, Purpose::Whole);
-        let Some(session) = self.node.session.as_mut().filter(whole) else { return Ok(()) };
+        let wanted = |s: &&mut Session| s.purpose.asks_for(sub.terms.priority);
+        let Some(session) = self.node.session.as_mut().filter(wanted) else { return Ok(()) };
         let Some(region) = session.region else { return Ok(()) };
         session.last_sub += 1;
         let number = session.last_sub;

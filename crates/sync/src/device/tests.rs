@@ -7,12 +7,13 @@ mod keep;
 mod real;
 mod rescued;
 mod rows;
+mod turn;
 mod undo;
 mod whole;
 mod writes;
 
 use super::memory::MemoryStore;
-use super::node::{Edit, Event, FieldEdit, Node, Output, Receipt};
+use super::node::{Edit, Event, Extent, FieldEdit, Greeting, Node, Output, Receipt};
 use super::store::{Base, OpState, Outcome, OwnOp, Store, Subscription, Terms, View};
 use crate::wire::device_frame::Kind as ToRegion;
 use crate::wire::region_frame::Kind as ToDevice;
@@ -174,13 +175,27 @@ impl Device {
         change: impl FnOnce(&mut wire::Welcome),
     ) -> Output {
         self.node.disconnected();
-        let hello = self.node.hello(&mut self.store, "token", self.now).unwrap();
+        let (greeting, mut welcome) = self.greet(Extent::Whole, region, known);
+        self.node.begin(greeting);
+        change(&mut welcome);
+        self.frame(ToDevice::Welcome(welcome))
+    }
+
+    /// A greeting of a region, and what it answers.
+    fn greet(
+        &mut self,
+        extent: Extent,
+        region: u16,
+        known: &[SeqSet],
+    ) -> (Greeting, wire::Welcome) {
+        let greeted = self.node.greet(&mut self.store, "token", 0, extent, self.now);
+        let (greeting, hello) = greeted.unwrap();
         let Some(ToRegion::Hello(hello)) = &hello.frames[0].kind else { panic!("no hello") };
         let known = (0..hello.devices.len()).map(|i| wire::Known {
             received: Some(convert::wire_seq_set(known.get(i).unwrap_or(&SeqSet::default()))),
             closed: false,
         });
-        let mut welcome = wire::Welcome {
+        let welcome = wire::Welcome {
             version: 1,
             region: region.into(),
             hello_ms: hello.sent_ms,
@@ -191,8 +206,7 @@ impl Device {
             known: known.collect(),
             ..Default::default()
         };
-        change(&mut welcome);
-        self.frame(ToDevice::Welcome(welcome))
+        (greeting, welcome)
     }
 
     fn frame(&mut self, kind: ToDevice) -> Output {

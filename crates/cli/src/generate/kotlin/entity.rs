@@ -161,11 +161,12 @@ impl<'s> Shape<'s> {
     fn table(&self, out: &mut String) {
         let (name, (parameters, names)) = (&self.kind.name, self.parameters());
         let (table, arguments) = (literal(name), names.join(", "));
+        let base = if self.kind.search().is_some() { "SearchedTable" } else { "Table" };
         let _ = write!(
             out,
             "    /** The table: rows, writes and live queries. */
     public class Table(client: landfall.Landfall) :
-        landfall.Table<{name}, Edit, Columns, Writes>(client, {table}, Columns, {{ read(it) }}, ::Writes) {{
+        landfall.{base}<{name}, Edit, Columns, Writes>(client, {table}, Columns, {{ read(it) }}, ::Writes) {{
         /** Create it, or change it where this device knows it. */
         public suspend fun upsert({parameters}): landfall.Receipt =
             write {{ upsert({arguments}) }}

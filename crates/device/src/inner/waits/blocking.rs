@@ -49,7 +49,7 @@ impl Inner {
 
     /// Wait until nothing is left to do with the regions.
     pub fn settle(&self, timeout: Duration) -> Result<(), Error> {
-        if self.wait_for(timeout, |core| self.all_settled(core))? {
+        if self.wait_for(timeout, |core| self.all_settled(core, 0))? {
             Ok(())
         } else {
             Err(unsettled())
@@ -70,7 +70,8 @@ impl Inner {
             if left.is_zero() {
                 break;
             }
-            done = self.wait_for(left.min(COUNT_EVERY), |core| self.all_settled(core))?;
+            let settled = |core: &mut Core| self.all_settled(core, limits.priority_min);
+            done = self.wait_for(left.min(COUNT_EVERY), settled)?;
         }
         slot.report(done)
     }

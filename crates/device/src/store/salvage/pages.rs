@@ -1,18 +1,21 @@
 //! The pages of a file as SQLite would recover them: the file with the committed part of its log
-//! over it. Formats: <https://www.sqlite.org/fileformat2.html>. One page is in memory at a time.
+//! over it. Formats: <https://www.sqlite.org/fileformat2.html>. Of a file on a disk one page is in
+//! memory at a time; a browser hands a file over as a whole.
 
 use crate::store::error::OpenError;
 use crate::store::migrations::APPLICATION_ID;
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(not(target_family = "wasm"))]
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+#[cfg(not(target_family = "wasm"))]
 use std::path::{Path, PathBuf};
 
 /// What every file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// The size of the pages of every file that this crate makes, where none of its headers tells.
-const PAGE_BYTES: usize = 4_096;
+/// The size of pages that this crate makes on disks, where none of the file's headers tells.
+pub(super) const PAGE_BYTES: usize = 4_096;
 
 /// How often the pages of long rows are read: as they are in the file, and out of older ones that are
 /// free or in no place.
@@ -22,10 +25,15 @@ const CHAINED_TIMES: u64 = 4;
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
+/// Where bytes are read from, at any place.
+pub(super) trait Bytes: Read + Seek + std::fmt::Debug {}
+
+impl<T: Read + Seek + std::fmt::Debug> Bytes for T {}
+
 #[derive(Debug)]
 pub(super) struct Pages {
-    file: File,
-    log: Option<File>,
+    file: Box<dyn Bytes>,
+    log: Option<Box<dyn Bytes>>,
     bytes: usize,
     reserved: usize,
     count: u64,
@@ -46,18 +54,28 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let file = File::open(path).map_err(unreachable)?;
         let log = match File::open(beside(path, "-wal")) {
-            Ok(log) => Some(log),
+            Ok(log) => Some(Box::new(log) as Box<dyn Bytes>),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             // One that is there and is passed over would not be missed.
             Err(error) => return Err(unreachable(error)),
         };
+        Self::of(Box::new(file), log, PAGE_BYTES)
+    }
+
+    /// `bytes` is the size of a page where no header tells.
+    pub(super) fn of(
+        file: Box<dyn Bytes>,
+        log: Option<Box<dyn Bytes>>,
+        bytes: usize,
+    ) -> Result<Self, OpenError> {
         let mut pages = Self {
             file,
             log,
-            bytes: PAGE_BYTES,
+            bytes,
             reserved: 0,
             count: 0,
             there: 0,
@@ -74,7 +92,7 @@ impl Pages {
         // A first page in the log is newer.
         let first = pages.page(1).filter(|p| p.starts_with(MAGIC));
         let header = first.or(header);
-        let there = pages.length().div_ceil(pages.bytes as u64);
+        let there = length(&mut *pages.file).div_ceil(pages.bytes as u64);
         let framed = pages.framed.keys().next_back().copied().unwrap_or(0);
         pages.count = there.max(framed);
         (pages.there, pages.chained) = (there, CHAINED_TIMES * pages.length_with_log());
@@ -99,7 +117,7 @@ impl Pages {
     /// The file's header, if it is one.
     fn header(&mut self) -> Option<Vec<u8>> {
         let mut header = vec![0; 100];
-        let read = read_at(&mut self.file, 0, &mut header);
+        let read = read_at(&mut *self.file, 0, &mut header);
         let bytes = usize::from(header[16]) << 8 | usize::from(header[17]);
         let bytes = if bytes == 1 { 65_536 } else { bytes };
         let sane = bytes.is_power_of_two() && (512..=65_536).contains(&bytes);
@@ -116,8 +134,8 @@ impl Pages {
     /// last one that ends a transaction.
     fn read_log(&mut self) {
         let mut header = [0; LOG_HEADER];
-        let Some(log) = self.log.as_mut() else { return };
-        let length = log.metadata().map_or(0, |m| m.len());
+        let Some(log) = self.log.as_deref_mut() else { return };
+        let length = length(log);
         if !read_at(log, 0, &mut header) || number(&header, 0) >> 1 != 0x377f_0682 >> 1 {
             return self.read_headless_log(length);
         }
@@ -230,11 +248,11 @@ impl Pages {
     /// A page's content; `None` if it lies behind the end of the file.
     pub(super) fn page(&mut self, number: u64) -> Option<Vec<u8>> {
         let mut page = vec![0; self.bytes];
-        let read = match (self.framed.get(&number), self.log.as_mut()) {
+        let read = match (self.framed.get(&number), self.log.as_deref_mut()) {
             (Some(at), Some(log)) => read_at(log, *at, &mut page),
             _ => {
                 let at = number.checked_sub(1)? * self.bytes as u64;
-                read_at(&mut self.file, at, &mut page)
+                read_at(&mut *self.file, at, &mut page)
             }
         };
         read.then_some(page)
@@ -249,30 +267,31 @@ impl Pages {
     pub(super) fn loose(&mut self, nth: usize) -> Option<Vec<u8>> {
         let mut page = vec![0; self.bytes];
         let at = *self.loose.get(nth)?;
-        read_at(self.log.as_mut()?, at, &mut page).then_some(page)
+        read_at(self.log.as_deref_mut()?, at, &mut page).then_some(page)
     }
 
-    fn length_with_log(&self) -> u64 {
-        let log = self.log.as_ref().and_then(|log| log.metadata().ok());
-        self.length() + log.map_or(0, |m| m.len())
+    fn length_with_log(&mut self) -> u64 {
+        length(&mut *self.file) + self.log.as_deref_mut().map_or(0, length)
     }
+}
 
-    fn length(&self) -> u64 {
-        self.file.metadata().map_or(0, |m| m.len())
-    }
+fn length(file: &mut dyn Bytes) -> u64 {
+    file.seek(SeekFrom::End(0)).unwrap_or(0)
 }
 
 /// All of the buffer, or false.
-fn read_at(file: &mut File, at: u64, buffer: &mut [u8]) -> bool {
+fn read_at(file: &mut dyn Bytes, at: u64, buffer: &mut [u8]) -> bool {
     file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(buffer)).is_ok()
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn unreachable(error: std::io::Error) -> OpenError {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
     let text = Some(error.to_string());
     OpenError::Unreachable(rusqlite::Error::SqliteFailure(code, text))
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

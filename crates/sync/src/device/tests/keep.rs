@@ -55,7 +55,7 @@ fn shown(d: &Device) -> Vec<String> {
     d.store.visible().keys().map(|k| k.id.to_string()).collect()
 }
 
-fn subscribe_frames(out: &Output) -> Vec<&wire::Subscribe> {
+pub(super) fn subscribe_frames(out: &Output) -> Vec<&wire::Subscribe> {
     let frame = |f: &'_ wire::DeviceFrame| matches!(&f.kind, Some(ToRegion::Subscribe(_)));
     let frames = out.frames.iter().filter(|f| frame(f));
     frames
