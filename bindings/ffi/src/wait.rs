@@ -110,9 +110,7 @@ mod tests {
     }
 
     /// Runs to the end, on a thread of its own, what is given up from this one.
-    fn given_up<T: Send + 'static>(
-        work: impl FnOnce(Arc<Wait>) -> T + Send + 'static,
-    ) -> T {
+    fn given_up<T: Send + 'static>(work: impl FnOnce(Arc<Wait>) -> T + Send + 'static) -> T {
         let wait = Wait::new();
         let running = std::thread::spawn({
             let wait = wait.clone();

@@ -79,12 +79,12 @@ public enum Codecs {
 
     /// `Instant`, to the microsecond. A date that is too far away, or none, is refused when written.
     public static let instant: Codec<Date> = Codec(
-        toValue: { date in Micros.of(date).map { .int(value: $0) } ?? .text(value: "\(date)") },
+        toValue: { date in Micros.of(date).map { .int(value: $0) } ?? .text(value: "\(date.timeIntervalSince1970)") },
         toColumn: { date in
             Micros.of(date).map { .integer(value: $0) } ?? .real(value: date.timeIntervalSince1970 * 1e6)
         },
         fromColumn: { Micros.date(try whole($0)) },
-        toJson: { date in Micros.of(date).map { .integer($0) } ?? .string("\(date)") },
+        toJson: { date in Micros.of(date).map { .integer($0) } ?? .string("\(date.timeIntervalSince1970)") },
         fromJson: { Micros.date(try whole($0)) })
 
     /// `Boolean`.

@@ -88,7 +88,7 @@ final class ShopTests: XCTestCase {
         try await phone.order.delete("o-2")
         let went = try await phone.orderLine.get("l-1")
         XCTAssertNil(went)
-        await fails("LF2013") { try await phone.product.update("p-1") { $0.price = Decimal(string: "0.0001")! } }
+        await fails("LF2006") { try await phone.product.update("p-1") { $0.price = Decimal(string: "0.0001")! } }
         try await phone.close()
     }
 

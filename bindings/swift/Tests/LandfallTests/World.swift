@@ -32,7 +32,8 @@ final class World: Sendable {
         try regions.run()
         ended.add { [dir] in
             regions.terminate()
-            regions.waitUntilExit()
+            // Where a program ends there is no run loop that would hear of another's end.
+            for _ in 0..<300 where regions.isRunning { usleep(10_000) }
             try? FileManager.default.removeItem(at: dir)
         }
         var line = Data()

@@ -25,7 +25,16 @@ import Landfall
 /// Names that nest in the types of entities or in the client, stand for them in the package, or are
 /// modules or words of Swift.
 const TAKEN: &[&str] = &[
-    "Any", "Columns", "Edit", "Foundation", "Landfall", "Protocol", "Self", "Swift", "TableRow", "Type",
+    "Any",
+    "Columns",
+    "Edit",
+    "Foundation",
+    "Landfall",
+    "Protocol",
+    "Self",
+    "Swift",
+    "TableRow",
+    "Type",
     "Writes",
 ];
 
@@ -66,10 +75,14 @@ fn check_names(schema: &Schema, client: &str) -> Result<(), String> {
     let of_entities = schema.types.values().flat_map(|t| &t.fields);
     let mut fields = of_entities.chain(schema.values.values().flat_map(|t| &t.fields));
     if fields.any(|f| f.name == "self") {
-        return Err("`self` cannot be a field in Swift: rename it, and keep its data with @was".to_owned());
+        return Err(
+            "`self` cannot be a field in Swift: rename it, and keep its data with @was".to_owned()
+        );
     }
     match schema.values.keys().find(|name| holds(schema, name, name, &mut BTreeSet::new())) {
-        Some(name) => Err(format!("`{name}` holds itself, which no structure in Swift can: hold a list of it")),
+        Some(name) => Err(format!(
+            "`{name}` holds itself, which no structure in Swift can: hold a list of it"
+        )),
         None => Ok(()),
     }
 }

@@ -33,10 +33,16 @@ fn row(out: &mut String, shape: &Shape<'_>) {
     );
     for field in fields {
         let hidden = shape.hidden.contains(&field.id);
-        let notes: &[&str] = if hidden { &["Not everybody who sees the row sees this."] } else { &[] };
+        let notes: &[&str] =
+            if hidden { &["Not everybody who sees the row sees this."] } else { &[] };
         out.push_str(&doc("    ", field.doc.as_deref(), notes));
         let rest = if shape.always(field) { "" } else { "?" };
-        let _ = writeln!(out, "    public let {}: {}{rest}", property(&field.name), type_of(shape, field));
+        let _ = writeln!(
+            out,
+            "    public let {}: {}{rest}",
+            property(&field.name),
+            type_of(shape, field)
+        );
     }
     if shape.has_pending {
         out.push_str(&doc("    ", Some("Some of it is not yet held by enough regions."), &[]));

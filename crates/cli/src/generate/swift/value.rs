@@ -32,7 +32,8 @@ pub fn object(out: &mut String, schema: &Schema, kind: &ValueType) {
 "
     );
     for field in &kind.fields {
-        let (text, codec, value) = (literal(&field.name), codec(&field.kind), property(&field.name));
+        let (text, codec, value) =
+            (literal(&field.name), codec(&field.kind), property(&field.name));
         let _ = writeln!(out, "                {codec}.member({text}, value.{value}),");
     }
     let _ = write!(
@@ -45,7 +46,8 @@ pub fn object(out: &mut String, schema: &Schema, kind: &ValueType) {
     );
     let read = |field: &Field| {
         let how = if field.required { "required" } else { "optional" };
-        let (text, codec, value) = (literal(&field.name), codec(&field.kind), property(&field.name));
+        let (text, codec, value) =
+            (literal(&field.name), codec(&field.kind), property(&field.name));
         format!("                {value}: try members.{how}({text}, {codec})")
     };
     let read: Vec<String> = kind.fields.iter().map(read).collect();
