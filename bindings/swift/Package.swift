@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The package is whole only with the generated sources and the native library beside these files:
-// `run-tests` puts them together on Linux, `build-xcframework` for Apple's platforms. README.md says how.
+// `run-tests` puts them together on Linux; README.md says how it should be done for Apple's platforms.
 
 /// The C interface of the native library: what UniFFI's Swift calls.
 #if os(Linux)
