@@ -122,24 +122,23 @@ mod tests {
     }
 
     fn block_on<F: Future>(work: F) -> F::Output {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(work)
     }
 
     #[test]
     fn waits_end_when_they_are_given_up() {
-        const HOUR_MS: u64 = 3_600_000;
+        const LONG_MS: u64 = 20_000;
         let dir = tempfile::tempdir().expect("a directory");
         let client = client(dir.path());
-        let limits = SyncLimits { deadline_ms: HOUR_MS, bytes_max: None };
+        let limits = SyncLimits { deadline_ms: LONG_MS, bytes_max: None };
         let events = client.events();
-        let c = client.clone();
-        assert_eq!(given_up(move |w| block_on(w.settle(c, HOUR_MS))), Ok(false));
-        let c = client.clone();
-        assert_eq!(given_up(move |w| block_on(w.drain(c, HOUR_MS))), Ok(false));
-        let c = client.clone();
-        assert_eq!(given_up(move |w| block_on(w.sync_once(c, limits))), Ok(None));
         assert_eq!(given_up(move |w| block_on(w.next(events))), None);
+        let c = client.clone();
+        assert_eq!(given_up(move |w| block_on(w.settle(c, LONG_MS))), Ok(false));
+        let c = client.clone();
+        assert_eq!(given_up(move |w| block_on(w.drain(c, LONG_MS))), Ok(false));
+        assert_eq!(given_up(move |w| block_on(w.sync_once(client, limits))), Ok(None));
     }
 
     #[test]

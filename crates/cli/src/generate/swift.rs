@@ -10,9 +10,8 @@ mod names;
 mod value;
 
 use super::kotlin::names::{free, lower};
-use landfall_model::schema::{EntityType, FieldKind, Schema};
+use landfall_model::schema::{EntityType, Schema};
 use names::{literal, property};
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const HEADER: &str = "\
@@ -79,23 +78,7 @@ fn check_names(schema: &Schema, client: &str) -> Result<(), String> {
             "`self` cannot be a field in Swift: rename it, and keep its data with @was".to_owned()
         );
     }
-    match schema.values.keys().find(|name| holds(schema, name, name, &mut BTreeSet::new())) {
-        Some(name) => Err(format!(
-            "`{name}` holds itself, which no structure in Swift can: hold a list of it"
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Whether a value object has another one in it, at any depth. Lists are elsewhere.
-fn holds<'s>(schema: &'s Schema, outer: &str, inner: &str, seen: &mut BTreeSet<&'s str>) -> bool {
-    let fields = schema.values.get(outer).map(|t| t.fields.as_slice()).unwrap_or_default();
-    fields.iter().any(|field| match &field.kind {
-        FieldKind::Object(name) => {
-            name == inner || (seen.insert(name) && holds(schema, name, inner, seen))
-        }
-        _ => false,
-    })
+    Ok(())
 }
 
 fn client_class(out: &mut String, entities: &[&EntityType], source: &str, client: &str) {
