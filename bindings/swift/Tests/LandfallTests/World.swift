@@ -31,9 +31,8 @@ final class World: Sendable {
         regions.standardError = try FileHandle(forWritingTo: dir.appendingPathComponent("regions.log"))
         try regions.run()
         ended.add { [dir] in
-            regions.terminate()
-            // Where a program ends there is no run loop that would hear of another's end.
-            for _ in 0..<300 where regions.isRunning { usleep(10_000) }
+            // What is started from a task's thread inherits that it blocks SIGTERM.
+            kill(regions.processIdentifier, SIGKILL)
             try? FileManager.default.removeItem(at: dir)
         }
         var line = Data()
