@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin kotlin-if-it-can \
+.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin kotlin-if-it-can swift \
   web web-release web-testkit web-tools showcase
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -39,6 +39,7 @@ help:
 	@echo 'make test    everything that must pass: format, lints, tests, simulator, replay, Kotlin'
 	@echo
 	@echo 'make kotlin  build the Kotlin SDK for the JVM and test it (installs what it needs, by name)'
+	@echo 'make swift   build the Swift SDK on Linux and test it (needs Swift 6.0; installs nothing)'
 	@echo 'make web     build the web client and test it in Chromium (installs what that needs)'
 	@echo 'make web-release  build it as small as it gets, and say how small'
 	@echo 'make showcase     two phones in a browser page, driven, with pictures in target/showcase'
@@ -98,6 +99,10 @@ kotlin: built
 kotlin-if-it-can: built
 	@if bindings/kotlin/run-tests prepare; then bindings/kotlin/run-tests; \
 	else echo 'SKIPPED: what the Kotlin SDK needs cannot be had here'; fi
+
+# Not a part of `make test`: most machines have no Swift.
+swift: built
+	@bindings/swift/run-tests
 
 # ---- the web client; not a part of `make test`: on a fresh clone its tools take too long ----
 

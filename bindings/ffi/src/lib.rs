@@ -12,9 +12,9 @@
 //! No callback is made on the thread of a caller, and none under a lock of the client. A listener
 //! that throws is not called for it again, and hurts nobody else.
 //!
-//! What waits for the network or for events is asynchronous, and ends when it is cancelled. Other
-//! calls do not return before they are done: a write waits for the disk. The hand-written halves
-//! (`bindings/kotlin`) move all of them off the main thread.
+//! What waits for the network or for events is asynchronous, and ends when it is cancelled, in Swift by
+//! a [`Wait`]. Other calls do not return before they are done: a write waits for the disk. The
+//! hand-written halves (`bindings/kotlin`, `bindings/swift`) move all of them off the main thread.
 
 mod accounts;
 mod client;
@@ -33,6 +33,7 @@ mod slot;
 #[cfg(feature = "testkit")]
 mod testkit;
 mod text;
+mod wait;
 
 pub use accounts::{Account, AccountFiles, AccountsOptions, KnownAccount, Unsent};
 pub use client::Client;
@@ -56,5 +57,6 @@ pub use slot::{SyncLimits, SyncReport};
 #[cfg(feature = "testkit")]
 pub use testkit::{TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites};
 pub use text::TextEditor;
+pub use wait::Wait;
 
 uniffi::setup_scaffolding!("landfall");

@@ -1,6 +1,7 @@
 //! `landfall generate`: typed code for an app, from its schema.
 
 mod kotlin;
+mod swift;
 mod typescript;
 
 use crate::exit::Exit;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Command {
     /// Write Kotlin: a class per type, and a client with a table for each
     Kotlin(Kotlin),
+    /// Write Swift: a structure per type, and a client with a table for each
+    Swift(Swift),
     /// Write TypeScript: what the rows of each type hold, and what can be put into them
     Typescript(Typescript),
 }
@@ -32,6 +35,18 @@ pub(crate) struct Kotlin {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Swift {
+    /// The schema (GraphQL SDL)
+    schema: PathBuf,
+    /// The directory for the file, which is called as the client's class
+    #[arg(long)]
+    out: PathBuf,
+    /// The client's class
+    #[arg(long, value_parser = kotlin::class, default_value = "Database")]
+    client: String,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Typescript {
     /// The schema (GraphQL SDL)
     schema: PathBuf,
@@ -43,6 +58,7 @@ pub(crate) struct Typescript {
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Kotlin(args) => write_kotlin(args),
+        Command::Swift(args) => write_swift(&args),
         Command::Typescript(args) => write_typescript(&args),
     }
 }
@@ -59,6 +75,17 @@ fn write_kotlin(args: Kotlin) -> anyhow::Result<Exit> {
     };
     let folder = args.package.split('.').fold(args.out, |dir, word| dir.join(word));
     write(&folder, &format!("{client}.kt"), &text)
+}
+
+fn write_swift(args: &Swift) -> anyhow::Result<Exit> {
+    let (schema, source) = crate::schema::load_with_text(&args.schema)?;
+    match swift::file(&schema, &source, &args.client) {
+        Ok(text) => write(&args.out, &format!("{}.swift", args.client), &text),
+        Err(clash) => {
+            terminal::note(clash);
+            Ok(Exit::No)
+        }
+    }
 }
 
 fn write_typescript(args: &Typescript) -> anyhow::Result<Exit> {

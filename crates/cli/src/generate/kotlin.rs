@@ -4,8 +4,8 @@
 //! their packages, so a schema may have a type `Column` or `Instant`; what nests in the class of
 //! every entity has names that a schema's types cannot take, and a schema that does is told so.
 
-mod entity;
-mod names;
+pub(super) mod entity;
+pub(super) mod names;
 mod value;
 
 pub(super) use names::{class, client_of, package};
@@ -48,7 +48,7 @@ pub(super) fn file(
 }
 
 /// Entity types by name; those that stay on the device, too.
-fn declared(schema: &Schema) -> Vec<&EntityType> {
+pub(super) fn declared(schema: &Schema) -> Vec<&EntityType> {
     let mut kinds: Vec<&EntityType> = schema.types.values().map(|t| &**t).collect();
     kinds.sort_by(|a, b| a.name.cmp(&b.name));
     kinds

@@ -6,7 +6,7 @@ use landfall_model::schema::{EntityType, Field, FieldKind, Home, Merge, Schema};
 use std::fmt::Write;
 
 /// The device's own column that tells whether regions lack something of the row.
-const PENDING: &str = "isPending";
+pub const PENDING: &str = "isPending";
 
 pub fn write(out: &mut String, schema: &Schema, kind: &EntityType) {
     let shape = Shape::of(schema, kind);
@@ -21,18 +21,20 @@ pub fn write(out: &mut String, schema: &Schema, kind: &EntityType) {
     out.push_str("}\n");
 }
 
-struct Shape<'s> {
-    schema: &'s Schema,
-    kind: &'s EntityType,
+/// What generated code has to know of a type, in any language.
+pub struct Shape<'s> {
+    pub schema: &'s Schema,
+    pub kind: &'s EntityType,
     /// Fields that an audience does not see: their columns may be empty.
-    hidden: Vec<FieldId>,
+    pub hidden: Vec<FieldId>,
     /// Fields that never change: of the home scope, and the parent.
-    fixed: Vec<FieldId>,
-    has_pending: bool,
+    pub fixed: Vec<FieldId>,
+    /// No field of the schema takes the name.
+    pub has_pending: bool,
 }
 
 impl<'s> Shape<'s> {
-    fn of(schema: &'s Schema, kind: &'s EntityType) -> Self {
+    pub fn of(schema: &'s Schema, kind: &'s EntityType) -> Self {
         let audiences = schema.root(kind.id).map(|t| t.audiences.as_slice()).unwrap_or_default();
         let hides = audiences.iter().flat_map(|a| &a.hide);
         let hidden = hides.filter(|(t, _)| *t == kind.id).map(|(_, field)| *field).collect();
@@ -45,13 +47,13 @@ impl<'s> Shape<'s> {
     }
 
     /// Fields without the id.
-    fn fields(&self) -> impl Iterator<Item = &'s Field> {
+    pub fn fields(&self) -> impl Iterator<Item = &'s Field> {
         let id = self.kind.id_field();
         self.kind.fields.iter().filter(move |f| Some(f.id) != id)
     }
 
     /// Fields without which a new entity cannot be made.
-    fn needed(&self) -> Vec<&'s Field> {
+    pub fn needed(&self) -> Vec<&'s Field> {
         let needed = |f: &&Field| f.merge == Merge::Register && f.required && f.default.is_none();
         self.fields().filter(needed).collect()
     }
@@ -65,7 +67,7 @@ impl<'s> Shape<'s> {
     }
 
     /// Whether a row always has a value. Sets, counters and texts begin empty.
-    fn always(&self, field: &Field) -> bool {
+    pub fn always(&self, field: &Field) -> bool {
         let begins = field.merge != Merge::Register || field.required;
         begins && !self.hidden.contains(&field.id)
     }

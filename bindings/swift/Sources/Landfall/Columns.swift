@@ -1,0 +1,95 @@
+/// One column of a table, for conditions and orders.
+public struct Column<Held: Sendable>: Sendable {
+    let name: String
+    private let codec: Codec<Held>
+
+    public init(_ name: String, _ codec: Codec<Held>) {
+        self.name = name
+        self.codec = codec
+    }
+
+    public static func == (column: Column<Held>, value: Held) -> Condition { column.compared("=", value) }
+    public static func != (column: Column<Held>, value: Held) -> Condition { column.compared("<>", value) }
+    public static func < (column: Column<Held>, value: Held) -> Condition { column.compared("<", value) }
+    public static func <= (column: Column<Held>, value: Held) -> Condition { column.compared("<=", value) }
+    public static func > (column: Column<Held>, value: Held) -> Condition { column.compared(">", value) }
+    public static func >= (column: Column<Held>, value: Held) -> Condition { column.compared(">=", value) }
+
+    /// The column holds nothing.
+    public var isNull: Condition { Condition("\(quoted) IS NULL", []) }
+
+    /// The column holds something.
+    public var isNotNull: Condition { Condition("\(quoted) IS NOT NULL", []) }
+
+    /// The column holds one of these.
+    public func within(_ values: [Held]) -> Condition {
+        let places = values.map { _ in "?" }.joined(separator: ", ")
+        return Condition("\(quoted) IN (\(places))", values.map(codec.toColumn))
+    }
+
+    private func compared(_ comparison: String, _ value: Held) -> Condition {
+        Condition("\(quoted) \(comparison) ?", [codec.toColumn(value)])
+    }
+
+    private var quoted: String {
+        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+}
+
+/// What rows must fulfil: an SQL expression with its parameters.
+public struct Condition: Sendable {
+    let sql: String
+    let params: [SqlValue]
+
+    init(_ sql: String, _ params: [SqlValue]) {
+        self.sql = sql
+        self.params = params
+    }
+
+    public static func && (one: Condition, other: Condition) -> Condition {
+        Condition("(\(one.sql)) AND (\(other.sql))", one.params + other.params)
+    }
+
+    public static func || (one: Condition, other: Condition) -> Condition {
+        Condition("(\(one.sql)) OR (\(other.sql))", one.params + other.params)
+    }
+
+    public static prefix func ! (condition: Condition) -> Condition {
+        Condition("NOT (\(condition.sql))", condition.params)
+    }
+}
+
+/// The window of a table that a live query shows: which rows, in which order, how many.
+public struct WindowBuilder {
+    private var condition: Condition?
+    private var order: [OrderBy] = []
+    private var rowsMax: UInt64?
+
+    init() {}
+
+    /// Only rows that fulfil this; a second call asks for both.
+    public mutating func filter(_ condition: Condition) {
+        self.condition = self.condition.map { $0 && condition } ?? condition
+    }
+
+    /// Smallest first; further calls order what is equal so far.
+    public mutating func ascending<Held>(_ column: Column<Held>) {
+        order.append(OrderBy(column: column.name, descending: false))
+    }
+
+    /// Largest first; further calls order what is equal so far.
+    public mutating func descending<Held>(_ column: Column<Held>) {
+        order.append(OrderBy(column: column.name, descending: true))
+    }
+
+    /// At most so many rows.
+    public mutating func limit(_ rows: Int) {
+        precondition(rows >= 0, "a window has no negative number of rows")
+        rowsMax = UInt64(rows)
+    }
+
+    func query(_ table: String) -> Query {
+        Query(
+            table: table, filter: condition?.sql, params: condition?.params ?? [], order: order, limit: rowsMax)
+    }
+}
