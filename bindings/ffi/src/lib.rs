@@ -13,7 +13,7 @@
 //! that throws is not called for it again, and hurts nobody else.
 //!
 //! What waits for the network or for events is asynchronous, and ends when it is cancelled, in Swift by
-//! a [`Wait`]. Other calls do not return before they are done: a write waits for the disk. The
+//! a [`Waiter`]. Other calls do not return before they are done: a write waits for the disk. The
 //! hand-written halves (`bindings/kotlin`, `bindings/swift`) move all of them off the main thread.
 
 mod accounts;
@@ -57,6 +57,6 @@ pub use slot::{SyncLimits, SyncReport};
 #[cfg(feature = "testkit")]
 pub use testkit::{TestDevice, TestReason, TestRefusal, TestWaiting, TestWorld, TestWrites};
 pub use text::TextEditor;
-pub use wait::Wait;
+pub use wait::Waiter;
 
 uniffi::setup_scaffolding!("landfall");

@@ -1,7 +1,7 @@
 //! Waits that can be given up, for a language whose generated half does not cancel a future: Swift.
 //!
 //! A cancelled task there leaves a future of the library running. So the hand-written half makes a
-//! [`Wait`] for each call that waits, and gives it up when the task is cancelled: the future inside is
+//! [`Waiter`] for each call that waits, and gives it up when the task is cancelled: the future inside is
 //! dropped, as Rust and Kotlin drop theirs, and the call returns at once. What was given up says so by
 //! what it returns.
 
@@ -17,12 +17,12 @@ use tokio::sync::Notify;
 
 /// One call that waits, and the means to end it. To be used once.
 #[derive(Debug, Default, uniffi::Object)]
-pub struct Wait {
+pub struct Waiter {
     given_up: Notify,
 }
 
 #[uniffi::export]
-impl Wait {
+impl Waiter {
     /// A wait that has not begun.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
@@ -59,7 +59,7 @@ impl Wait {
     }
 }
 
-impl Wait {
+impl Waiter {
     /// What is done is told even if it was given up at the same moment.
     async fn unless_given_up<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let (mut work, mut given_up) = (pin!(work), pin!(self.given_up.notified()));
@@ -101,6 +101,7 @@ mod tests {
             regions: Vec::new(),
             start_offline: true,
             disk_bytes_max: None,
+            network: None,
         };
         let client = Client::open(options, Arc::new(NoTokens)).expect("opened");
         let (kind, id) = ("Thing".to_owned(), "t-1".to_owned());
@@ -110,8 +111,8 @@ mod tests {
     }
 
     /// Runs to the end, on a thread of its own, what is given up from this one.
-    fn given_up<T: Send + 'static>(work: impl FnOnce(Arc<Wait>) -> T + Send + 'static) -> T {
-        let wait = Wait::new();
+    fn given_up<T: Send + 'static>(work: impl FnOnce(Arc<Waiter>) -> T + Send + 'static) -> T {
+        let wait = Waiter::new();
         let running = std::thread::spawn({
             let wait = wait.clone();
             move || work(wait)
@@ -131,7 +132,7 @@ mod tests {
         const LONG_MS: u64 = 20_000;
         let dir = tempfile::tempdir().expect("a directory");
         let client = client(dir.path());
-        let limits = SyncLimits { deadline_ms: LONG_MS, bytes_max: None };
+        let limits = SyncLimits { deadline_ms: LONG_MS, bytes_max: None, priority_min: 0 };
         let events = client.events();
         assert_eq!(given_up(move |w| block_on(w.next(events))), None);
         let c = client.clone();
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_done_is_told_and_what_was_given_up_before_does_not_wait() {
-        let wait = Wait::new();
+        let wait = Waiter::new();
         wait.give_up();
         assert_eq!(block_on(wait.unless_given_up(async { 7 })), Some(7));
         assert_eq!(block_on(wait.unless_given_up(std::future::pending::<u8>())), None);

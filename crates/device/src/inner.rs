@@ -592,6 +592,7 @@ fn outbox_status(t: &mut Transaction<'_>) -> Result<OutboxStatus, store::Error> 
 mod tests {
     use super::*;
     use crate::options::Account;
+    use landfall_sync::device::store::Terms;
 
     const SDL: &str =
         "type Note @entity(strategy: CRDT, scope: \"team/{team}\") { id: ID! team: ID! }";

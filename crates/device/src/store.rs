@@ -57,10 +57,10 @@ pub use error::{Error, OpenError};
 pub use lease::Lease;
 pub use memory::MemoryFile;
 pub(crate) use search::table as search_table;
-pub(crate) use tables::quoted;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use shared::Beside;
 pub(crate) use shared::{is_beside, subscriptions_beside};
+pub(crate) use tables::quoted;
 pub use transaction::Transaction;
 
 use landfall_model::id::{Scope, TypeId};

@@ -26,8 +26,8 @@ public struct Events: AsyncSequence, Sendable {
 }
 
 /// Waits in the native library do not hear of a cancelled task by themselves: they are told.
-func givingUp<Answer>(_ work: (Wait) async throws -> Answer) async rethrows -> Answer {
-    let wait = Wait()
+func givingUp<Answer>(_ work: (Waiter) async throws -> Answer) async rethrows -> Answer {
+    let wait = Waiter()
     return try await withTaskCancellationHandler {
         try await work(wait)
     } onCancel: {

@@ -185,7 +185,7 @@ public final class LandfallClient: Sendable {
     }
 
     /// What waits for regions says nothing when it was given up, which only a cancelled task does.
-    private func waiting<Answer>(_ work: (Wait, Client) async throws -> Answer?) async throws -> Answer {
+    private func waiting<Answer>(_ work: (Waiter, Client) async throws -> Answer?) async throws -> Answer {
         do {
             guard let answer = try await givingUp({ try await work($0, native) }) else { throw CancellationError() }
             return answer

@@ -1,8 +1,8 @@
 //! What of the regions' rows is held on this device, and how far it is: in the account's file, or,
 //! for a shared scope, in the one beside it.
 
-use super::{Inner, check_scope, room};
 use super::shared::SharedFile;
+use super::{Inner, check_scope, room};
 use crate::error::Error;
 use crate::event::{Coverage, Progress};
 use crate::{read, store};

@@ -202,7 +202,7 @@ fn slots_and_the_apps_own_wish_for_the_network_do_not_undo_one_another() {
     let slot = |deadline: Duration| {
         let client = client.clone();
         std::thread::spawn(move || {
-            client.sync_once(SyncLimits { deadline, bytes_max: None }).unwrap()
+            client.sync_once(SyncLimits { deadline, bytes_max: None, priority_min: 0 }).unwrap()
         })
     };
     // Nothing can be done, so each slot lasts until its time is over.
@@ -246,6 +246,6 @@ fn a_wait_may_be_of_any_length() {
     order(&client, "o1", "PLACED");
     client.settle(Duration::MAX).unwrap();
     client.drain(Duration::MAX).unwrap();
-    let limits = SyncLimits { deadline: Duration::MAX, bytes_max: None };
+    let limits = SyncLimits { deadline: Duration::MAX, bytes_max: None, priority_min: 0 };
     assert!(client.sync_once(limits).unwrap().done);
 }

@@ -184,16 +184,6 @@ fn what_a_transaction_creates_and_deletes_leaves_nothing() {
 }
 
 #[test]
-fn a_wait_may_be_as_long_as_one_likes() {
-    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
-    let client = Client::open(world.options(&dir.path().join("a.db"), &[0])).unwrap();
-    client.drain(Duration::MAX).unwrap();
-    client.settle(Duration::MAX).unwrap();
-    let limits = SyncLimits { deadline: Duration::MAX, bytes_max: None };
-    assert!(client.sync_once(limits).unwrap().done);
-}
-
-#[test]
 fn futures_are_waited_for_outside_of_any_runtime_and_given_up_at_will() {
     let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
     let client = offline(&world, &dir.path().join("a.db"));

@@ -271,7 +271,7 @@ impl Pages {
     }
 
     fn length_with_log(&mut self) -> u64 {
-        length(&mut *self.file) + self.log.as_deref_mut().map_or(0, length)
+        length(&mut *self.file) + self.log.as_deref_mut().map_or(0, |log| length(log))
     }
 }
 
