@@ -22,13 +22,17 @@ pub(crate) struct Args {
     sdk: Option<PathBuf>,
 }
 
-/// What a project begins with: name, and text with `{name}` and `{sdk}` to be filled in.
-const FILES: [(&str, &str); 5] = [
+/// What a project begins with, by name.
+const FILES: [(&str, &str); 3] = [
     ("schema.graphql", include_str!("new/project/schema.graphql")),
-    ("README.md", include_str!("new/project/README.md.in")),
     (".gitignore", include_str!("new/project/gitignore")),
-    ("Cargo.toml", include_str!("new/project/Cargo.toml.in")),
     ("src/main.rs", include_str!("new/project/src/main.rs")),
+];
+
+/// The same, with `{name}` and `{sdk}` to be filled in.
+const TEMPLATES: [(&str, &str); 2] = [
+    ("README.md", include_str!("new/project/README.md.in")),
+    ("Cargo.toml", include_str!("new/project/Cargo.toml.in")),
 ];
 
 /// The SDK's crate, in a checkout.
@@ -42,6 +46,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     refuse_what_is_there(&args.dir)?;
     let sdk = sdk(args.sdk.as_deref())?;
     for (file, text) in FILES {
+        write(&args.dir.join(file), text)?;
+    }
+    for (file, text) in TEMPLATES {
         let text = text.replace("{name}", &name).replace("{sdk}", &sdk_text(file, sdk.as_deref()));
         write(&args.dir.join(file), &text)?;
     }

@@ -15,6 +15,7 @@
 mod core;
 mod directory;
 mod field;
+mod goal;
 mod history;
 mod once;
 mod readers;
@@ -24,6 +25,7 @@ pub(crate) mod shared;
 mod subscriptions;
 mod waits;
 
+pub(crate) use goal::Goal;
 pub(crate) use sessions::{Health, LEASE_LOST};
 
 use self::core::{Core, Fault, Lane};
@@ -35,7 +37,7 @@ use crate::error::{Error, OpenError, code};
 use crate::event::{ConnectionState, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
-use crate::options::{Conditions, Options};
+use crate::options::Options;
 use crate::store::{self, Transaction};
 use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
@@ -64,34 +66,6 @@ const _: () = assert!(BUSY_TIMEOUT.as_millis() < LEASE_MS as u128);
 
 /// Own ops read at a time.
 const OPS_PER_READ: usize = 1_000;
-
-/// What the app wants of the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Goal {
-    /// The app wants the network, not only for a slot.
-    wanted: bool,
-    /// Slots that are open, and how often the app went offline: that ends all that are.
-    slots: u32,
-    offline: u32,
-    /// Rows of lower priorities than this are no part of the slots that are open.
-    priority_min: u8,
-    pub closing: bool,
-    pub conditions: Conditions,
-    /// Goes up when the device's network is another one.
-    pub network: u32,
-}
-
-impl Goal {
-    /// The network is to be used.
-    pub fn online(&self) -> bool {
-        self.wanted || self.slots > 0
-    }
-
-    /// If it is for slots alone: the lowest priority of rows that one of them is for.
-    pub fn slot(&self) -> Option<u8> {
-        (!self.wanted && self.slots > 0).then_some(self.priority_min)
-    }
-}
 
 pub(crate) struct Inner {
     pub options: Options,
@@ -173,15 +147,7 @@ impl Inner {
         standing: Option<Standing>,
     ) -> Arc<Self> {
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
-        let goal = Goal {
-            wanted: !options.network.start_offline && standing.is_none(),
-            slots: 0,
-            offline: 0,
-            priority_min: 0,
-            closing: false,
-            conditions: Conditions::default(),
-            network: 0,
-        };
+        let goal = Goal::new(!options.network.start_offline && standing.is_none());
         let Observers { events, live, settled, traffic } = observers;
         Arc::new(Self {
             options,
@@ -379,63 +345,6 @@ impl Inner {
     /// What happens from now on.
     pub fn listen(&self, only: Only) -> Events {
         Events::new(self.events.subscribe(), self.closed.subscribe(), only)
-    }
-
-    /// Use the network, or not; not, whatever slots are open.
-    pub fn set_online(&self, online: bool) {
-        self.set_goal(|goal| {
-            goal.wanted = online;
-            if !online {
-                (goal.slots, goal.offline) = (0, goal.offline.wrapping_add(1));
-            }
-        });
-    }
-
-    /// Use the network for a slot. What is returned ends it.
-    pub fn open_slot(&self, priority_min: u8) -> u32 {
-        self.set_goal(|goal| {
-            goal.priority_min = goal.slot().map_or(priority_min, |open| open.min(priority_min));
-            goal.slots = goal.slots.saturating_add(1);
-        });
-        self.goal.borrow().offline
-    }
-
-    /// The slot is over, if the app has not ended it by going offline.
-    pub fn close_slot(&self, opened: u32) {
-        self.set_goal(|goal| {
-            if goal.offline == opened {
-                goal.slots = goal.slots.saturating_sub(1);
-            }
-        });
-    }
-
-    fn set_goal(&self, change: impl FnOnce(&mut Goal)) {
-        let mut online = false;
-        self.goal.send_modify(|goal| {
-            change(goal);
-            online = goal.online();
-        });
-        for file in &self.shared {
-            file.inner.follow(|| *self.goal.borrow());
-        }
-        if !online {
-            // Nothing that is written from here on leaves with a session that is about to end.
-            self.end_session();
-        }
-        self.wake.notify_one();
-    }
-
-    /// The app's wishes are others now, for all files.
-    pub fn change_goal(&self, change: impl Fn(&mut Goal)) {
-        for inner in self.shared.iter().map(|file| &*file.inner).chain([self]) {
-            inner.goal.send_modify(&change);
-            inner.wake.notify_one();
-        }
-    }
-
-    /// Ask the engines to stop.
-    pub fn stop(&self) {
-        self.change_goal(|goal| goal.closing = true);
     }
 
     // ---- transactions ----

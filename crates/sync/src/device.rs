@@ -6,7 +6,8 @@
 //! `keep` (how much of a scope is held), `session`, `cuts` and `identity` (regions, their ends, and
 //! copies of this file), `again` (what was refused), `cancel` and `restore` (what is taken back),
 //! `rescued` (writes of a damaged file), `local` (what never leaves), [`explain`] (why a row shows
-//! or does not). `call` is what they share.
+//! or does not). `call` is what they share, and `output` what they ask of the
+//! driver.
 
 mod again;
 mod call;
@@ -26,6 +27,7 @@ mod locate;
 pub mod memory;
 pub mod node;
 mod outbox;
+mod output;
 mod references;
 mod refused;
 mod rescued;

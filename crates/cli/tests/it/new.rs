@@ -29,6 +29,8 @@ fn a_new_project_has_a_sound_schema_and_says_what_to_do_next() {
     let manifest = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap();
     assert!(manifest.contains("name = \"workshop\""), "{manifest}");
     assert!(manifest.contains("crates/device'"), "{manifest}");
+    let app = std::fs::read_to_string(dir.join("src/main.rs")).unwrap();
+    assert_eq!(app, include_str!("../../src/new/project/src/main.rs"), "what is tested is given");
     let ignored = std::fs::read_to_string(dir.join(".gitignore")).unwrap();
     assert!(ignored.contains("/.landfall/"), "{ignored}");
 }
@@ -106,7 +108,7 @@ fn the_app_of_a_new_project_runs_on_its_world() {
     let client = app::open(&folder.path().join("carla.db"), "carla", &token, pairs).unwrap();
     let seen = app::work(&client, "carla").unwrap().join("\n");
     client.close().unwrap();
-    assert!(seen.contains("Accepted { durable: true }"), "{seen}");
+    assert!(seen.contains("two regions have it"), "{seen}");
     assert!(seen.contains("the door has 1 votes, from [\"carla\"]"), "{seen}");
     let text = std::fs::read_to_string(dir.join("README.md")).unwrap();
     let phones = text.lines().filter(|l| l.starts_with("landfall device "));

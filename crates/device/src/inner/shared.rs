@@ -278,9 +278,7 @@ impl Inner {
         let mut before = *self.goal.borrow();
         self.goal.send_modify(|goal| {
             before = *goal;
-            goal.wanted = online && slot.is_none();
-            goal.slots = u32::from(online && slot.is_some());
-            goal.priority_min = slot.unwrap_or(0);
+            goal.set(online, slot);
         });
         if before.online() && !online {
             self.end_session();

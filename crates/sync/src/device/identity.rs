@@ -5,7 +5,8 @@
 //! ones among those ops follows. What it did send keeps its dots: the regions merge both lives.
 
 use super::call::Call;
-use super::node::{RENEWED, random_id};
+use super::node::random_id;
+use super::output::RENEWED;
 use super::restamp::{changes_mut, map_seen};
 use super::session::Handled;
 use super::store::{OpState, OwnOp, Store};

@@ -26,7 +26,7 @@
 
 use super::call::Call;
 use super::fates::{INCOMPLETE, Reason, transactions};
-use super::node::{Event, RESCUED};
+use super::output::{Event, RESCUED};
 use super::store::{OpState, Outcome, OwnOp, Store};
 use landfall_model::id::{DeviceId, Dot, EntityKey};
 use landfall_model::op::Action;

@@ -4,7 +4,7 @@
 //! reads and writes its SQLite file only. It works without regions, too, and catches up with them
 //! by itself later.
 
-use landfall_device::{Account, Client, FixedToken, Options, Query, RegionUrl};
+use landfall_device::{Account, Client, Fate, FixedToken, Options, Query, RegionUrl};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ pub fn work(client: &Client, name: &str) -> Result<Vec<String>, Box<dyn Error>> 
         seen.push("no region answers; the next run sends what was written".to_owned());
     }
     for dot in receipt.dots {
-        seen.push(format!("{:?}", client.fate(dot)?));
+        seen.push(told(&client.fate(dot)?));
     }
     // The tables are plain SQLite.
     let votes = client.query("SELECT votes, labels FROM Note WHERE id = 'door'", [])?;
@@ -93,6 +93,17 @@ pub fn work(client: &Client, name: &str) -> Result<Vec<String>, Box<dyn Error>> 
         seen.push(format!("the door has {votes} votes, from {labels}"));
     }
     Ok(seen)
+}
+
+/// What became of a write, for people.
+fn told(fate: &Fate) -> String {
+    match fate {
+        Fate::Pending { .. } => "it waits on this phone".to_owned(),
+        Fate::Accepted { durable: false } => "a region has it".to_owned(),
+        Fate::Accepted { durable: true } => "two regions have it".to_owned(),
+        Fate::Rejected { detail, .. } => format!("no region takes it: {detail}"),
+        Fate::Unknown => "it was never written here".to_owned(),
+    }
 }
 
 /// A field and its value, as a transaction takes them.
