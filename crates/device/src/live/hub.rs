@@ -18,6 +18,7 @@ use landfall_model::id::{EntityKey, TypeId};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use tokio::sync::Notify;
@@ -78,10 +79,7 @@ impl Watched {
     /// Run and tell. False if the query is at its end.
     fn turn(&self, id: u64, inner: &Inner, changed: &Changed) -> bool {
         match self.update(inner, changed) {
-            Ok(Some(update)) => {
-                self.listener.updated(update);
-                true
-            }
+            Ok(Some(update)) => self.tell(|listener| listener.updated(update)),
             Ok(None) => true,
             Err(error) if error.code() == code::CLOSED => false,
             // Another process holds the file, which is no fault of the query: it waited for as long
@@ -93,10 +91,20 @@ impl Watched {
                 true
             }
             Err(error) => {
-                self.listener.failed(error);
+                self.tell(|listener| listener.failed(error));
                 false
             }
         }
+    }
+
+    /// A listener is the app's code: one that panics is told no more, and hurts no other. False if it
+    /// did.
+    fn tell(&self, what: impl FnOnce(&dyn WatchListener)) -> bool {
+        let told = catch_unwind(AssertUnwindSafe(|| what(&*self.listener)));
+        if told.is_err() {
+            tracing::error!("the listener of a live query panicked, and is told no more");
+        }
+        told.is_ok()
     }
 
     fn update(&self, inner: &Inner, changed: &Changed) -> Result<Option<WatchUpdate>, Error> {

@@ -106,6 +106,28 @@ fn any_sql_is_run_anew_and_says_so_and_ends_with_its_handle() {
     assert!(updates.recv_timeout(SOON).is_err());
 }
 
+struct Panics;
+
+impl WatchListener for Panics {
+    fn updated(&self, _: WatchUpdate) {
+        panic!("the app's own fault");
+    }
+
+    fn failed(&self, _: Error) {}
+}
+
+#[test]
+fn a_listener_that_panics_hurts_no_other() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    let faulty = client.watch_with("SELECT id FROM Stock", [], Arc::new(Panics)).unwrap();
+    let mut watch = client.observe(Query::table("Order")).unwrap();
+    assert!(told(&next(&mut watch)).is_empty());
+    put(&client, "a", "1");
+    assert_eq!(told(&next(&mut watch)), ["+0 a"]);
+    drop(faulty);
+}
+
 #[test]
 fn a_query_waits_for_no_process_that_holds_the_file() {
     let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());

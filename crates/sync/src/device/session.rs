@@ -5,6 +5,7 @@
 
 use super::call::Call;
 use super::node::{Event, Extent};
+use super::output::{RENEWED, RESCUED};
 use super::store::{OpState, Store, Subscription, Terms};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
@@ -112,6 +113,12 @@ pub(super) struct Sub {
     pub walked: Option<EntityKey>,
 }
 
+/// Those of a file's earlier ids that a greeting names: the oldest first, so once they are settled, the
+/// next greeting names others.
+fn named_former(former: &[DeviceId]) -> impl Iterator<Item = &DeviceId> {
+    former.iter().take(limits::HELLO_DEVICES_MAX - 1)
+}
+
 impl<S: Store> Call<'_, S> {
     /// The first frame, and the session that it may become.
     pub fn greet(
@@ -122,8 +129,7 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<Session, S::Error> {
         self.prune_former()?;
         let mut ids = vec![self.meta.device];
-        // The oldest first: once they are settled, the next greeting names others.
-        ids.extend(self.meta.former.iter().take(limits::HELLO_DEVICES_MAX - 1));
+        ids.extend(named_former(&self.meta.former));
         let hello = wire::Hello {
             versions: limits::WIRE_VERSIONS.to_vec(),
             token: token.to_owned(),
@@ -214,6 +220,15 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
         if w.known.len() != session.ids.len() || w.hello_ms != session.hello_ms {
             return Ok(Err(Malformed("greeting")));
+        }
+        // While the greeting was on its way, this file may have got ids that it did not name.
+        if session.ids.first() != Some(&self.meta.device) {
+            self.stop(RENEWED, "this file has a new device id; greet again under it");
+            return Ok(Ok(()));
+        }
+        if !named_former(&self.meta.former).all(|former| session.ids.contains(former)) {
+            self.stop(RESCUED, "this file has writes of another one; greet again with its ids");
+            return Ok(Ok(()));
         }
         let mut closed = BTreeSet::new();
         for (id, known) in session.ids.iter().zip(&w.known) {

@@ -271,7 +271,11 @@ impl Pages {
     }
 
     fn length_with_log(&mut self) -> u64 {
-        length(&mut *self.file) + self.log.as_deref_mut().map_or(0, |log| length(log))
+        let log = match &mut self.log {
+            Some(log) => length(&mut **log),
+            None => 0,
+        };
+        length(&mut *self.file) + log
     }
 }
 

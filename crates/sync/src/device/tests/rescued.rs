@@ -133,3 +133,19 @@ fn an_older_copy_of_the_damaged_file_goes_on_under_a_new_id() {
     assert_ne!(next.dots[0].device, before);
     assert!(d.own(made.dots[0]).is_some());
 }
+
+/// The session that it becomes would not know the numbers that the region has of them.
+#[test]
+fn a_greeting_that_was_under_way_does_not_become_the_session_of_rescued_writes() {
+    let mut old = Device::new(1);
+    let made = old.write(&[task("1", [])]);
+    let mut d = Device::new(2);
+    let (greeting, welcome) = d.greet(Extent::Whole, 0, &[]);
+    d.take_in(all_of(&mut old));
+    d.node.begin(greeting);
+    let out = d.frame(ToDevice::Welcome(welcome));
+    assert_eq!(out.close.map(|c| (c.is_own(), c.code)), Some((true, "rescued".to_owned())));
+    let out = d.connect(0, &[]);
+    let ops: Vec<Sealed> = pushed(&out).into_iter().flatten().collect();
+    assert_eq!(ops[0].op.dot, made.dots[0]);
+}
