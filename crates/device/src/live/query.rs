@@ -262,8 +262,8 @@ fn why_anew(kind: &EntityType, query: &Query) -> Option<&'static str> {
 /// A function that is given nothing to work on works on the present moment, on chance, or on what
 /// the connection did last: `unixepoch()`, `strftime('%s')`.
 fn calls_without_a_row(filter: &str) -> bool {
-    // What stands in texts calls nothing.
-    let code: String = filter.split('\'').step_by(2).collect();
+    // What stands in texts calls nothing, but a text is something.
+    let code = filter.split('\'').step_by(2).collect::<Vec<_>>().join("'");
     let bare: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     let formats = |(at, name): (usize, &str)| {
         let arguments = &bare[at + name.len()..];
