@@ -1,7 +1,13 @@
+/// A column, whatever it holds.
+public protocol NamedColumn: Sendable {
+    /// As the schema calls it.
+    var name: String { get }
+}
+
 /// One column of a table, for conditions and orders.
-public struct Column<Held: Sendable>: Sendable {
-    let name: String
-    private let codec: Codec<Held>
+public struct Column<Held: Sendable>: NamedColumn {
+    public let name: String
+    let codec: Codec<Held>
 
     public init(_ name: String, _ codec: Codec<Held>) {
         self.name = name
@@ -64,6 +70,7 @@ public struct WindowBuilder {
     private var condition: Condition?
     private var order: [OrderBy] = []
     private var rowsMax: UInt64?
+    private var includes: [Include] = []
 
     init() {}
 
@@ -88,8 +95,26 @@ public struct WindowBuilder {
         rowsMax = UInt64(rows)
     }
 
+    /// Show columns of the row that a reference leads to, such as a parent's. `Table.observeIncluding` has
+    /// them; a change of that row updates the rows that show it.
+    public mutating func include(_ reference: any NamedColumn, _ columns: any NamedColumn...) {
+        includes.append(Include(reference: reference.name, columns: columns.map { $0.name }))
+    }
+
     func query(_ table: String) -> Query {
         Query(
-            table: table, filter: condition?.sql, params: condition?.params ?? [], order: order, limit: rowsMax)
+            table: table, filter: condition?.sql, params: condition?.params ?? [], order: order, limit: rowsMax,
+            includes: includes)
+    }
+}
+
+/// A row with columns of the rows that it refers to.
+public struct Including<TableRow: Sendable>: Sendable {
+    public let row: TableRow
+    let view: RowView
+
+    /// A column of the row that a reference leads to; nothing where it leads to no row of this device.
+    public subscript<Held>(_ reference: any NamedColumn, _ column: Column<Held>) -> Held? {
+        get throws { try view.optional("\(reference.name).\(column.name)", column.codec) }
     }
 }

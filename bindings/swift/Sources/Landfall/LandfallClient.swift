@@ -24,6 +24,13 @@ public final class LandfallClient: Sendable {
         return LandfallClient(try await calls.make { try Client.open(options: options, tokens: provider) }, calls)
     }
 
+    /// Read what can be read of a damaged file; nothing in it changes. The file must not be open in this
+    /// process.
+    public static func rescue(_ path: String) async throws -> Rescue {
+        let calls = Background()
+        return Rescue(try await calls.make { try RescuedWrites.ofFile(path: path) }, calls)
+    }
+
     // MARK: - Writing
 
     /// Write a batch in one transaction: all of it or nothing.
@@ -59,6 +66,22 @@ public final class LandfallClient: Sendable {
     public func watch(_ sql: String, _ params: [SqlValue] = []) -> LiveRows<RowView> {
         LiveRows(
             LiveUpdates(calls, { $0 }) { [native] in try native.watch(sql: sql, params: params, listener: $0) })
+    }
+
+    /// Rows of a type that hold these words, the best first; they have the type's columns, `_rank` and
+    /// `_snippet`. It finds what is on this device. Fails with `LandfallError.faultyQuery` if the type is
+    /// not searched.
+    public func search(_ search: Search) async throws -> [RowView] {
+        let rows = try await call { try $0.search(search: search) }
+        let columns = ColumnNames(rows.columns)
+        return rows.rows.map { RowView(columns, $0) }
+    }
+
+    /// The same, now and whenever it changes; it is run anew when rows of its type change.
+    public func observeSearch<Shown>(
+        _ search: Search, _ reader: @escaping RowReader<Shown>
+    ) -> LiveUpdates<Shown> {
+        LiveUpdates(calls, reader) { [native] in try native.observeSearch(search: search, listener: $0) }
     }
 
     /// An editor on a text field of an entity that is there.
@@ -97,6 +120,39 @@ public final class LandfallClient: Sendable {
     /// Make a refused transaction anew, as seen from now.
     @discardableResult
     public func resubmit(_ dot: Dot) async throws -> Receipt { try await call { try $0.resubmit(dot: dot) } }
+
+    /// Take back a write that never left this device, with its transaction and with all that stands on
+    /// it. Refused with `LandfallError.refusedWrite`: `LF2021` if one of them may have left, `LF2022` if
+    /// there is no such write, `LF2023` if a later edit of the same text has it in it.
+    @discardableResult
+    public func cancel(_ dot: Dot) async throws -> Cancelled { try await call { try $0.cancel(dot: dot) } }
+
+    /// Bring a deleted entity back as this device knew it last, with all that fell with it. `home` is its
+    /// home scope. The receipt is empty if it is there. `LF2024`: this device does not know its values any
+    /// more; `LF2012`: its parent is gone, and is what is to be restored.
+    @discardableResult
+    public func restore(_ kind: String, home: String, id: String) async throws -> Receipt {
+        try await call { try $0.restore(kind: kind, home: home, id: id) }
+    }
+
+    // MARK: - What a device knows of itself
+
+    /// Why an entity shows on this device, or does not, as far as the device knows. Without its home scope
+    /// it fails with `LF2013` if the id stands for several.
+    public func explain(_ kind: String, _ id: String, home: String? = nil) async throws -> Explanation {
+        try await call { try $0.explain(kind: kind, id: id, home: home) }
+    }
+
+    /// A JSON document for support, without the user's data. It reads the whole file.
+    public func supportBundle() async throws -> String { try await call { try $0.supportBundle() } }
+
+    /// Take in the writes of a damaged file of this account, each once. To take the same rescue in again
+    /// does no harm. Fails with `LandfallError.otherAccount`, and takes nothing, if a write in it was made
+    /// by another account.
+    @discardableResult
+    public func takeIn(_ rescue: Rescue) async throws -> TakenIn {
+        try await call { try $0.takeIn(rescue: rescue.native) }
+    }
 
     // MARK: - Subscriptions
 
@@ -142,6 +198,16 @@ public final class LandfallClient: Sendable {
     /// Sync from now on.
     public func goOnline() async throws { try await call { $0.goOnline() } }
 
+    /// What the user's network and battery are like now, as the operating system says. What it means is
+    /// in `OpenOptions.network`.
+    public func setConditions(_ conditions: Conditions) async throws {
+        try await call { $0.setConditions(conditions: conditions) }
+    }
+
+    /// The operating system says that the device's network is another one, or is back: look at once
+    /// whether the region still answers, and end every wait.
+    public func networkChanged() async throws { try await call { $0.networkChanged() } }
+
     /// Where the connection stands.
     public func connection() async throws -> ConnectionState { try await call { $0.connection() } }
 
@@ -159,10 +225,12 @@ public final class LandfallClient: Sendable {
 
     /// Sync for a while, in a slot that the system gives to an app in the background: until all is done,
     /// `deadline` is over, or about `maxBytes` went either way. Writes go first, then subscriptions by
-    /// their priority. To cancel ends the slot; the next one goes on where it stopped. The client is
-    /// offline again afterwards, if it was before.
-    public func syncOnce(_ deadline: Duration, maxBytes: UInt64? = nil) async throws -> SyncReport {
-        let limits = SyncLimits(deadlineMs: deadline.inMillis, bytesMax: maxBytes)
+    /// their priority, those below `priorityMin` not at all. To cancel ends the slot; the next one goes on
+    /// where it stopped. The client is offline again afterwards, if it was before.
+    public func syncOnce(
+        _ deadline: Duration, maxBytes: UInt64? = nil, priorityMin: UInt8 = 0
+    ) async throws -> SyncReport {
+        let limits = SyncLimits(deadlineMs: deadline.inMillis, bytesMax: maxBytes, priorityMin: priorityMin)
         return try await waiting { try await $0.syncOnce(client: $1, limits: limits) }
     }
 

@@ -42,7 +42,17 @@ public struct LiveUpdates<Shown: Sendable>: AsyncSequence, Sendable {
         self.reader = reader
     }
 
-    public func makeAsyncIterator() -> Iterator { Iterator(Watching(calls, start), RowList(reader)) }
+    public func makeAsyncIterator() -> Iterator {
+        let watching = Watching(calls, start)
+        // An update that somebody keeps does not keep its query.
+        let rows = RowList(reader) { [weak watching] in
+            guard let watching else {
+                throw LandfallError.closed(code: "LF2104", detail: "The live query has ended.")
+            }
+            return try await watching.explain()
+        }
+        return Iterator(watching, rows)
+    }
 
     public struct Iterator: AsyncIteratorProtocol {
         private let watching: Watching
@@ -88,6 +98,12 @@ private final class Watching: @unchecked Sendable {
             watch = try await calls.make { try start(listener) }
         }
         return try await mailbox.takeAll()
+    }
+
+    /// Called by who has an update: since the first of them there is a watch, and always the same.
+    func explain() async throws -> LiveExplain {
+        guard let watch else { throw LandfallError.closed(code: "LF2104", detail: "The live query has ended.") }
+        return try await calls.make { try watch.explain() }
     }
 
     deinit {

@@ -65,16 +65,23 @@ public struct Update<Shown: Sendable>: Sendable {
     public let coverage: Coverage
     /// False if the whole statement is run anew for each update.
     public let incremental: Bool
+    let explained: @Sendable () async throws -> LiveExplain
+
+    /// How the query works, why so, and what it has done until now. Fails with `LandfallError.closed` once
+    /// nobody reads the sequence any more.
+    public func explain() async throws -> LiveExplain { try await explained() }
 }
 
 /// A live query's rows, kept up by changes.
 struct RowList<Shown: Sendable>: Sendable {
     private let reader: RowReader<Shown>
+    private let explained: @Sendable () async throws -> LiveExplain
     private var slots: [Slot] = []
     private var columns = ColumnNames([])
 
-    init(_ reader: @escaping RowReader<Shown>) {
+    init(_ reader: @escaping RowReader<Shown>, _ explained: @escaping @Sendable () async throws -> LiveExplain) {
         self.reader = reader
+        self.explained = explained
     }
 
     private enum Slot: Sendable {
@@ -106,7 +113,7 @@ struct RowList<Shown: Sendable>: Sendable {
         let all = unreadable.isEmpty && before.allSatisfy { $0.isShown }
         return Update(
             rows: rows, unreadable: unreadable, changes: all ? update.changes : shown(update.changes, before),
-            coverage: update.coverage, incremental: update.incremental)
+            coverage: update.coverage, incremental: update.incremental, explained: explained)
     }
 
     /// Rows that a change names go to their new places; those that none names fill up in order.

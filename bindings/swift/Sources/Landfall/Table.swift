@@ -13,6 +13,11 @@ public protocol EntityRow: Sendable {
     static func read(_ row: RowView) throws -> Self
 }
 
+extension EntityRow {
+    /// Its columns, for what another type's window includes and what it is read by.
+    public static var columns: Columns { _columns }
+}
+
 /// What can be written to one entity type within a transaction; generated code adds `upsert`.
 public struct Writes<TableRow: EntityRow> {
     private let batch: Batch
@@ -49,7 +54,7 @@ public struct Writes<TableRow: EntityRow> {
 /// A row that is absent here may exist all the same, unless `Update.coverage` says that everything is
 /// on this device.
 public struct Table<TableRow: EntityRow>: Sendable {
-    private let client: LandfallClient
+    let client: LandfallClient
 
     public init(_ client: LandfallClient) {
         self.client = client
@@ -95,6 +100,27 @@ public struct Table<TableRow: EntityRow>: Sendable {
         var asked = WindowBuilder()
         window(&asked, TableRow._columns)
         return client.observe(asked.query(TableRow._kind)) { try TableRow.read($0) }
+    }
+
+    /// The rows of a window, with the columns of other rows that it includes.
+    public func observeIncluding(
+        _ window: (inout WindowBuilder, TableRow.Columns) -> Void
+    ) -> LiveRows<Including<TableRow>> {
+        var asked = WindowBuilder()
+        window(&asked, TableRow._columns)
+        return LiveRows(
+            client.observe(asked.query(TableRow._kind)) { row in Including(row: try TableRow.read(row), view: row) })
+    }
+
+    /// See `LandfallClient.restore`.
+    @discardableResult
+    public func restore(home: String, id: String) async throws -> Receipt {
+        try await client.restore(TableRow._kind, home: home, id: id)
+    }
+
+    /// See `LandfallClient.explain`.
+    public func explain(_ id: String, home: String? = nil) async throws -> Explanation {
+        try await client.explain(TableRow._kind, id, home: home)
     }
 
     /// For generated code: several writes of this type as one transaction.

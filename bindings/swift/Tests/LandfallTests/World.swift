@@ -19,27 +19,11 @@ final class World: Sendable {
         self.landfall = landfall
         dir = FileManager.default.temporaryDirectory.appendingPathComponent("landfall-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: dir, withIntermediateDirectories: true)
-        let regions = Process()
-        regions.executableURL = URL(fileURLWithPath: landfall)
         // The regions end by their own time limit, too, if this program is killed.
-        regions.arguments = [
-            "dev", "--json", "--port", "0", "--no-phones", "--wan", "none", "--seconds", "600", "--dir", dir.path,
-        ]
-        let output = Pipe()
-        regions.standardOutput = output
-        _ = FileManager.default.createFile(atPath: dir.appendingPathComponent("regions.log").path, contents: nil)
-        regions.standardError = try FileHandle(forWritingTo: dir.appendingPathComponent("regions.log"))
-        try regions.run()
-        ended.add { [dir] in
-            // What is started from a task's thread inherits that it blocks SIGTERM.
-            kill(regions.processIdentifier, SIGKILL)
-            try? FileManager.default.removeItem(at: dir)
-        }
-        var line = Data()
-        while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data([10]), !byte.isEmpty {
-            line.append(byte)
-        }
-        self.regions = try JSONDecoder().decode(Described.self, from: line).regions.map {
+        let words = ["dev", "--json", "--port", "0", "--no-phones", "--wan", "none", "--seconds", "900"]
+        let line = try Self.start(landfall, words + ["--dir", dir.path], log: dir.appendingPathComponent("regions.log"))
+        ended.add { [dir] in try? FileManager.default.removeItem(at: dir) }
+        self.regions = try JSONDecoder().decode(Described.self, from: Data(line.utf8)).regions.map {
             Region(name: $0.name, url: $0.url)
         }
         XCTAssertEqual(self.regions.count, 3, "see \(dir.path)/regions.log")
@@ -61,21 +45,91 @@ final class World: Sendable {
         }
     }
 
+    /// A desk of this user, of another schema; it syncs with nobody unless told.
+    func desk(_ user: String, synced: Bool = false) async throws -> Desk {
+        try await Desk.open(path: file(user), subject: user, regions: synced ? regions : []) { _ in
+            try self.token(user)
+        }
+    }
+
+    /// A region that hands out a signed list, which names one of the others and not itself.
+    func guide() throws -> Guide {
+        let place = dir.appendingPathComponent("guide")
+        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+        func path(_ name: String) -> String { place.appendingPathComponent(name).path }
+        func put(_ text: String, _ name: String) throws {
+            try text.write(toFile: path(name), atomically: true, encoding: .utf8)
+        }
+        let named = regions[1]
+        try put(#"{"version":1,"regions":[{"name":"\#(named.name)","urls":["\#(named.url)"]}]}"#, "regions.json")
+        try put(
+            try said("directory", "sign", path("regions.json"), "--key", path("directory.key")), "regions.jws")
+        try put(Shop.schema, "schema.graphql")
+        try put(
+            """
+            region = 9
+            name = "guide"
+            schema = "schema.graphql"
+            data_dir = "data"
+            listen = "127.0.0.1:0"
+            copies = 1
+            peer_key = "peer.key"
+            dev_key = "\(dir.appendingPathComponent("dev.key").path)"
+            directory = "regions.jws"
+            """, "region.toml")
+        let key = try said("directory", "key", "--key", path("directory.key"))
+        let words = ["region", "--config", path("region.toml"), "--with-parent"]
+        let line = try Self.start(landfall, words, log: dir.appendingPathComponent("guide.log"))
+        let url = try XCTUnwrap(line.range(of: "http://"), "no region; see \(dir.path)/guide.log")
+        return Guide(region: Region(name: "guide", url: String(line[url.lowerBound...])), key: key)
+    }
+
+    struct Guide {
+        let region: Region
+        let key: String
+    }
+
     /// A path that no other phone has.
     func file(_ user: String) -> String {
         dir.appendingPathComponent("\(user)-\(phones.next()).landfall").path
     }
 
     func token(_ user: String, _ scopes: String = "*") throws -> String {
+        try said("token", "--dir", dir.path, "--subject", user, "--scope", scopes, "--audience", "*")
+    }
+
+    /// What the binary says when it is told this.
+    private func said(_ words: String...) throws -> String {
         let made = Process()
         made.executableURL = URL(fileURLWithPath: landfall)
-        made.arguments = ["token", "--dir", dir.path, "--subject", user, "--scope", scopes, "--audience", "*"]
+        made.arguments = words
         let output = Pipe()
         made.standardOutput = output
         try made.run()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         made.waitUntilExit()
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// Starts what runs until this program ends, and gives its first line.
+    private static func start(_ landfall: String, _ words: [String], log: URL) throws -> String {
+        let running = Process()
+        running.executableURL = URL(fileURLWithPath: landfall)
+        running.arguments = words
+        let output = Pipe()
+        running.standardOutput = output
+        // A region ends when its input does.
+        running.standardInput = Pipe()
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        running.standardError = try FileHandle(forWritingTo: log)
+        try running.run()
+        // What is started from a task's thread inherits that it blocks SIGTERM.
+        ended.add { kill(running.processIdentifier, SIGKILL) }
+        var line = Data()
+        while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data([10]), !byte.isEmpty {
+            line.append(byte)
+        }
+        return String(decoding: line, as: UTF8.self)
     }
 }
 

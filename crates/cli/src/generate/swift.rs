@@ -44,9 +44,7 @@ const METHODS: [&str; 5] = ["close", "init", "open", "schema", "write"];
 pub(super) fn file(schema: &Schema, source: &str, client: &str) -> Result<String, String> {
     check_names(schema, client)?;
     let mut out = HEADER.to_owned();
-    // Those that stay on the device are left out: the SDK does not write them yet.
-    let mut entities: Vec<&EntityType> = super::kotlin::declared(schema);
-    entities.retain(|t| !t.local);
+    let entities: Vec<&EntityType> = super::kotlin::declared(schema);
     client_class(&mut out, &entities, source, client);
     for kind in &entities {
         entity::write(&mut out, schema, kind);
@@ -145,11 +143,12 @@ fn opening(out: &mut String, source: &str, client: &str) {
                  tenant: Swift.String = \"\",\n        \
                  startOffline: Swift.Bool = false,\n        \
                  diskBytesMax: Swift.UInt64? = nil,\n        \
+                 network: Landfall.NetworkOptions? = nil,\n        \
                  tokens: @escaping Landfall.Tokens\n    \
              ) async throws -> {client} {{\n        \
                  let options = Landfall.OpenOptions(\n            \
                      path: path, schema: schema, tenant: tenant, subject: subject, regions: regions,\n            \
-                     startOffline: startOffline, diskBytesMax: diskBytesMax)\n        \
+                     startOffline: startOffline, diskBytesMax: diskBytesMax, network: network)\n        \
                  return {client}(try await Landfall.LandfallClient.open(options, tokens: tokens))\n    }}\n"
     );
 }

@@ -8,12 +8,14 @@ public final class Library: Swift.Sendable {
     public let sdk: Landfall.LandfallClient
     public let book: Landfall.Table<Book>
     public let copy: Landfall.Table<Copy>
+    public let draft: Landfall.Table<Draft>
     public let list: Landfall.Table<List>
 
     public init(_ client: Landfall.LandfallClient) {
         self.sdk = client
         self.book = Landfall.Table<Book>(client)
         self.copy = Landfall.Table<Copy>(client)
+        self.draft = Landfall.Table<Draft>(client)
         self.list = Landfall.Table<List>(client)
     }
 
@@ -30,11 +32,13 @@ public final class Library: Swift.Sendable {
     public struct Writes {
         public let book: Landfall.Writes<Book>
         public let copy: Landfall.Writes<Copy>
+        public let draft: Landfall.Writes<Draft>
         public let list: Landfall.Writes<List>
 
         init(_ batch: Landfall.Batch) {
             self.book = Landfall.Writes<Book>(batch)
             self.copy = Landfall.Writes<Copy>(batch)
+            self.draft = Landfall.Writes<Draft>(batch)
             self.list = Landfall.Writes<List>(batch)
         }
     }
@@ -86,10 +90,10 @@ public final class Library: Swift.Sendable {
         "  isPending: Boolean",
         "}",
         "",
-        "\"Not synced, so not in generated code.\"",
+        "\"Not synced, and written like others.\"",
         "type Draft @local {",
         "  id: ID!",
-        "  text: String",
+        "  text: String @search",
         "}",
         "",
         "\"Takes the name of Kotlin's own.\"",
@@ -127,11 +131,12 @@ public final class Library: Swift.Sendable {
         tenant: Swift.String = "",
         startOffline: Swift.Bool = false,
         diskBytesMax: Swift.UInt64? = nil,
+        network: Landfall.NetworkOptions? = nil,
         tokens: @escaping Landfall.Tokens
     ) async throws -> Library {
         let options = Landfall.OpenOptions(
             path: path, schema: schema, tenant: tenant, subject: subject, regions: regions,
-            startOffline: startOffline, diskBytesMax: diskBytesMax)
+            startOffline: startOffline, diskBytesMax: diskBytesMax, network: network)
         return Library(try await Landfall.LandfallClient.open(options, tokens: tokens))
     }
 }
@@ -532,6 +537,77 @@ extension Landfall.Table where TableRow == Copy {
         _ id: Swift.String, book: String, edit: String, _ edit_: @Sendable (inout Copy.Edit) -> Swift.Void = { _ in }
     ) async throws -> Landfall.Receipt {
         try await _write { $0.upsert(id, book: book, edit: edit, edit_) }
+    }
+}
+
+/// Not synced, and written like others.
+public struct Draft: Landfall.SearchedRow, Swift.Hashable, Swift.Identifiable {
+    public let id: String
+    public let text: String?
+    /// Some of it is not yet held by enough regions.
+    public let isPending: Swift.Bool
+
+    public init(
+        id: String,
+        text: String? = nil,
+        isPending: Swift.Bool = false
+    ) {
+        self.id = id
+        self.text = text
+        self.isPending = isPending
+    }
+
+    /// What changes of a row; what is not set stays as it is.
+    public struct Edit: Landfall.EntityEdit {
+        public var _changes: [Landfall.Change] = []
+
+        public init() {}
+
+        public var text: String? {
+            @available(*, unavailable, message: "an edit does not know the row")
+            get { Swift.fatalError() }
+            set { _put("text", Landfall.Codecs.string, newValue) }
+        }
+    }
+
+    /// Columns, for conditions and orders.
+    public struct Columns: Swift.Sendable {
+        public let id = Landfall.Column<String>("id", Landfall.Codecs.string)
+        public let text = Landfall.Column<String>("text", Landfall.Codecs.string)
+    }
+
+    public static let _kind: Swift.String = "Draft"
+    public static let _columns: Columns = Columns()
+
+    /// A row of this type, from any query that has all its columns.
+    public static func read(_ row: Landfall.RowView) throws -> Draft {
+        Draft(
+            id: try row.required("id", Landfall.Codecs.string),
+            text: try row.optional("text", Landfall.Codecs.string),
+            isPending: try row.required("_pending", Landfall.Codecs.bool)
+        )
+    }
+}
+
+extension Landfall.Writes where TableRow == Draft {
+    /// Create it, or change it where this device knows it.
+    public func upsert(
+        _ id: Swift.String, _ edit: (inout Draft.Edit) -> Swift.Void = { _ in }
+    ) {
+        _put(
+            id,
+            [],
+            edit)
+    }
+}
+
+extension Landfall.Table where TableRow == Draft {
+    /// Create it, or change it where this device knows it.
+    @discardableResult
+    public func upsert(
+        _ id: Swift.String, _ edit: @Sendable (inout Draft.Edit) -> Swift.Void = { _ in }
+    ) async throws -> Landfall.Receipt {
+        try await _write { $0.upsert(id, edit) }
     }
 }
 

@@ -27,10 +27,9 @@ fn row(out: &mut String, shape: &Shape<'_>) {
     let (name, fields) = (&shape.kind.name, &shape.kind.fields);
     let by_id = if shape.kind.field_named("id").is_some() { ", Swift.Identifiable" } else { "" };
     let about = doc("", shape.kind.doc.as_deref(), &[]);
-    let _ = writeln!(
-        out,
-        "\n{about}public struct {name}: Landfall.EntityRow, Swift.Hashable{by_id} {{"
-    );
+    let base = if shape.kind.search().is_some() { "SearchedRow" } else { "EntityRow" };
+    let _ =
+        writeln!(out, "\n{about}public struct {name}: Landfall.{base}, Swift.Hashable{by_id} {{");
     for field in fields {
         let hidden = shape.hidden.contains(&field.id);
         let notes: &[&str] =
