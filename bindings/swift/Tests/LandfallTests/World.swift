@@ -182,7 +182,11 @@ func fails<T>(
     }
 }
 
-/// Waits for a condition.
+/// Waits for a condition. A task that should bring it about may have failed, so not for ever.
 func until(_ condition: () async throws -> Bool) async throws {
-    while try await !condition() { try await Task.sleep(nanoseconds: 5_000_000) }
+    let end = Date(timeIntervalSinceNow: 60)
+    while try await !condition() {
+        if Date() > end { throw CodecError("what was waited for has not come") }
+        try await Task.sleep(nanoseconds: 5_000_000)
+    }
 }
