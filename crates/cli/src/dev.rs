@@ -101,10 +101,16 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
         None => wait_for_interrupt().await,
     }
     terminal::note("\nstopping: phones, then regions");
-    fleet.stop().await;
-    tokio::task::block_in_place(|| board.close());
-    world.lock().await.stop().await;
+    let mut clean = fleet.stop().await;
+    clean &= tokio::task::block_in_place(|| board.close());
+    clean &= world.lock().await.stop().await;
     terminal::note(format!("stopped; the files stay in {}", args.dir.display()));
+    if !clean {
+        terminal::note(
+            "not all of them were closed in order; the next start goes on from what is safe",
+        );
+        return Ok(Exit::Failed);
+    }
     Ok(Exit::Done)
 }
 

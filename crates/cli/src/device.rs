@@ -5,8 +5,11 @@
 //! also tells what comes in. Everything is done through the SDK, as an app would.
 
 pub(crate) mod command;
+mod help;
 mod prompt;
+pub(crate) mod scope;
 pub(crate) mod show;
+mod store;
 pub(crate) mod value;
 
 use crate::exit::Exit;
@@ -16,7 +19,9 @@ use crate::world::{Description, WallClock, dev_token};
 use anyhow::Context;
 pub(crate) use command::put;
 use command::{Command, Done, Phone};
-use landfall_device::{Account, Client, ConnectionState, FixedToken, Options, RegionUrl};
+use landfall_device::{
+    Account, Client, ConnectionState, Fate, FixedToken, Options, RegionUrl, WriteReceipt,
+};
 use landfall_region::world::Clock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,35 +154,67 @@ fn regions(world: &Description, first: Option<&str>) -> anyhow::Result<Vec<Regio
 
 /// One command, with what the regions have before it and what they say after it.
 fn once(phone: &Phone, command: Command, offline: bool) -> anyhow::Result<Exit> {
-    let (client, say) = (&phone.client, terminal::say::<String>);
+    let client = &phone.client;
     if command.reads() && !offline && !(connected(client) && client.settle(WAIT).is_ok()) {
         terminal::note(format!("{}; this is what the phone has", why_not(client)));
     }
-    let done = phone.run(command, Arc::new(say))?;
+    let done = phone.run(command, Arc::new(terminal::say_plain))?;
     let exit = match done {
         Done::Nothing => Exit::No,
-        Done::Subscribed => {
+        Done::Subscribed(scope) => {
             if !offline && client.settle(WAIT).is_err() {
                 terminal::note(format!("{}; the rows come when one does", why_not(client)));
             }
-            Exit::Done
-        }
-        Done::Wrote(receipt) => {
-            if !offline && client.settle(WAIT).is_err() {
-                terminal::note(format!("{}; the next run sends it", why_not(client)));
+            match client.progress(&scope)?.and_then(|progress| progress.missing.denied) {
+                Some(code) => {
+                    terminal::say_plain(format!("denied ({code})"));
+                    Exit::No
+                }
+                None => Exit::Done,
             }
-            for dot in receipt.dots {
-                say(show::fate(&client.fate(dot)?, phone.json));
-            }
-            Exit::Done
         }
+        Done::Wrote(receipt) => wrote(phone, &receipt, offline)?,
         Done::Watching(_watch) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(crate::dev::wait_for_interrupt());
+            runtime.block_on(async {
+                tokio::select! {
+                    () = crate::dev::wait_for_interrupt() => {}
+                    () = terminal::reader_gone() => {}
+                }
+            });
             Exit::Done
         }
         Done::Shown | Done::Leave => Exit::Done,
     };
+    Ok(exit)
+}
+
+/// What a put says that has nothing to do.
+const NO_CHANGE: &str = "nothing to change";
+
+/// What the regions say of a write, as far as they do within the time.
+fn wrote(phone: &Phone, receipt: &WriteReceipt, offline: bool) -> anyhow::Result<Exit> {
+    let client = &phone.client;
+    if receipt.dots.is_empty() {
+        let json = || serde_json::json!({ "fate": "unchanged" }).to_string();
+        terminal::say(if phone.json { json() } else { NO_CHANGE.to_owned() });
+        return Ok(Exit::Done);
+    }
+    if !offline && client.settle(WAIT).is_err() {
+        terminal::note(format!("{}; the next run sends it", why_not(client)));
+    }
+    let outcomes = client.outcomes()?;
+    let mut exit = Exit::Done;
+    for dot in &receipt.dots {
+        let fate = client.fate(*dot)?;
+        let refused = outcomes.iter().find(|o| o.dot == *dot);
+        let refused = refused.filter(|_| matches!(fate, Fate::Rejected { .. }));
+        exit = if refused.is_some() { Exit::No } else { exit };
+        terminal::say_plain(match refused {
+            Some(o) => show::refused(client, &o.key, &o.outcome, phone.json),
+            None => show::fate(&fate, phone.json),
+        });
+    }
     Ok(exit)
 }
 

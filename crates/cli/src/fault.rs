@@ -36,6 +36,8 @@ pub(crate) mod code {
     pub(crate) const JOURNAL: &str = "LF9012";
     /// A file that is nothing that can be inspected.
     pub(crate) const NOTHING_KNOWN: &str = "LF9013";
+    /// A name of the schema that the language of generated code cannot have.
+    pub(crate) const NAME_CLASH: &str = "LF9014";
 }
 
 /// An error with a code.
@@ -67,6 +69,23 @@ pub(crate) fn code_of(error: &anyhow::Error) -> Option<&'static str> {
     Some(if io { code::FILE } else { code::OTHER })
 }
 
+/// The error and what is behind it, each once: many libraries' errors say what is behind them.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.contains(cause.trim_end_matches('.')) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.truncate(text.trim_end_matches('.').len());
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
 /// `LF` and four digits.
 fn starts_with_code(text: &str) -> bool {
     let digits = text.strip_prefix("LF").unwrap_or_default();
@@ -77,6 +96,19 @@ fn starts_with_code(text: &str) -> bool {
 mod tests {
     use super::*;
     use anyhow::Context;
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let gone = || std::io::Error::other("File exists");
+        let check = |error: anyhow::Error, expected: &str| assert_eq!(told(&error), expected);
+        check(anyhow::Error::new(gone()).context("cannot write a: File exists."), {
+            "cannot write a: File exists."
+        });
+        check(anyhow::Error::new(gone()).context("It could not be written."), {
+            "It could not be written: File exists"
+        });
+        check(new(code::VALUE, "x").context("region north"), "region north: LF9006: x");
+    }
 
     #[test]
     fn an_error_is_given_a_code_only_where_it_has_none() {

@@ -5,6 +5,7 @@ mod swift;
 mod typescript;
 
 use crate::exit::Exit;
+use crate::fault::{self, code};
 use crate::terminal;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ fn write_kotlin(args: Kotlin) -> anyhow::Result<Exit> {
     let text = match kotlin::file(&schema, &source, &args.package, &client) {
         Ok(text) => text,
         Err(clash) => {
-            terminal::note(clash);
+            terminal::error(&fault::new(code::NAME_CLASH, clash));
             return Ok(Exit::No);
         }
     };
@@ -82,7 +83,7 @@ fn write_swift(args: &Swift) -> anyhow::Result<Exit> {
     match swift::file(&schema, &source, &args.client) {
         Ok(text) => write(&args.out, &format!("{}.swift", args.client), &text),
         Err(clash) => {
-            terminal::note(clash);
+            terminal::error(&fault::new(code::NAME_CLASH, clash));
             Ok(Exit::No)
         }
     }

@@ -134,7 +134,7 @@ fn explain_row(args: &Args, kind: &str, id: &str) -> anyhow::Result<Exit> {
     let schema = args.schema.as_deref().map(schema::load).transpose()?;
     let now_ms = crate::world::WallClock.now_ms();
     let found = explain::of_file(&args.file, schema.as_ref(), kind, id, now_ms)?;
-    terminal::say(if args.json { found.to_json().to_string() } else { found.to_string() });
+    terminal::say_plain(if args.json { found.to_json().to_string() } else { found.to_string() });
     if schema.is_none() {
         terminal::note("with --schema FILE it also names audiences and fields");
     }

@@ -44,8 +44,8 @@ pub(crate) struct File {
     /// Regions that are lost for ever.
     #[serde(default)]
     pub lost: Vec<u16>,
-    #[serde(default = "two")]
-    pub copies: usize,
+    /// As many regions as there are, at most [`COPIES`], if not given.
+    pub copies: Option<usize>,
     /// Shared by all regions of the world; made if it is not there.
     pub peer_key: PathBuf,
     /// Trust tokens signed with this key. For development only.
@@ -73,9 +73,8 @@ fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 7400).into()
 }
 
-fn two() -> usize {
-    2
-}
+/// Regions that hold a write before its device lets go of it, where there are so many.
+const COPIES: usize = 2;
 
 fn grace() -> u64 {
     5_000
@@ -95,7 +94,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
     })?;
     let base = args.config.parent().unwrap_or(Path::new("."));
     let schema = Arc::new(crate::schema::load(&base.join(&file.schema))?);
-    let config = config(file, base)?;
+    let config = config(file, base, &Source { path: &args.config, text: &text })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let name = config.name.clone();
@@ -106,17 +105,28 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
             () = input_closed(), if args.with_parent => {}
         }
         terminal::note("draining");
-        server.stop().await;
-        terminal::note("stopped");
-        Ok(Exit::Done)
+        let clean = server.stop().await;
+        terminal::note(if clean {
+            "stopped"
+        } else {
+            "stopped; the store was not closed in order"
+        });
+        Ok(if clean { Exit::Done } else { Exit::Failed })
     })
 }
 
 /// Codes and advice of a store that cannot be opened.
-fn told(error: StartError) -> anyhow::Error {
+pub(crate) fn told(error: StartError) -> anyhow::Error {
+    let error = match error {
+        StartError::Store(StoreError::Directory(io) | StoreError::Marker(io)) => {
+            return opened(&io.into());
+        }
+        error => error,
+    };
     match &error {
-        StartError::Store(StoreError::Open(open)) => {
-            anyhow::anyhow!("{}: {open}. {}", open.code(), open.advice())
+        StartError::Store(StoreError::Open(open)) => opened(open),
+        StartError::Store(StoreError::Store(store)) => {
+            anyhow::anyhow!("{}: {store}. {}", store.code(), store.advice())
         }
         StartError::Listen { address, source } => {
             let message = format!("cannot listen on {address}: {source}; `listen` names another");
@@ -127,6 +137,10 @@ fn told(error: StartError) -> anyhow::Error {
         }
         _ => error.into(),
     }
+}
+
+fn opened(error: &landfall_region::store::OpenError) -> anyhow::Error {
+    anyhow::anyhow!("{}: {error}. {}", error.code(), error.advice())
 }
 
 /// Until nobody holds the other end of standard input.
@@ -140,29 +154,91 @@ async fn input_closed() {
     let _ = closed.await;
 }
 
-fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
-    let numbers = || file.peers.iter().map(|p| p.region);
-    let wrong = |message: &str| Err(fault::new(code::CONFIGURATION, message));
-    if file.region == 0 || numbers().any(|n| n == 0) {
-        return wrong("regions are numbered from 1");
+/// The configuration's file, for faults that have a place in it.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    /// A fault at the line that sets this key; of several, at the one counted from 0.
+    fn fault(&self, key: &str, nth: usize, message: &str) -> anyhow::Error {
+        let sets = |line: &str| {
+            line.trim_start()
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.trim_start().starts_with('='))
+        };
+        let lines = self.text.lines().enumerate().filter(|(_, line)| sets(line));
+        let line = lines.map(|(at, _)| format!(":{}", at + 1)).nth(nth).unwrap_or_default();
+        let message = format!("{}{line}: `{key}`: {message}", self.path.display());
+        fault::new(code::CONFIGURATION, message)
     }
-    let others: BTreeSet<u16> = numbers().filter(|n| *n != file.region).collect();
-    if others.len() != file.peers.len() {
-        return wrong("each peer has a number of its own, and none has this region's");
+}
+
+/// What the configuration says of itself, before anything is made by it.
+fn check(file: &File, source: &Source<'_>) -> anyhow::Result<()> {
+    let wrong = |key: &str, message: &str| Err(source.fault(key, 0, message));
+    let mut numbers = BTreeSet::new();
+    let regions = std::iter::once((file.region, &file.name));
+    let regions = regions.chain(file.peers.iter().map(|p| (p.region, &p.name)));
+    for (nth, (number, name)) in regions.enumerate() {
+        if number == 0 {
+            return Err(source.fault("region", nth, "regions are numbered from 1"));
+        }
+        if !numbers.insert(number) {
+            let message = "each peer has a number of its own, and none has this region's";
+            return Err(source.fault("region", nth, message));
+        }
+        if name.trim().is_empty() {
+            return Err(source.fault("name", nth, "is empty; write one, like \"eu-west\""));
+        }
+    }
+    if file.copies.is_some_and(|copies| !(1..=numbers.len()).contains(&copies)) {
+        let message = match numbers.len() {
+            1 => "there is one region: write 1, or name its peers".to_owned(),
+            n => format!("there are {n} regions, this one and its peers: write 1 to {n}"),
+        };
+        return wrong("copies", &message);
     }
     if file.lost.contains(&file.region) {
-        return wrong("`lost` names this region itself");
+        return wrong("lost", "names this region itself");
     }
     if file.jwks.is_none() && file.dev_key.is_none() {
-        return wrong("nobody could log in: name `jwks`, or `dev_key` for `landfall token`");
+        return wrong("jwks", "nobody could log in: name it, or `dev_key` for `landfall token`");
     }
+    if !file.listen.ip().is_loopback() && !file.listen_beyond_loopback {
+        let message = format!(
+            "{} is reached from other machines, without TLS; if that is meant, write \
+             `listen_beyond_loopback = true`",
+            file.listen.ip()
+        );
+        return wrong("listen", &message);
+    }
+    Ok(())
+}
+
+/// Keys of the configuration, each with what its file must be.
+fn keys(file: &File, base: &Path, source: &Source<'_>) -> anyhow::Result<Keys> {
+    let secret = |key: &str, path: &Path| {
+        Secret::load_or_create(&base.join(path), &OsEntropy).map_err(|error| {
+            let help = "is a file of 32 secret bytes, which is made if it is not there";
+            source.fault(key, 0, &format!("{help}: {:#}", anyhow::Error::new(error)))
+        })
+    };
+    let peer_key = secret("peer_key", &file.peer_key)?;
+    let dev_key = file.dev_key.as_ref().map(|path| secret("dev_key", path)).transpose()?;
+    let keys = Keys::new(dev_key, peer_key);
+    let Some(path) = &file.jwks else { return Ok(keys) };
+    keys.with_key_set(&base.join(path)).map_err(|error| {
+        let help = "is a file with the public keys that sign tokens, {\"keys\":[…]}";
+        source.fault("jwks", 0, &format!("{help}: {:#}", anyhow::Error::new(error)))
+    })
+}
+
+fn config(file: File, base: &Path, source: &Source<'_>) -> anyhow::Result<ServerConfig> {
+    check(&file, source)?;
     let data_dir = base.join(&file.data_dir);
-    let peer_key = Secret::load_or_create(&base.join(&file.peer_key), &OsEntropy)?;
-    let dev_key = file.dev_key.map(|p| Secret::load_or_create(&base.join(p), &OsEntropy));
-    let mut keys = Keys::new(dev_key.transpose()?, peer_key);
-    if let Some(path) = &file.jwks {
-        keys = keys.with_key_set(&base.join(path)).context("`jwks`, the public keys")?;
-    }
+    let keys = keys(&file, base, source)?;
     let marker_dir = match file.marker_dir {
         Some(dir) => base.join(dir),
         None => data_dir.parent().unwrap_or(base).join("marker"),
@@ -181,7 +257,7 @@ fn config(file: File, base: &Path) -> anyhow::Result<ServerConfig> {
         placement: 0,
         peers: file.peers.into_iter().map(peer).collect(),
         lost: file.lost.into_iter().map(RegionId).collect(),
-        copies: file.copies,
+        copies: file.copies.unwrap_or(COPIES),
         keys,
         limits: Limits::default(),
         gather: Duration::ZERO,

@@ -11,7 +11,7 @@ mod import;
 mod journal;
 mod lines;
 mod store;
-mod value;
+pub(crate) mod value;
 
 pub(crate) use export::{Args as Export, run as run_export};
 pub(crate) use import::{Args as Import, run as run_import};

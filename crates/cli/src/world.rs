@@ -153,7 +153,8 @@ impl World {
 
     async fn run(&self, config: ServerConfig) -> anyhow::Result<Running> {
         if self.options.processes.is_none() {
-            let server = Server::start(config, self.options.schema.clone()).await?;
+            let server = Server::start(config, self.options.schema.clone()).await;
+            let server = server.map_err(crate::region::told)?;
             return Ok(Running::Here(Box::new(server)));
         }
         let [schema, dev_key, peer_key] =
@@ -358,12 +359,15 @@ impl World {
         Ok(bytes)
     }
 
-    pub(crate) async fn stop(&mut self) {
+    /// End all regions. False if one of them could not close its files in order.
+    pub(crate) async fn stop(&mut self) -> bool {
         let servers: Vec<Running> =
             self.regions.iter_mut().filter_map(|r| r.server.take()).collect();
+        let mut clean = true;
         for server in servers {
-            server.stop().await;
+            clean &= server.stop().await;
         }
+        clean
     }
 }
 

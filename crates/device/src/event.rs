@@ -69,10 +69,20 @@ pub struct Granted {
 impl Granted {
     /// True if the account may read the scope of this name.
     pub fn includes(&self, scope: &str) -> bool {
-        self.scopes.iter().chain(&self.audiences).any(|name| match name.strip_suffix('*') {
-            Some(prefix) => scope.starts_with(prefix),
-            None => name == scope,
-        })
+        self.scopes.iter().chain(&self.audiences).any(|name| covers(name, scope))
+    }
+
+    /// True if the account may write all there is in the home scope of this name. What it may write
+    /// there as an audience, the schema says.
+    pub fn writes(&self, home: &str) -> bool {
+        self.scopes.iter().any(|name| covers(name, home))
+    }
+}
+
+fn covers(name: &str, scope: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(prefix) => scope.starts_with(prefix),
+        None => name == scope,
     }
 }
 

@@ -150,12 +150,36 @@ fn places(unscaled: i64, scale: u8) -> String {
     if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
+/// Why text is not read, and where in it: members of value objects with dots between them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Unread {
+    pub path: Option<String>,
+    pub problem: Problem,
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Self {
+        Self { path: None, problem }
+    }
+}
+
+impl Unread {
+    fn at(self, name: &str) -> Self {
+        let below = self.path.map(|path| format!(".{path}")).unwrap_or_default();
+        Self { path: Some(format!("{name}{below}")), ..self }
+    }
+}
+
 /// The value as the field stores it. What is given in that form already goes through as it is.
-pub(crate) fn read(schema: &Schema, kind: &FieldKind, value: Value) -> Result<Value, Problem> {
+pub(crate) fn read(schema: &Schema, kind: &FieldKind, value: Value) -> Result<Value, Unread> {
     let Value::Text(text) = &value else { return Ok(value) };
     match kind {
-        FieldKind::Decimal { scale, .. } => decimal(text, *scale),
-        FieldKind::Bytes => bytes_from_text(text).map(Value::Bytes).ok_or(Problem::WrongValue),
+        FieldKind::Decimal { scale, .. } => Ok(decimal(text, *scale)?),
+        FieldKind::Bytes => {
+            Ok(bytes_from_text(text).map(Value::Bytes).ok_or(Problem::WrongValue)?)
+        }
+        // It is kept as it is written, so nobody after this would find that it is none.
+        FieldKind::Json if !is_json(text) => Err(Problem::WrongValue.into()),
         FieldKind::Object(_) | FieldKind::List(_) => {
             let json = serde_json::from_str(text).map_err(|_| Problem::WrongValue)?;
             from_json(schema, kind, &json)
@@ -184,7 +208,7 @@ fn decimal(text: &str, scale: u8) -> Result<Value, Problem> {
     Ok(Value::Int(sign * unscaled))
 }
 
-fn from_json(schema: &Schema, kind: &FieldKind, json: &Json) -> Result<Value, Problem> {
+fn from_json(schema: &Schema, kind: &FieldKind, json: &Json) -> Result<Value, Unread> {
     match (kind, json) {
         (_, Json::Null) => Ok(Value::Null),
         (FieldKind::Json, Json::String(s)) if is_json(s) => Ok(Value::text(s)),
@@ -193,27 +217,30 @@ fn from_json(schema: &Schema, kind: &FieldKind, json: &Json) -> Result<Value, Pr
             let object = schema.values.get(name).ok_or(Problem::WrongValue)?;
             let member = |(name, json): (&String, &Json)| {
                 let field = object.fields.iter().find(|f| f.name == *name);
-                let field = field.ok_or(Problem::UnknownField)?;
-                Ok((field.id, from_json(schema, &field.kind, json)?))
+                let field = field.ok_or(Problem::UnknownField);
+                let read = field
+                    .map_err(Unread::from)
+                    .and_then(|field| Ok((field.id, from_json(schema, &field.kind, json)?)));
+                read.map_err(|e| e.at(name))
             };
-            let members: Vec<_> = members.iter().map(member).collect::<Result<_, _>>()?;
+            let members: Vec<_> = members.iter().map(member).collect::<Result<_, Unread>>()?;
             Ok(Value::object(members))
         }
         (FieldKind::List(element), Json::Array(items)) => {
             let items = items.iter().map(|item| from_json(schema, element, item));
-            Ok(Value::List(items.collect::<Result<_, _>>()?))
+            Ok(Value::List(items.collect::<Result<_, Unread>>()?))
         }
         (FieldKind::Float, Json::Number(n)) => {
-            n.as_f64().map(Value::from).ok_or(Problem::WrongValue)
+            Ok(n.as_f64().map(Value::from).ok_or(Problem::WrongValue)?)
         }
-        (FieldKind::Decimal { scale, .. }, Json::Number(n)) => decimal(&n.to_string(), *scale),
+        (FieldKind::Decimal { scale, .. }, Json::Number(n)) => Ok(decimal(&n.to_string(), *scale)?),
         (FieldKind::Int64 | FieldKind::Instant, Json::String(s)) => {
-            s.parse().map(Value::Int).map_err(|_| Problem::WrongValue)
+            Ok(s.parse().map(Value::Int).map_err(|_| Problem::WrongValue)?)
         }
-        (_, Json::Number(n)) => n.as_i64().map(Value::Int).ok_or(Problem::WrongValue),
+        (_, Json::Number(n)) => Ok(n.as_i64().map(Value::Int).ok_or(Problem::WrongValue)?),
         (_, Json::Bool(b)) => Ok(Value::Bool(*b)),
         (_, Json::String(s)) => read(schema, kind, Value::text(s)),
-        _ => Err(Problem::WrongValue),
+        _ => Err(Problem::WrongValue.into()),
     }
 }
 
@@ -268,6 +295,34 @@ mod tests {
         ));
         let none = r#"{"money":null,"whole":null,"raw":"","extra":"words","big":null,"at":null,"share":null,"yes":null,"due":null,"word":"","inner":null,"list":[]}"#;
         check("all", none);
+    }
+
+    #[test]
+    fn what_is_not_read_is_told_with_its_place() {
+        let sdl = r#"
+            type Thing @entity(strategy: LAST_WRITE_WINS, scope: "all") {
+              id: ID! any: JSON to: To many: [To!] }
+            type To @value { street: String at: At any: JSON }
+            type At @value { due: Int64 }"#;
+        let schema = crate::options::compile(sdl).unwrap();
+        let kind = schema.entity_named("Thing").unwrap();
+        let check = |field: &str, text: &str, expected: Result<(), (Option<&str>, Problem)>| {
+            let field = kind.field_named(field).unwrap();
+            let read = read(&schema, &field.kind, Value::text(text));
+            let found = read.as_ref().map(|_| ()).map_err(|e| (e.path.as_deref(), e.problem));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("any", "{\"a\": [1]}", Ok(()));
+        check("any", "\"words\"", Ok(()));
+        check("any", "{\"a\"", Err((None, Problem::WrongValue)));
+        check("any", "words", Err((None, Problem::WrongValue)));
+        check("any", "", Err((None, Problem::WrongValue)));
+        check("to", "{\"any\":{}}", Ok(()));
+        check("to", "{\"street\"", Err((None, Problem::WrongValue)));
+        check("to", "{\"zip\":\"1\"}", Err((Some("zip"), Problem::UnknownField)));
+        check("to", "{\"at\":{\"on\":1}}", Err((Some("at.on"), Problem::UnknownField)));
+        check("to", "{\"at\":{\"due\":\"x\"}}", Err((Some("at.due"), Problem::WrongValue)));
+        check("many", "[{\"zip\":1}]", Err((Some("zip"), Problem::UnknownField)));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::client::{Client, WriteReceipt};
 use crate::error::Error;
-use crate::text_form::{element, read};
+use crate::text_form::{Unread, element, read};
 use landfall_model::id::TypeId;
 use landfall_model::schema::{EntityType, Field, Schema};
 use landfall_model::value::Value;
@@ -18,7 +18,7 @@ use landfall_sync::device::node::{Problem, RefusedEdit};
 ///
 /// Values are given as the field stores them (see [`Value`]). Where a field is a decimal, bytes, an
 /// object or a list, text is read too: `"12.50"`, base64, or JSON as the column of an object holds
-/// it.
+/// it. Text of a JSON field is JSON, or the commit fails with `LF2005`.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is written before commit"]
 pub struct Transaction {
@@ -165,7 +165,7 @@ impl Transaction {
             };
             match read(self.client.schema(), &field.kind, value) {
                 Ok(value) => edits.push((field.id, FieldEdit::Put(value))),
-                Err(problem) => return self.failed(Some(name), problem),
+                Err(unread) => return self.unread(name, unread),
             }
         }
         self.entry(intent, kind.id, id).fields.extend(edits);
@@ -177,7 +177,7 @@ impl Transaction {
         kind: &str,
         id: &str,
         name: &str,
-        edit: impl FnOnce(&Schema, &Field) -> Result<FieldEdit, Problem>,
+        edit: impl FnOnce(&Schema, &Field) -> Result<FieldEdit, Unread>,
     ) -> Self {
         let kind = match self.kind(kind) {
             Ok(kind) => kind,
@@ -191,8 +191,13 @@ impl Transaction {
                 self.entry(Intent::Update, kind.id, id).fields.push((field.id, edit));
                 self
             }
-            Err(problem) => self.failed(Some(name), problem),
+            Err(unread) => self.unread(name, unread),
         }
+    }
+
+    fn unread(self, field: &str, unread: Unread) -> Self {
+        let below = unread.path.map(|path| format!(".{path}")).unwrap_or_default();
+        self.failed(Some(&format!("{field}{below}")), unread.problem)
     }
 
     fn kind(&self, name: &str) -> Result<std::sync::Arc<EntityType>, Problem> {

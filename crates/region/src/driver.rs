@@ -59,7 +59,7 @@ enum Next {
     /// Nothing that the node must see.
     Nothing,
     Turn,
-    Stop(oneshot::Sender<()>),
+    Stop(oneshot::Sender<bool>),
     Kill,
 }
 
@@ -96,8 +96,8 @@ impl Driver {
                 Next::Nothing => {}
                 Next::Turn => more = self.turn(),
                 Next::Stop(done) => {
-                    self.stop();
-                    let _ = done.send(());
+                    let clean = self.stop();
+                    let _ = done.send(clean);
                     return;
                 }
                 Next::Kill => return,
@@ -406,18 +406,24 @@ impl Driver {
         }
     }
 
-    fn stop(&mut self) {
+    /// True if the store was closed in order.
+    fn stop(&mut self) -> bool {
         let farewell = || ToDevice::Error(wire_error("closing", "the region is stopping", 0));
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         ids.into_iter().for_each(|id| self.send(id, farewell()));
         self.sessions.clear();
         self.links.clear();
-        if let Some(engine) = self.engine.take()
-            && let Err(error) = engine.close(&self.shared.config)
-        {
-            tracing::error!(%error, "the store did not close cleanly");
-        }
+        let clean = match self.engine.take().map(|engine| engine.close(&self.shared.config)) {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                tracing::error!(%error, "the store did not close cleanly");
+                false
+            }
+            // It failed before, and was told then.
+            None => false,
+        };
         self.publish();
+        clean
     }
 
     /// Put what the status page shows where others can read it.

@@ -26,7 +26,7 @@ pub enum Input {
     /// Tell devices to move to another region within this time.
     Drain(Duration),
     /// Close all connections and the store, cleanly, and answer.
-    Stop(oneshot::Sender<()>),
+    Stop(oneshot::Sender<bool>),
     /// End at once, as in a crash.
     Kill,
 }

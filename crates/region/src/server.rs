@@ -310,7 +310,9 @@ impl ServerHandle {
     }
 
     /// End cleanly: drain, wait for at most the grace, close the connections, and then the store.
-    pub async fn stop(mut self) {
+    /// False if the store could not be closed, or had failed before: its next start goes on from
+    /// the last commit.
+    pub async fn stop(mut self) -> bool {
         self.drain();
         let end = tokio::time::Instant::now() + self.shared.config.grace;
         while self.status().sessions > 0 && tokio::time::Instant::now() < end {
@@ -320,10 +322,11 @@ impl ServerHandle {
         let (done, stopped) = oneshot::channel();
         self.shared.inputs.send(Input::Stop(done));
         // An error says that the thread has ended already.
-        let _ = stopped.await;
+        let clean = stopped.await.unwrap_or(false);
         let _ = self.closing.send(true);
         let _ = (&mut self.accepting).await;
         self.join().await;
+        clean
     }
 
     /// End as by a crash: nothing is flushed, answered or marked.

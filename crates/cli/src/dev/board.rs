@@ -151,13 +151,17 @@ impl Board {
         Ok(())
     }
 
-    /// Let go of the files of phones that are not the fleet's.
-    pub fn close(&self) {
+    /// Let go of the files of phones that are not the fleet's. False if one could not be closed in
+    /// order.
+    pub fn close(&self) -> bool {
+        let mut clean = true;
         for phone in self.phones().iter().filter(|p| p.owner != Owner::Fleet) {
             if let Err(error) = phone.client.close() {
                 tracing::warn!(phone = phone.name, %error, "a phone did not close cleanly");
+                clean = false;
             }
         }
+        clean
     }
 
     fn phone(&self, name: &str) -> anyhow::Result<Phone> {

@@ -53,16 +53,20 @@ impl Fleet {
         &self.clients
     }
 
-    pub(crate) async fn stop(self) {
+    /// False if a phone could not close its file in order.
+    pub(crate) async fn stop(self) -> bool {
         self.stop.send_replace(true);
         for task in self.tasks {
             let _ = task.await;
         }
+        let mut clean = true;
         for (name, client) in self.clients.iter() {
             if let Err(error) = client.close() {
                 tracing::warn!(phone = name, %error, "a phone did not close cleanly");
+                clean = false;
             }
         }
+        clean
     }
 }
 

@@ -1,9 +1,10 @@
 //! What can be asked of a phone, as words.
 
-use super::{show, value};
+use super::{help, scope, show, store, value};
 use crate::fault::{self, code};
+use crate::terminal;
 use landfall_device::{
-    Client, ConnectionState, Error, Query, Row, WatchHandle, WatchListener, WatchUpdate,
+    Client, ConnectionState, Dot, Error, Query, Row, WatchHandle, WatchListener, WatchUpdate,
     WriteReceipt,
 };
 use landfall_model::schema::{EntityType, Merge};
@@ -18,14 +19,16 @@ Commands:
   get TYPE ID                  show it
   explain TYPE ID              why it shows on this phone, or does not
   restore TYPE HOME ID         bring it back after it was deleted; HOME is its home scope
-  cancel WRITE                 take back a write that was not sent, named as `explain --json` does
+  cancel WRITE                 take back a write that was not sent, named as `explain` does: 9d55d6f9#4
   query SQL                    ask the phone's tables
   watch [--explain] TYPE | SQL show what changes in it, until it ends; how it is followed, too
   subscribe SCOPE              hold the rows of a scope on this phone
   unsubscribe SCOPE            let them go
   status                       connection, subscriptions, outbox
   outcomes                     writes that were refused or overwritten
-  types                        types, fields and scopes of the schema
+  resubmit WRITE               make a refused one again
+  dismiss WRITE                be done with one
+  types                        types, fields, scopes, values and enums of the schema
 At the prompt also: offline, online, unwatch, help, quit";
 
 /// Prints a line, wherever the terminal's cursor is.
@@ -39,6 +42,8 @@ pub(super) enum Command {
     Explain { kind: String, id: String },
     Restore { kind: String, home: String, id: String },
     Cancel(String),
+    Resubmit(String),
+    Dismiss(String),
     Query(String),
     Watch { what: String, explain: bool },
     Unwatch,
@@ -59,7 +64,7 @@ pub(super) enum Done {
     /// What was asked for is not there.
     Nothing,
     Wrote(WriteReceipt),
-    Subscribed,
+    Subscribed(String),
     Watching(Vec<WatchHandle>),
     Leave,
 }
@@ -87,6 +92,10 @@ impl Command {
             [kind, id] => Ok((kind.clone(), id.clone())),
             _ => Err(format!("`{verb}` takes a type and an id: `{verb} TYPE ID`.")),
         };
+        let write = || match rest {
+            [write] => Ok(write.clone()),
+            _ => Err(format!("`{verb}` takes one write: `{verb} DEVICE#NUMBER`.")),
+        };
         match verb.as_str() {
             "put" => match rest {
                 [kind, id, fields @ ..] => {
@@ -104,17 +113,16 @@ impl Command {
                 }
                 _ => Err("`restore` takes a type, its home scope and an id.".to_owned()),
             },
-            "cancel" => match rest {
-                [write] => Ok(Self::Cancel(write.clone())),
-                _ => Err("`cancel` takes one write: `cancel DEVICE#NUMBER`.".to_owned()),
-            },
-            "query" if !rest.is_empty() => Ok(Self::Query(all())),
+            "cancel" => write().map(Self::Cancel),
+            "resubmit" => write().map(Self::Resubmit),
+            "dismiss" => write().map(Self::Dismiss),
+            "query" if !all().trim().is_empty() => Ok(Self::Query(all())),
             "query" => Err("`query` takes a statement: `query SELECT …`.".to_owned()),
             "watch" => match rest {
-                [flag, what @ ..] if flag == "--explain" && !what.is_empty() => {
+                [flag, what @ ..] if flag == "--explain" && !what.concat().trim().is_empty() => {
                     Ok(Self::Watch { what: what.join(" "), explain: true })
                 }
-                [flag, ..] if flag != "--explain" => {
+                [flag, ..] if flag != "--explain" && !all().trim().is_empty() => {
                     Ok(Self::Watch { what: all(), explain: false })
                 }
                 _ => Err("`watch` takes a type or a statement: `watch TYPE`.".to_owned()),
@@ -160,20 +168,27 @@ impl Phone {
                 Ok(Done::Wrote(client.restore(&kind.name, &home, &id)?))
             }
             Command::Cancel(write) => {
-                let cancelled = client.cancel(value::dot(&write)?)?;
+                let cancelled = client.cancel(self.dot(&write)?)?;
                 say(show::cancelled(&cancelled, self.json));
                 Ok(Done::Shown)
             }
+            Command::Resubmit(write) => Ok(Done::Wrote(client.resubmit(self.dot(&write)?)?)),
+            Command::Dismiss(write) => {
+                client.dismiss(self.dot(&write)?)?;
+                Ok(Done::Shown)
+            }
             Command::Query(sql) => {
-                let rows = client.query(&sql, [])?;
+                let rows = client.query(&sql, []);
+                let rows = rows.map_err(|error| help::statement(client.schema(), error))?;
                 let all: Vec<&Row> = rows.iter().collect();
                 say(show::rows(rows.columns(), &all, self.json));
                 Ok(Done::Shown)
             }
             Command::Watch { what, explain } => self.watch(&what, explain, say),
             Command::Subscribe(scope) => {
+                scope::check(client.schema(), &scope)?;
                 client.subscribe(&scope)?;
-                Ok(Done::Subscribed)
+                Ok(Done::Subscribed(scope))
             }
             Command::Unsubscribe(scope) => {
                 client.unsubscribe(&scope)?;
@@ -185,11 +200,10 @@ impl Phone {
             }
             Command::Outcomes => {
                 let all = client.outcomes()?;
-                let lines: Vec<String> = all
-                    .iter()
-                    .map(|o| show::outcome(client.schema(), &o.key, &o.outcome))
-                    .collect();
-                say(if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") });
+                all.iter().for_each(|o| say(show::kept(client.schema(), o, self.json)));
+                if all.is_empty() && !self.json {
+                    say("nothing".to_owned());
+                }
                 Ok(Done::Shown)
             }
             Command::Types => {
@@ -213,6 +227,10 @@ impl Phone {
         }
     }
 
+    fn dot(&self, write: &str) -> anyhow::Result<Dot> {
+        value::dot(write, |seq| store::devices_with(&self.client, seq))
+    }
+
     fn get(&self, name: &str, id: &str, say: &Printer) -> anyhow::Result<Done> {
         let kind = known(&self.client, name)?;
         let Some(row) = self.client.get(name, id)? else {
@@ -226,13 +244,18 @@ impl Phone {
 
     fn watch(&self, what: &str, explain: bool, say: Printer) -> anyhow::Result<Done> {
         let schema = self.client.schema();
-        let kind = schema.entity_named(what).cloned();
+        // A single word is no statement.
+        let word = !what.trim().contains(char::is_whitespace);
+        let kind = if word { Some(known(&self.client, what.trim())?) } else { None };
         let rows = Mutex::new(Vec::new());
         let listener =
             Arc::new(Watcher { say: say.clone(), rows, kind: kind.clone(), json: self.json });
         let handle = match kind {
             Some(kind) => self.client.observe_with(Query::table(&*kind.name), listener)?,
-            None => self.client.watch_with(what, [], listener)?,
+            None => {
+                let watch = self.client.watch_with(what, [], listener);
+                watch.map_err(|error| help::statement(schema, error))?
+            }
         };
         if explain {
             say(handle.explain()?.to_string());
@@ -261,6 +284,10 @@ pub(crate) fn put(
     let kind = known(client, name)?;
     let sets: Vec<value::Set<'_>> =
         fields.iter().map(|word| value::read(&kind, word)).collect::<Result<_, _>>()?;
+    check_once(&sets)?;
+    for stranger in value::strangers(client.schema(), &kind, &sets) {
+        terminal::note(terminal::one_line(&format!("warning: {stranger}")));
+    }
     let puts = sets.iter().filter_map(|set| match &set.change {
         value::Change::Put(value) => Some((set.field, value.clone())),
         _ => None,
@@ -281,7 +308,23 @@ pub(crate) fn put(
             }
         };
     }
-    Ok(tx.commit()?)
+    tx.commit().map_err(|error| help::write(client.schema(), &kind, error))
+}
+
+/// A field that is set twice in one command is a slip: which of the two was meant? Increments add
+/// up, and a set takes many elements.
+fn check_once(sets: &[value::Set<'_>]) -> anyhow::Result<()> {
+    let whole = |set: &&value::Set<'_>| {
+        matches!(set.change, value::Change::Put(_) | value::Change::Text { .. })
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    match sets.iter().filter(whole).find(|set| !seen.insert(set.field)) {
+        Some(set) => {
+            let message = format!("`{}` is set twice; write it once", set.field);
+            Err(fault::new(code::ARGUMENTS, message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Prints the changes of a live query.
@@ -331,6 +374,17 @@ fn types(client: &Client) -> String {
             let _ = writeln!(out, "  {:<16} {}{needed}{how}", field.name, show::kind(&field.kind));
         }
     }
+    for kind in schema.values.values() {
+        let _ = writeln!(out, "{}  (value)", kind.name);
+        for field in &kind.fields {
+            let needed = if field.required { "!" } else { "" };
+            let _ = writeln!(out, "  {:<16} {}{needed}", field.name, show::kind(&field.kind));
+        }
+    }
+    for kind in schema.enums.values() {
+        let closed = if kind.closed { "closed enum" } else { "enum" };
+        let _ = writeln!(out, "{}  ({closed})\n  {}", kind.name, kind.values.join(", "));
+    }
     out.trim_end().to_owned()
 }
 
@@ -374,6 +428,10 @@ mod tests {
         check("watch --explain SELECT 1", watch(true));
         check("watch --explain", Err("a type or a statement"));
         check("watch", Err("a type or a statement"));
+        check("query ", Err("a statement"));
+        check("watch ", Err("a type or a statement"));
+        check("cancel a#1", Ok(Command::Cancel("a#1".into())));
+        check("resubmit", Err("`resubmit DEVICE#NUMBER`"));
         check("subscribe a b", Err("one word"));
         check("status now", Err("stands alone"));
         check("frobnicate", Err("no command `frobnicate`"));

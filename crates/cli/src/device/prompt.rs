@@ -1,8 +1,9 @@
 //! The prompt: a line, what it comes to, and meanwhile what the regions say.
 
 use super::command::{Command, Done, HELP, Phone, Printer, connection};
-use super::show;
+use super::{NO_CHANGE, show};
 use crate::exit::Exit;
+use crate::fault;
 use crate::terminal;
 use landfall_device::{Event, Fate, WatchHandle};
 use rustyline::error::ReadlineError;
@@ -23,7 +24,7 @@ pub(super) fn run(phone: &Phone) -> anyhow::Result<Exit> {
 
 /// Lines of standard input, as from a file. The first that fails ends it.
 fn script(phone: &Phone) -> anyhow::Result<Exit> {
-    let say: Printer = Arc::new(terminal::say::<String>);
+    let say: Printer = Arc::new(terminal::say_plain);
     let mut watches = Vec::new();
     for (number, line) in std::io::stdin().lock().lines().enumerate() {
         let line = line?;
@@ -50,7 +51,10 @@ fn interactive(phone: &Phone) -> anyhow::Result<Exit> {
     let printer = Mutex::new(editor.create_external_printer()?);
     let say: Printer = Arc::new(move |line| {
         // Without a terminal there is nobody to read it.
-        let _ = printer.lock().expect("no panic under this lock").print(format!("{line}\n"));
+        let _ = printer
+            .lock()
+            .expect("no panic under this lock")
+            .print(format!("{}\n", terminal::plain(&line)));
     });
     let teller = Teller::start(phone, say.clone())?;
     if phone.client.subscriptions()?.is_empty() {
@@ -78,15 +82,15 @@ fn interactive(phone: &Phone) -> anyhow::Result<Exit> {
         };
         let direct: Printer = match command {
             Command::Watch { .. } => say.clone(),
-            _ => Arc::new(terminal::say::<String>),
+            _ => Arc::new(terminal::say_plain),
         };
         match phone.run(command, direct) {
             Ok(Done::Watching(handles)) => watches = handles,
-            Ok(Done::Wrote(receipt)) if receipt.dots.is_empty() => terminal::say("no change"),
+            Ok(Done::Wrote(receipt)) if receipt.dots.is_empty() => terminal::say(NO_CHANGE),
             Ok(Done::Wrote(_)) => terminal::say("saved on this phone"),
             Ok(Done::Leave) => break,
-            Ok(Done::Shown | Done::Nothing | Done::Subscribed) => {}
-            Err(error) => terminal::say(format!("{:#}", super::told(error))),
+            Ok(Done::Shown | Done::Nothing | Done::Subscribed(_)) => {}
+            Err(error) => terminal::say_plain(fault::told(&super::told(error))),
         }
     }
     drop(watches);
@@ -137,7 +141,7 @@ impl Teller {
                     Event::Outcome { key, outcome, .. } => {
                         say(format!("  ! {}", show::outcome(client.schema(), &key, &outcome)));
                     }
-                    Event::Denied { scope, code } => say(format!("  ! {scope}: refused ({code})")),
+                    Event::Denied { scope, code } => say(format!("  ! {scope}: denied ({code})")),
                     Event::Connection(state) => {
                         let now = connection(&state);
                         // Between two regions a phone connects and waits a lot.

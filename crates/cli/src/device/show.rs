@@ -1,8 +1,9 @@
 //! Rows, changes and states as a terminal shows them, or as JSON.
 
 use super::command::connection;
+use crate::terminal;
 use landfall_device::{
-    Cancelled, Client, Coverage, EntityKey, Fate, Outcome, Row, RowChange, SqlValue,
+    Cancelled, Client, Coverage, EntityKey, Fate, Outcome, Row, RowChange, SqlValue, WriteOutcome,
 };
 use landfall_model::hex;
 use landfall_model::schema::{EntityType, FieldKind, Merge, Schema};
@@ -119,7 +120,11 @@ pub(super) fn status(name: &str, client: &Client, as_json: bool) -> anyhow::Resu
     }
     let mut out = format!("{name}: {state}\n");
     for s in &subscriptions {
-        let _ = writeln!(out, "  {:<28} {}", s.scope, coverage(s.coverage));
+        let state = match &s.missing.denied {
+            Some(code) => format!("denied ({code})"),
+            None => coverage(s.coverage).to_owned(),
+        };
+        let _ = writeln!(out, "  {:<28} {state}", s.scope);
     }
     if subscriptions.is_empty() {
         out += "  holds no scope yet: `subscribe SCOPE`; `types` lists the scopes\n";
@@ -127,7 +132,8 @@ pub(super) fn status(name: &str, client: &Client, as_json: bool) -> anyhow::Resu
     let (pending, accepted) = (outbox.pending, outbox.accepted);
     let _ = writeln!(out, "  outbox: {pending} not answered, {accepted} in one region only");
     if outcomes > 0 {
-        let _ = writeln!(out, "  {outcomes} writes refused or overwritten: `outcomes`");
+        let writes = if outcomes == 1 { "write" } else { "writes" };
+        let _ = writeln!(out, "  {outcomes} {writes} refused or overwritten: `outcomes`");
     }
     Ok(out.trim_end().to_owned())
 }
@@ -152,6 +158,49 @@ pub(crate) fn fate(fate: &Fate, as_json: bool) -> String {
     if as_json { json!({ "fate": word }).to_string() } else { text }
 }
 
+/// A write that a region refused: with its field, and with its home scope where that is to blame.
+pub(super) fn refused(
+    client: &Client,
+    key: &EntityKey,
+    outcome: &Outcome,
+    as_json: bool,
+) -> String {
+    let Outcome::Rejected { code, field, detail } = outcome else { return String::new() };
+    let kind = client.schema().entity(key.kind);
+    let name = kind.map_or("?", |k| &k.name);
+    // A field is blamed for a create, too, though it is the row that may not be there.
+    let created = matches!(client.get(name, &key.id), Ok(None));
+    let granted = client.granted().filter(|g| created && !g.writes(&key.home));
+    let public = landfall_device::public_code(code);
+    let foreign = granted.filter(|_| code == "not_allowed").map(|granted| {
+        let scopes = granted.scopes.join(", ");
+        let may = if scopes.is_empty() { "none".to_owned() } else { scopes };
+        format!("{name} {} would be in `{}`; this account writes in {may}", key.id, key.home)
+    });
+    let field = field.filter(|_| foreign.is_none());
+    let field = field.and_then(|id| kind.and_then(|k| k.field(id))).map(|f| f.name.clone());
+    let detail = foreign.as_ref().unwrap_or(detail);
+    if as_json {
+        let fate = json!({ "fate": "rejected", "code": public, "field": field, "detail": detail });
+        return fate.to_string();
+    }
+    let at = field.map(|f| format!(" at `{f}`")).unwrap_or_default();
+    format!("refused ({public}){at}: {detail}")
+}
+
+/// An outcome that waits for the app, and its write's name.
+pub(super) fn kept(schema: &Schema, kept: &WriteOutcome, as_json: bool) -> String {
+    let text = outcome(schema, &kept.key, &kept.outcome);
+    if as_json {
+        let kind = schema.entity(kept.key.kind).map(|k| &k.name);
+        let write = kept.dot.to_string();
+        return json!({ "write": write, "type": kind, "home": &*kept.key.home, "id": &*kept.key.id,
+            "outcome": text })
+        .to_string();
+    }
+    format!("{}  {text}", super::value::short(kept.dot))
+}
+
 /// Writes that were taken back.
 pub(super) fn cancelled(cancelled: &Cancelled, as_json: bool) -> String {
     let Cancelled { dots, dependants, .. } = cancelled;
@@ -172,8 +221,9 @@ pub(crate) fn outcome(schema: &Schema, key: &EntityKey, outcome: &Outcome) -> St
     let name = kind.map_or("?", |k| &k.name);
     let field = |id| kind.and_then(|k| k.field(id)).map_or("a field", |f| &f.name);
     let what = match outcome {
-        Outcome::Rejected { code, detail, .. } => {
-            format!("refused ({}): {detail}", landfall_device::public_code(code))
+        Outcome::Rejected { code, field: at, detail } => {
+            let at = at.map(|id| format!(" at `{}`", field(id))).unwrap_or_default();
+            format!("refused ({}){at}: {detail}", landfall_device::public_code(code))
         }
         Outcome::Overwritten { field: id, .. } => {
             format!("`{}` was overwritten by somebody who had not seen it", field(*id))
@@ -236,7 +286,7 @@ fn cell(value: &SqlValue) -> String {
         SqlValue::Null => "·".to_owned(),
         SqlValue::Integer(i) => i.to_string(),
         SqlValue::Real(x) => x.to_string(),
-        SqlValue::Text(text) => text.replace(['\n', '\r', '\t'], " "),
+        SqlValue::Text(text) => terminal::one_line(text),
         SqlValue::Blob(bytes) => hex::encode(bytes),
     }
 }

@@ -3,7 +3,7 @@
 use crate::fault::{self, code};
 use landfall_device::Dot;
 use landfall_model::hex;
-use landfall_model::schema::{EntityType, Field, FieldKind, Merge};
+use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema};
 use landfall_model::value::Value;
 
 /// One word of a `put`.
@@ -100,10 +100,69 @@ fn value(name: &str, kind: &FieldKind, text: &str) -> anyhow::Result<Value> {
     })
 }
 
-/// A write's name: 32 digits for the device, `#`, and its number.
-pub(crate) fn dot(text: &str) -> anyhow::Result<Dot> {
-    let message = || format!("a write is named like 00ff…#12, with 32 digits, not `{text}`");
-    text.parse().map_err(|_| fault::new(code::VALUE, message()))
+/// A write's name: 32 digits for the device, `#`, and its number; or the last 8 of the digits, as
+/// `explain` and `outcomes` print it, where they mean one device of those that `known` gives.
+pub(crate) fn dot(
+    text: &str,
+    known: impl FnOnce(u64) -> Result<Vec<String>, landfall_device::Error>,
+) -> anyhow::Result<Dot> {
+    if let Ok(dot) = text.parse() {
+        return Ok(dot);
+    }
+    let named = text.split_once('#').and_then(|(digits, seq)| Some((digits, seq.parse().ok()?)));
+    let Some((digits, seq)) = named.filter(|(d, _)| d.len() >= SHORT_DIGITS) else {
+        return wrong(format!(
+            "a write is named like 9d55d6f9#4, as `explain` has it, not `{text}`"
+        ));
+    };
+    let mut devices = known(seq)?;
+    devices.retain(|device| device.ends_with(&digits.to_lowercase()));
+    match &devices[..] {
+        [device] => match format!("{device}#{seq}").parse() {
+            Ok(dot) => Ok(dot),
+            Err(_) => wrong(format!("`{text}` is no write's name")),
+        },
+        [] => {
+            let message =
+                format!("this phone has no write `{text}`; `explain` names those of a row");
+            Err(fault::new(code::UNKNOWN_NAME, message))
+        }
+        _ => wrong(format!("`{text}` may be one of several; write all digits of the device")),
+    }
+}
+
+/// So many digits of a device stand in a write's short name.
+const SHORT_DIGITS: usize = 8;
+
+/// The short name of a write.
+pub(crate) fn short(dot: Dot) -> String {
+    let name = dot.to_string();
+    let (device, seq) = name.split_once('#').unwrap_or((&name, ""));
+    format!("{}#{seq}", &device[device.len().saturating_sub(SHORT_DIGITS)..])
+}
+
+/// What of a put is no member of an open enum in this schema. It is kept all the same: a newer
+/// version of the app may have it.
+pub(crate) fn strangers(schema: &Schema, kind: &EntityType, sets: &[Set<'_>]) -> Vec<String> {
+    let mut told = Vec::new();
+    for set in sets {
+        let field = kind.field_named(set.field);
+        let (Change::Put(Value::Text(text)) | Change::Add(Value::Text(text))) = &set.change else {
+            continue;
+        };
+        let of = match field.map(|f| &f.kind) {
+            Some(FieldKind::List(element)) if matches!(set.change, Change::Add(_)) => &**element,
+            Some(kind) => kind,
+            None => continue,
+        };
+        let FieldKind::Enum(name) = of else { continue };
+        let Some(members) = schema.enums.get(name).map(|e| &e.values) else { continue };
+        if !members.contains(text) {
+            let members = members.join(", ");
+            told.push(format!("`{text}` is no member of {name} in this schema: {members}"));
+        }
+    }
+    told
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> anyhow::Result<T> {
@@ -171,5 +230,43 @@ mod tests {
         check("votes=2", Err("a counter"));
         check("colour=red", Err("no field `colour`; it has id, team"));
         check("red", Err("FIELD=VALUE"));
+    }
+
+    #[test]
+    fn a_write_has_a_short_name() {
+        let device = |last: &str| format!("{}{last}", "0".repeat(24));
+        let known = |devices: &[&str]| {
+            let devices: Vec<String> = devices.iter().map(|d| device(d)).collect();
+            move |_| Ok(devices)
+        };
+        let full = format!("{}#4", device("9d55d6f9"));
+        let whole = dot(&full, known(&[])).expect("a name");
+        assert_eq!(short(whole), "9d55d6f9#4");
+        assert_eq!(dot("9D55d6f9#4", known(&["9d55d6f9", "aaaaaaaa"])).expect("one"), whole);
+        let check = |text: &str, devices: &[&str], part: &str| {
+            let told = dot(text, known(devices)).expect_err(text).to_string();
+            assert!(told.contains(part), "{text}: {told}");
+        };
+        check("9d55d6f9#4", &["9d55d6f9", "9d55d6f9"], "one of several");
+        check("9d55d6f9#4", &["aaaaaaaa"], "LF9005");
+        check("d6f9#4", &["9d55d6f9"], "like 9d55d6f9#4");
+        check("9d55d6f9", &["9d55d6f9"], "like 9d55d6f9#4");
+    }
+
+    #[test]
+    fn what_is_no_member_of_an_enum_is_told() {
+        let sdl = r#"enum Status { OPEN DONE }
+            type Job @entity(strategy: CRDT, scope: "all") {
+              id: ID! status: Status was: [Status!] @set title: String }"#;
+        let schema = landfall_model::schema::compile(sdl).expect("the test's schema");
+        let job = schema.entity_named("Job").expect("it is there");
+        let check = |words: &[&str], expected: &[&str]| {
+            let sets: Vec<_> = words.iter().map(|w| read(job, w).expect("a word")).collect();
+            assert_eq!(strangers(&schema, job, &sets), expected, "{words:?}");
+        };
+        check(&["status=OPEN", "was+=DONE", "title=opn", "status=null"], &[]);
+        check(&["status=opn"], &["`opn` is no member of Status in this schema: OPEN, DONE"]);
+        check(&["was+=don"], &["`don` is no member of Status in this schema: OPEN, DONE"]);
+        check(&["was-=don"], &[]);
     }
 }

@@ -1,5 +1,6 @@
 //! Files in numbers, as a terminal shows them, or as JSON.
 
+use crate::terminal::one_line;
 use landfall_device::explain::time;
 use landfall_device::store::inspect::{Inspection, Writes};
 use landfall_device::{RescueReport, Terms, public_code};
@@ -21,11 +22,11 @@ pub(super) fn device(path: &Path, found: &Inspection) -> String {
     }
     if let Some((tenant, subject)) = &found.account {
         let of = if tenant.is_empty() { String::new() } else { format!(" of {tenant}") };
-        let _ = writeln!(out, "  account {subject}{of}");
+        let _ = writeln!(out, "  account {}", one_line(&format!("{subject}{of}")));
     }
     if let Some(meta) = &found.meta {
         let (id, last, sent) = (meta.device, meta.last_seq, meta.sent_seq);
-        let _ = writeln!(out, "  device {id}, {last} writes numbered, sent up to {sent}");
+        let _ = writeln!(out, "  device {id}, writes numbered up to {last}, sent up to {sent}");
     }
     if let Some(lease) = &found.lease {
         let _ =
@@ -184,7 +185,7 @@ pub(super) fn bundle(bundle: &Json) -> String {
     let (account, numbers) = (text(&bundle["account"]), &bundle["numbers"]);
     let _ = writeln!(out, "  account {account} (hashed), device {}", text(&numbers["device"]));
     let (last, sent) = (number(&numbers["last"]), number(&numbers["sent"]));
-    let _ = writeln!(out, "  {last} writes numbered, sent up to {sent}");
+    let _ = writeln!(out, "  writes numbered up to {last}, sent up to {sent}");
     let (pages, faults) = (number(&file["pages"]), number(&file["faults"]));
     let _ =
         writeln!(out, "  file format {}, {pages} pages, {faults} faults", number(&file["format"]));
@@ -229,7 +230,8 @@ fn title(out: &mut String, text: &str) {
 }
 
 /// Columns under their heads, numbers to the right; heads that are empty are left out.
-fn table(out: &mut String, heads: &[&str], lines: Vec<Vec<String>>) {
+fn table(out: &mut String, heads: &[&str], mut lines: Vec<Vec<String>>) {
+    lines.iter_mut().flatten().for_each(|cell| *cell = one_line(cell));
     if lines.is_empty() {
         out.push_str("  none\n");
         return;

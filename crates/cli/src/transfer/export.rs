@@ -11,7 +11,8 @@ use crate::fault::{self, code};
 use crate::terminal::{self, Progress};
 use anyhow::Context;
 use landfall_device::{Client, Row, Schema};
-use landfall_model::schema::{EntityType, Home};
+use landfall_model::id::FieldId;
+use landfall_model::schema::{EntityType, Field, Home, ScopeTemplate};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -64,7 +65,9 @@ fn counted(rows: u64) -> String {
 
 fn export(args: &Args, format: Format, client: &Client) -> anyhow::Result<u64> {
     let kind = kind(client.schema(), &args.kind)?;
-    hold(client, &scopes(client.schema(), &kind, &args.scopes)?)?;
+    let scopes = scopes(client.schema(), &kind, &args.scopes)?;
+    let view = View::new(client.schema(), &kind, &scopes, format)?;
+    hold(client, &scopes)?;
     let mut progress = Progress::new(args.json);
     if !args.place.offline {
         let told = |_, rows| format!("fetching: {rows} rows are here");
@@ -73,7 +76,7 @@ fn export(args: &Args, format: Format, client: &Client) -> anyhow::Result<u64> {
     match &args.out {
         None => {
             let mut out = BufWriter::new(std::io::stdout().lock());
-            match write(client, &kind, format, &mut out, &mut progress) {
+            match write(client, &view, format, &mut out, &mut progress) {
                 // The reader has seen enough.
                 Err(error) if is_closed_pipe(&error) => Ok(0),
                 written => written,
@@ -84,7 +87,7 @@ fn export(args: &Args, format: Format, client: &Client) -> anyhow::Result<u64> {
             let failed = || format!("cannot write {}", part.display());
             let file = File::create(&part).with_context(failed)?;
             let mut out = BufWriter::new(file);
-            let rows = write(client, &kind, format, &mut out, &mut progress)?;
+            let rows = write(client, &view, format, &mut out, &mut progress)?;
             let file = out.into_inner().map_err(|e| e.into_error()).with_context(failed)?;
             file.sync_all().with_context(failed)?;
             std::fs::rename(&part, path)
@@ -112,6 +115,9 @@ fn scopes(
     named: &[String],
 ) -> anyhow::Result<BTreeSet<String>> {
     if !named.is_empty() {
+        for scope in named {
+            crate::device::scope::check(schema, scope)?;
+        }
         return Ok(named.iter().cloned().collect());
     }
     let Some(Home::Scope(template)) = schema.root(kind.id).map(|root| &root.home) else {
@@ -138,18 +144,66 @@ fn hold(client: &Client, scopes: &BTreeSet<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What of a type's rows is exported.
+///
+/// A row that is held for an audience alone lacks the fields that the schema hides from it. They
+/// look empty on the device, and in the file they would be taken for empty: an import would clear
+/// them for everybody. So they are left out.
+struct View<'a> {
+    kind: &'a EntityType,
+    scopes: &'a BTreeSet<String>,
+    /// Fields that one of the audiences that are exported does not see.
+    hidden: BTreeSet<FieldId>,
+}
+
+impl<'a> View<'a> {
+    fn new(
+        schema: &Schema,
+        kind: &'a EntityType,
+        scopes: &'a BTreeSet<String>,
+        format: Format,
+    ) -> anyhow::Result<Self> {
+        let named = |template: &ScopeTemplate| scopes.iter().any(|s| template.could_render(s));
+        let root = schema.root(kind.id);
+        let audiences = root.iter().flat_map(|root| &root.audiences);
+        let columns = audiences.filter(|a| named(&a.scope)).flat_map(|a| &a.hide);
+        let hidden = columns.filter(|(of, _)| *of == kind.id).map(|(_, field)| *field).collect();
+        let view = Self { kind, scopes, hidden };
+        let home = matches!(root.map(|root| &root.home), Some(Home::Scope(t)) if named(t));
+        if format == Format::Csv && home && !view.hidden.is_empty() {
+            let fields = kind.fields.iter().filter(|f| view.hidden.contains(&f.id));
+            let fields: Vec<&str> = fields.map(|f| &*f.name).collect();
+            let message = format!(
+                "{} is hidden from one of these scopes and not from the others, and all rows of a \
+                 CSV have the same columns; export them by themselves, or as NDJSON",
+                fields.join(", ")
+            );
+            return Err(fault::new(code::ARGUMENTS, message));
+        }
+        Ok(view)
+    }
+
+    /// The fields that a row has in the file, in the schema's order. All rows of a CSV have those
+    /// that every row has: `None`.
+    fn fields(&self, row: Option<&Row>) -> impl Iterator<Item = &'a Field> {
+        let whole = row.and_then(|row| row.text("_home")).is_some_and(|h| self.scopes.contains(h));
+        self.kind.fields.iter().filter(move |f| whole || !self.hidden.contains(&f.id))
+    }
+}
+
 fn write(
     client: &Client,
-    kind: &EntityType,
+    view: &View<'_>,
     format: Format,
     out: &mut impl Write,
     progress: &mut Progress,
 ) -> anyhow::Result<u64> {
+    let kind = view.kind;
     let all = store::count(client, kind)?;
     let mut rows = 0;
     let mut after: Option<(String, String)> = None;
     if format == Format::Csv {
-        let names: Vec<Option<String>> = kind.fields.iter().map(|f| Some(f.name.clone())).collect();
+        let names: Vec<Option<String>> = view.fields(None).map(|f| Some(f.name.clone())).collect();
         writeln!(out, "{}", record(&names))?;
     }
     loop {
@@ -159,10 +213,13 @@ fn write(
         let text = |column| last.text(column).unwrap_or_default().to_owned();
         after = Some((text("id"), text("_home")));
         for row in &page {
-            let fields = fields(client.schema(), kind, row);
             match format {
-                Format::Ndjson => writeln!(out, "{}", Json::Object(fields))?,
+                Format::Ndjson => {
+                    let fields = fields(client.schema(), view.fields(Some(row)), row);
+                    writeln!(out, "{}", Json::Object(fields))?;
+                }
                 Format::Csv => {
+                    let fields = fields(client.schema(), view.fields(None), row);
                     let cells: Vec<Option<String>> = fields.values().map(value::to_cell).collect();
                     writeln!(out, "{}", record(&cells))?;
                 }
@@ -176,13 +233,16 @@ fn write(
     Ok(rows)
 }
 
-/// Every declared field, in the schema's order.
-fn fields(schema: &Schema, kind: &EntityType, row: &Row) -> Map<String, Json> {
-    let field = |f: &landfall_model::schema::Field| {
+fn fields<'k>(
+    schema: &Schema,
+    fields: impl Iterator<Item = &'k Field>,
+    row: &Row,
+) -> Map<String, Json> {
+    let field = |f: &Field| {
         let json = row.get(&f.name).map_or(Json::Null, |column| value::show(schema, f, column));
         (f.name.clone(), json)
     };
-    kind.fields.iter().map(field).collect()
+    fields.map(field).collect()
 }
 
 fn record(cells: &[Option<String>]) -> String {

@@ -101,7 +101,7 @@ fn import(args: &Args, format: Format, client: &Client) -> anyhow::Result<Summar
         let told = |left, _| format!("sending: {left} writes are not in two regions yet");
         settle(client, Duration::from_secs(args.place.wait), &mut progress, told)?;
     }
-    summary.add_refusals(client, &kind)?;
+    summary.add_fates(client, &kind)?;
     Ok(summary)
 }
 

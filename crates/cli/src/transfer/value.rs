@@ -18,7 +18,7 @@ use landfall_model::schema::{Field, FieldKind, Merge};
 use serde_json::{Map, Value as Json};
 
 /// What a field holds as a whole: of a set the schema names the element.
-pub(super) fn whole(field: &Field) -> FieldKind {
+pub(crate) fn whole(field: &Field) -> FieldKind {
     match (field.merge, &field.kind) {
         (Merge::Set, FieldKind::List(_)) => field.kind.clone(),
         (Merge::Set, element) => FieldKind::List(Box::new(element.clone())),
@@ -107,7 +107,7 @@ fn object(schema: &Schema, name: &str, members: &Map<String, Json>) -> Result<Va
 }
 
 /// What a value of a kind looks like.
-fn wanted(kind: &FieldKind) -> String {
+pub(crate) fn wanted(kind: &FieldKind) -> String {
     match kind {
         FieldKind::Int | FieldKind::Int64 | FieldKind::Counter => "is a whole number, like 12",
         FieldKind::Float => "is a number, like 1.5",
@@ -119,6 +119,10 @@ fn wanted(kind: &FieldKind) -> String {
         FieldKind::Bytes => "is bytes: pairs of hexadecimal digits, like \"0aff\"",
         FieldKind::Object(_) => "is an object, like {\"name\":\"value\"}",
         FieldKind::List(_) => "is a list, like [\"a\",\"b\"]",
+        FieldKind::ZonedDateTime => {
+            "is a time with its zone, like \"2026-01-31T10:30:00+01:00[Europe/Paris]\""
+        }
+        FieldKind::Json => "is JSON, like {\"a\":1}; a text is \"in quotation marks\"",
         _ => "is a text, like \"words\"",
     }
     .to_owned()

@@ -62,7 +62,8 @@ impl Running {
         }
     }
 
-    pub async fn stop(self) {
+    /// True if its files were closed in order.
+    pub async fn stop(self) -> bool {
         match self {
             Self::Here(server) => server.stop().await,
             Self::Child(process) => process.stop().await,
@@ -112,12 +113,17 @@ impl Process {
         tokio::time::timeout(STATUS_WITHIN, get_status(self.address)).await.ok()?.ok()
     }
 
-    async fn stop(mut self) {
+    /// True if it ended in order.
+    async fn stop(mut self) -> bool {
         drop(self.child.stdin.take());
         let end = Instant::now() + STOP_WITHIN;
         // What does not end by itself is killed when it is dropped.
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
-            tokio::time::sleep(STOP_POLL).await;
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < end => tokio::time::sleep(STOP_POLL).await,
+                Ok(ended) => return ended.is_some_and(|status| status.success()),
+                Err(_) => return false,
+            }
         }
     }
 }
@@ -146,7 +152,7 @@ fn write_config(path: &Path, config: &ServerConfig, files: &Files) -> anyhow::Re
         listen_beyond_loopback: false,
         peers: config.peers.iter().map(peer).collect(),
         lost: config.lost.iter().map(|r| r.0).collect(),
-        copies: config.copies,
+        copies: Some(config.copies),
         peer_key: std::path::absolute(&files.peer_key)?,
         dev_key: Some(std::path::absolute(&files.dev_key)?),
         jwks: None,

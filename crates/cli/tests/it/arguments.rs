@@ -49,3 +49,55 @@ fn help_has_the_exit_codes() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("2  wrong arguments"), "{text}");
 }
+
+#[test]
+fn a_regions_configuration_is_told_with_file_and_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let schema = "type A @entity(strategy: CRDT, scope: \"all\") { id: ID! }";
+    std::fs::write(dir.join("app.graphql"), schema).unwrap();
+    std::fs::write(dir.join("short"), "x").unwrap();
+    std::fs::write(dir.join("none.json"), "{").unwrap();
+    let path = dir.join("region.toml");
+    let check = |first: &str, rest: &str, parts: &[&str]| {
+        let text =
+            format!("{first}\nregion = 1\nschema = \"app.graphql\"\ndata_dir = \"data\"\n{rest}\n");
+        std::fs::write(&path, text).unwrap();
+        let parts = [&["error: LF9007: "][..], parts].concat();
+        // One that starts all the same ends with its input, which is none.
+        let args = ["region", "--with-parent", "--config", path.to_str().unwrap()];
+        self::check(&args, 3, &parts);
+        assert!(!dir.join("data").exists());
+    };
+    let name = "name = \"fr\"";
+    let keys = "peer_key = \"peer\"\ndev_key = \"dev\"";
+    let with = |line: &str| format!("{keys}\n{line}");
+    check(name, &with("copies = 0"), &["region.toml:7: `copies`: there is one region"]);
+    check(name, &with("copies = 2"), &["region.toml:7: `copies`: there is one region"]);
+    let peer = "[[peers]]\nregion = 2\nname = \"\"\nurl = \"http://127.0.0.1:1\"";
+    check(name, &with(peer), &["region.toml:9: `name`: is empty"]);
+    let peer = peer.replace("\"\"", "\"de\"");
+    check(name, &with(&format!("copies = 3\n{peer}")), &["region.toml:7: `copies`", "2 regions"]);
+    check("name = \" \"", &with("copies = 1"), &["region.toml:1: `name`: is empty"]);
+    let open = with("copies = 1\nlisten = \"0.0.0.0:0\"");
+    check(name, &open, &["region.toml:8: `listen`", "listen_beyond_loopback = true"]);
+    let short = "copies = 1\npeer_key = \"peer\"\ndev_key = \"short\"";
+    check(name, short, &["region.toml:7: `dev_key`", "32 secret bytes"]);
+    let jwks = |file: &str| format!("copies = 1\npeer_key = \"peer\"\njwks = \"{file}\"");
+    check(name, &jwks("none.json"), &["region.toml:7: `jwks`", "public keys"]);
+    check(name, &jwks("nowhere.json"), &["region.toml:7: `jwks`", "No such file"]);
+    check(name, "copies = 1\npeer_key = \"peer\"", &["`jwks`: nobody could log in"]);
+}
+
+#[test]
+fn a_second_world_on_the_same_files_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = folder.path().join("app.graphql");
+    let text = "type A @entity(strategy: CRDT, scope: \"all\") { id: ID! }";
+    std::fs::write(&schema, text).unwrap();
+    let dir = folder.path().join("world");
+    let _first = crate::device::Dev::start(&dir, &schema);
+    let [dir, schema] = [&dir, &schema].map(|path| path.to_str().unwrap());
+    let args = ["dev", "--dir", dir, "--schema", schema, "--port", "0", "--seconds", "1"];
+    check(&args, 3, &["LF5005", "Stop the other process"]);
+}

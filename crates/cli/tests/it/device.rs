@@ -51,8 +51,12 @@ impl Dev {
 }
 
 fn dev(dir: &Path) -> Dev {
-    let schema = dir.join("notes.graphql");
-    std::fs::write(&schema, SCHEMA).unwrap();
+    world(dir, SCHEMA)
+}
+
+fn world(dir: &Path, text: &str) -> Dev {
+    let schema = dir.join("app.graphql");
+    std::fs::write(&schema, text).unwrap();
     Dev::start(dir, &schema)
 }
 
@@ -127,4 +131,152 @@ fn a_phone_says_what_is_wrong() {
     check(&["put", "Note", "1", "title=x"], 3, "LF2009");
     check(&["query", "SELECT nothing"], 3, "LF2102");
     drop(world);
+}
+
+const JOBS: &str = r#"
+enum Status { OPEN DONE }
+type Address @value { street: String zip: String! built: Date }
+type Job @entity(strategy: CRDT, scope: "region/{region}")
+  @audience(scope: "technician/{technician}", write: ["title"]) {
+  id: ID! region: ID! technician: ID title: String status: Status price: Int
+  due: Date cost: Decimal @decimal(precision: 8, scale: 2) extra: JSON to: Address body: Text
+  tags: [String!] @set }
+type Order @entity(strategy: CRDT, scope: "region/{region}") { id: ID! region: ID! }
+"#;
+
+/// What it says on both outputs, if it ends with this code.
+#[track_caller]
+fn ends(dir: &Path, code: i32, words: &[&str]) -> String {
+    let output = phone(dir, words[0], &words[1..], "");
+    let text = format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
+    text
+}
+
+#[test]
+fn what_a_region_refuses_ends_with_1_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let _world = world(dir, JOBS);
+    let check = |code: i32, words: &[&str], parts: &[&str]| {
+        let text = ends(dir, code, words);
+        for part in parts {
+            assert!(text.contains(part), "{words:?}: {part:?} is missing in: {text}");
+        }
+    };
+    let scopes = ["--scope", "region/fr", "--audience", "technician/bea"];
+    let bea = |words: &[&'static str]| [&["bea"][..], &scopes, words].concat();
+    let put = ["ann", "put", "Job", "j-1", "region=de", "technician=bea", "price=5"];
+    check(0, &["ann", "subscribe", "region/de"], &[]);
+    check(0, &put, &["two regions have it"]);
+    check(0, &["ann", "put", "Job", "j-1"], &["nothing to change"]);
+    check(0, &bea(&["subscribe", "technician/bea"]), &[]);
+    check(0, &bea(&["get", "Job", "j-1"]), &["j-1"]);
+    check(1, &bea(&["put", "Job", "j-1", "price=6"]), &["refused (LF4007) at `price`"]);
+    check(0, &bea(&["put", "Job", "j-1", "title=x"]), &["two regions have it"]);
+    let create = bea(&["put", "Job", "j-2", "region=de", "title=x"]);
+    check(1, &create, &["LF4007", "would be in `region/de`", "writes in region/fr"]);
+    check(1, &bea(&["subscribe", "region/de"]), &["denied (not_allowed)"]);
+    for scope in ["regio/fr", "region/*", ""] {
+        check(3, &["ann", "subscribe", scope], &["LF9005", "region/{region}, technician/{tech"]);
+    }
+    // What was refused can be made again, or be done with, by its short name.
+    let outcomes = ends(dir, 0, &bea(&["outcomes"]));
+    assert_eq!(outcomes.lines().count(), 2, "{outcomes}");
+    let write = outcomes.split_whitespace().next().unwrap();
+    let named = |verb| [&["bea"][..], &scopes, &[verb, write]].concat();
+    check(1, &named("resubmit"), &["LF4007"]);
+    let text = ends(dir, 0, &bea(&["outcomes"]));
+    for write in text.lines().map(|line| line.split_whitespace().next().unwrap()) {
+        ends(dir, 0, &[&["bea"][..], &scopes, &["dismiss", write]].concat());
+    }
+    check(0, &bea(&["outcomes"]), &["nothing"]);
+}
+
+#[test]
+fn a_slip_of_the_pen_is_told_with_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    drop(world(dir, JOBS));
+    let check = |code: i32, words: &[&str], parts: &[&str]| {
+        let text = ends(dir, code, &[&["ann", "--offline"], words].concat());
+        for part in parts {
+            assert!(text.contains(part), "{words:?}: {part:?} is missing in: {text}");
+        }
+    };
+    let put = |code: i32, words: &[&str], parts: &[&str]| {
+        check(code, &[&["put", "Job", "j-1", "region=fr"], words].concat(), parts);
+    };
+    put(0, &["title=Boiler", "status=OPEN"], &["saved on this phone"]);
+    put(0, &["status=opn"], &["`opn` is no member of Status in this schema: OPEN, DONE", "saved"]);
+    check(0, &["types"], &["Status  (enum)\n  OPEN, DONE", "Address  (value)"]);
+    put(3, &["extra={\"a\""], &["LF2005", "field `extra`", "is JSON, like"]);
+    put(0, &["extra={\"a\":1}"], &["saved"]);
+    put(3, &["due=tomorrow"], &["LF2005", "like \"2026-01-31\""]);
+    put(3, &["cost=a"], &["LF2005", "like \"12.50\""]);
+    put(3, &["to={\"street\":\"x\"}"], &["LF2008", "`to.zip`"]);
+    put(3, &["to={\"zipp\":\"x\"}"], &["LF2003", "`to.zipp`", "Address has street, zip, built"]);
+    put(3, &["to={\"zip\":\"1\",\"built\":\"x\"}"], &["LF2005", "`to.built`", "2026-01-31"]);
+    check(3, &["put", "Job", "j-9", "title=x"], &["LF2009", "`region`", "give region=…"]);
+    put(2, &["title=a", "title=b"], &["LF9008", "`title` is set twice"]);
+    put(2, &["body=a", "body+=b"], &["LF9008", "`body` is set twice"]);
+    put(0, &["tags+=a", "tags+=b"], &["saved"]);
+    check(2, &["query", ""], &["takes a statement"]);
+    check(3, &["watch", "Nope"], &["LF9005", "no type `Nope`; it has Order, Job"]);
+    check(3, &["query", "SELECT * FROM Order"], &["LF2102", "in quotation marks, \"Order\""]);
+}
+
+#[test]
+fn what_others_wrote_does_not_steer_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    drop(world(dir, JOBS));
+    let title = "title=a\u{1b}[2Jb\u{9b}31m\u{7f}\nc";
+    let words = ["ann", "--offline", "put", "Job", "j\u{1b}]0;x", "region=f\u{1b}r", title];
+    ends(dir, 0, &words);
+    let shown = |words: &[&str]| {
+        let text = ends(dir, 0, &[&["ann", "--offline"], words].concat());
+        let raw = text.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(raw, None, "{words:?}: {text:?}");
+        text
+    };
+    let query = "SELECT title FROM Job";
+    for words in
+        [&["get", "Job", "j\u{1b}]0;x"][..], &["query", query], &["--json", "query", query]]
+    {
+        let text = shown(words);
+        assert!(text.contains("a\\u001b[2Jb\\u009b31m\\u007f\\nc"), "{text}");
+    }
+    shown(&["explain", "Job", "j\u{1b}]0;x"]);
+    shown(&["status"]);
+    ends(dir, 3, &["ann", "--offline", "get", "N\u{1b}ope", "x"]);
+    let watched = watch_first_line(dir, &["--offline", "watch", "Job"]);
+    assert!(watched.contains("a\\u001b[2J"), "{watched:?}");
+}
+
+/// The first line of a watch, whose reader then leaves; it ends by itself.
+fn watch_first_line(dir: &Path, words: &[&str]) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
+        .args(["device".as_ref(), "--dir".as_ref(), dir.as_os_str()])
+        .arg("ann")
+        .args(words)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => {
+                assert!(status.success(), "{status}");
+                return line;
+            }
+            None if std::time::Instant::now() > until => {
+                let _ = child.kill();
+                panic!("it goes on with nobody to read it");
+            }
+            None => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    }
 }

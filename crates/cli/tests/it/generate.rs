@@ -68,7 +68,7 @@ fn names_that_clash_in_kotlin_are_told() {
         format!("type {name} @entity(strategy: LAST_WRITE_WINS, scope: \"all\") {{ id: ID! }}")
     };
     check(&named("Thing"), &[], 0, "");
-    check(&named("Edit"), &[], 1, "`Edit` cannot be a type in Kotlin");
+    check(&named("Edit"), &[], 1, "error: LF9014: `Edit` cannot be a type in Kotlin");
     check(&named("Library"), &[], 1, "name the client's class with --client");
     check(&named("Library"), &["--client", "Books"], 0, "");
     check(&named("Thing"), &["--client", "my books"], 2, "write it as Shop");
@@ -93,7 +93,7 @@ fn names_that_clash_in_swift_are_told() {
         )
     };
     check(&of("Thing", "default: String"), 0, "");
-    check(&of("TableRow", ""), 1, "`TableRow` cannot be a type in Swift");
+    check(&of("TableRow", ""), 1, "error: LF9014: `TableRow` cannot be a type in Swift");
     check(&of("Database", ""), 1, "name the client's class with --client");
     check(&of("Thing", "self: String"), 1, "`self` cannot be a field in Swift");
 }

@@ -71,7 +71,12 @@ fn a_devices_file_says_what_is_in_it_and_why_a_row_shows() {
     let device = ["device", "--dir", dir, "--offline", "--json", "ann"];
     let told = json(0, &[&device[..], &["explain", "Note", "n-1"]].concat());
     let write = told["writes"][0]["dot"].as_str().unwrap();
-    let cancelled = json(0, &[&device[..], &["cancel", write]].concat());
+    // The short form, which `explain` prints.
+    let short = &write[write.find('#').unwrap() - 8..];
+    let told_plainly =
+        says(0, &["device", "--dir", dir, "--offline", "ann", "explain", "Note", "n-1"]);
+    assert!(told_plainly.contains(short), "{short}: {told_plainly}");
+    let cancelled = json(0, &[&device[..], &["cancel", short]].concat());
     assert_eq!(cancelled["cancelled"][0], write);
     assert!(says(3, &[&device[..], &["cancel", write]].concat()).contains("LF2022"));
     let deleted = says(0, &[&device[..], &["delete", "Note", "n-2"]].concat());

@@ -28,9 +28,13 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with(SCHEMA)
+    }
+
+    fn with(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let schema = folder.path().join("app.graphql");
-        std::fs::write(&schema, SCHEMA).unwrap();
+        std::fs::write(&schema, text).unwrap();
         let dev = Dev::start(&folder.path().join(".landfall"), &schema);
         Self { folder, _dev: dev }
     }
@@ -149,6 +153,14 @@ fn a_row_that_cannot_be_taken_is_told_with_its_place_and_stops_no_other() {
     let lines: Vec<u64> = rejects.iter().map(|r| r["line"].as_u64().unwrap()).collect();
     assert_eq!(lines, [1, 3, 4, 5, 6, 7]);
     assert_eq!(rejects[0]["row"], rows.lines().next().unwrap());
+    // Without a network, too, something is sent later only if something was written.
+    place.write("same.ndjson", "{\"id\":\"b\",\"team\":\"red\"}\n");
+    let again = ["import", "Thing", "same.ndjson", "--offline"];
+    let told = stdout(&place.run(0, &again));
+    assert!(told.starts_with("1 row: 0 written") && !told.contains("sends it"), "{told}");
+    place.write("new.ndjson", "{\"id\":\"n\",\"team\":\"red\"}\n");
+    let told = stdout(&place.run(0, &["import", "Thing", "new.ndjson", "--offline"]));
+    assert!(told.contains("1 written") && told.contains("sends it"), "{told}");
     // A file that is something else is not taken for rejects.
     place.write("mine.txt", "mine");
     let args = ["import", "Thing", "in.ndjson", "--again", "--rejects", "mine.txt"];
@@ -222,4 +234,40 @@ fn an_import_that_is_killed_goes_on_and_takes_no_row_twice() {
     let votes: u64 = rows.iter().map(|r| r["votes"].as_u64().unwrap()).sum();
     let expected: u64 = (0..ROWS).filter(|n| n % 1_000 != 7).map(|n| n % 5 + 1).sum();
     assert_eq!((rows.len() as u64, votes), (ROWS - ROWS / 1_000, expected));
+}
+
+#[test]
+fn what_an_audience_does_not_see_is_not_in_its_file() {
+    const JOBS: &str = r#"
+        type Job @entity(strategy: CRDT, scope: "region/{region}")
+          @audience(scope: "technician/{technician}", hide: ["price", "labels"], write: ["title"]) {
+          id: ID! region: ID! technician: ID title: String price: Int labels: [String!] @set }"#;
+    let place = Place::with(JOBS);
+    let rows = "{\"id\":\"a\",\"region\":\"fr\",\"technician\":\"bea\",\"title\":\"Boiler\",\
+                \"price\":90,\"labels\":[\"urgent\"]}\n";
+    place.write("in.ndjson", rows);
+    place.run(0, &["import", "Job", "in.ndjson"]);
+    let export = |as_whom: &str, out: &str, scopes: &[&str]| {
+        let scopes: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", scope]).collect();
+        place.run(0, &[&["export", "Job", "--as", as_whom, "--out", out][..], &scopes].concat());
+        place.read(out)
+    };
+    let (home, audience) = ("region/fr", "technician/bea");
+    let seen = export("bea", "bea.ndjson", &[audience]);
+    assert_eq!(
+        seen,
+        "{\"id\":\"a\",\"region\":\"fr\",\"technician\":\"bea\",\"title\":\"Boiler\"}\n"
+    );
+    let cells = export("bea", "bea.csv", &[audience]);
+    assert_eq!(cells, "id,region,technician,title\na,fr,bea,Boiler\n");
+    assert_eq!(export("both", "both.ndjson", &[home, audience]), rows);
+    let both = ["export", "Job", "--scope", home, "--scope", audience, "--format", "csv"];
+    let refused = place.run(2, &both);
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(errors.contains("LF9008") && errors.contains("price, labels"), "{errors}");
+    // What was exported clears nothing where it is imported.
+    place.write("bea.csv", &cells.replace("Boiler", "Heater"));
+    place.run(0, &["import", "Job", "bea.csv"]);
+    place.run(0, &["import", "Job", "bea.ndjson", "--as", "other"]);
+    assert_eq!(export("export", "out.ndjson", &[home]), rows);
 }

@@ -58,6 +58,8 @@ pub enum OpenError {
     InUse,
     #[error("the store belongs to region {found}, and this is to be region {wanted}")]
     OfAnother { found: u16, wanted: u16 },
+    #[error("there is no space left for the store")]
+    Full,
     #[error("the store cannot be opened")]
     Failed(#[source] rusqlite::Error),
 }
@@ -71,6 +73,7 @@ impl OpenError {
             Self::Damaged(_) => "LF5004",
             Self::InUse => "LF5005",
             Self::OfAnother { .. } => "LF5009",
+            Self::Full => "LF5006",
             Self::Failed(_) => "LF5007",
         }
     }
@@ -87,6 +90,7 @@ impl OpenError {
             Self::OfAnother { .. } => {
                 "Give the region the number that it has for life, or a store of its own."
             }
+            Self::Full => "Free space on the store's disk. What was committed is safe.",
             Self::InUse => "Stop the other process, or give this one a store of its own.",
             Self::Failed(_) => "Look at the disk, then start the region again.",
         }
@@ -110,13 +114,16 @@ impl From<rusqlite::Error> for Error {
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        if is_damage(&error) { Self::Damaged(error.to_string()) } else { Self::Failed(error) }
+        Error::from(error).into()
     }
 }
 
 impl From<std::io::Error> for OpenError {
     fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io(error),
+        }
     }
 }
 
@@ -124,6 +131,7 @@ impl From<Error> for OpenError {
     fn from(error: Error) -> Self {
         match error {
             Error::Damaged { detail, .. } => Self::Damaged(detail),
+            Error::Full => Self::Full,
             Error::Failed(cause) => Self::Failed(cause),
             other => Self::Io(std::io::Error::other(other)),
         }
@@ -142,5 +150,24 @@ fn is_damage(error: &rusqlite::Error) -> bool {
             error.sqlite_error_code(),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_one_code_wherever_it_shows() {
+        let sqlite = || {
+            let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+            rusqlite::Error::SqliteFailure(full, None)
+        };
+        assert_eq!(Error::from(sqlite()).code(), "LF5006");
+        assert_eq!(OpenError::from(sqlite()).code(), "LF5006");
+        let io = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(OpenError::from(io).code(), "LF5006");
+        let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+        assert_eq!(OpenError::from(gone).code(), "LF5001");
     }
 }

@@ -68,7 +68,8 @@ async fn a_server_that_is_dropped_lets_go_of_its_store() {
     for _ in 0..200 {
         let again = landfall_region::server::Server::start(config(1, directory.path()), schema());
         if let Ok(region) = again.await {
-            return region.stop().await;
+            assert!(region.stop().await, "its store is closed in order");
+            return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

@@ -59,7 +59,7 @@ pub(super) fn gather(
                 _ => return Err(fault(Problem::FixedHome)),
             }
         }
-        check_edit(schema, field, edit).map_err(fault)?;
+        check_edit(schema, field, edit).map_err(|wrong| wrong.within(&field.name))?;
         add(wanted.entry(field.id), edit).map_err(fault)?;
     }
     Ok(wanted)
@@ -135,9 +135,38 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Problem> {
+/// What is wrong with a value, and where in it: members of value objects, from the outermost, with
+/// dots between them; empty where it is the value itself.
+#[derive(Debug, PartialEq)]
+struct Wrong {
+    path: String,
+    problem: Problem,
+}
+
+impl From<Problem> for Wrong {
+    fn from(problem: Problem) -> Self {
+        Self { path: String::new(), problem }
+    }
+}
+
+impl Wrong {
+    /// The same, seen from one level further out.
+    fn at(self, name: &str) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        Self { path: format!("{name}{dot}{}", self.path), ..self }
+    }
+
+    fn within(self, field: &str) -> Fault {
+        let Self { path, problem } = self.at(field);
+        (Some(path), problem)
+    }
+}
+
+fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Wrong> {
     match (field.merge, edit) {
-        (Merge::Register, FieldEdit::Put(Value::Null)) if field.required => Err(Problem::Required),
+        (Merge::Register, FieldEdit::Put(Value::Null)) if field.required => {
+            Err(Problem::Required.into())
+        }
         (Merge::Register, FieldEdit::Put(Value::Null)) => Ok(()),
         (Merge::Register, FieldEdit::Put(value)) => check_value(schema, &field.kind, value),
         (Merge::Set, FieldEdit::Add(value) | FieldEdit::Remove(value)) => {
@@ -149,14 +178,14 @@ fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Pr
         }
         (Merge::Counter, FieldEdit::Increment(_))
         | (Merge::Text, FieldEdit::Splice { .. } | FieldEdit::Merge(_)) => Ok(()),
-        _ => Err(Problem::WrongEdit),
+        _ => Err(Problem::WrongEdit.into()),
     }
 }
 
-fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), Problem> {
-    let when = |ok: bool, problem| if ok { Ok(()) } else { Err(problem) };
+fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), Wrong> {
+    let when = |ok: bool, problem: Problem| if ok { Ok(()) } else { Err(problem.into()) };
     match (kind, value) {
-        (FieldKind::Id | FieldKind::Ref(_), Value::Text(s)) => check_name(s),
+        (FieldKind::Id | FieldKind::Ref(_), Value::Text(s)) => Ok(check_name(s)?),
         (FieldKind::Int, Value::Int(i)) => when(i32::try_from(*i).is_ok(), Problem::OutOfRange),
         (FieldKind::Decimal { precision, .. }, Value::Int(unscaled)) => {
             let bound = 10_u64.checked_pow(u32::from(*precision)).unwrap_or(u64::MAX);
@@ -168,11 +197,12 @@ fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), P
         (FieldKind::Enum(name), Value::Text(s)) => {
             let Some(members) = schema.enums.get(name) else { return Ok(()) };
             let known = !members.closed || members.values.contains(s);
-            check_name(s).and(when(known, Problem::UnknownMember))
+            check_name(s)?;
+            when(known, Problem::UnknownMember)
         }
         (FieldKind::Object(name), Value::Object(members)) => match schema.values.get(name) {
             Some(object) => check_object(schema, object, members),
-            None => Err(Problem::WrongValue),
+            None => Err(Problem::WrongValue.into()),
         },
         (FieldKind::List(element), Value::List(values)) => {
             values.iter().try_for_each(|v| check_value(schema, element, v))
@@ -182,27 +212,31 @@ fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), P
         | (FieldKind::Boolean, Value::Bool(_))
         | (FieldKind::Bytes, Value::Bytes(_))
         | (FieldKind::String | FieldKind::Json | FieldKind::Blob, Value::Text(_)) => Ok(()),
-        _ => Err(Problem::WrongValue),
+        _ => Err(Problem::WrongValue.into()),
     }
 }
 
 /// Members ascend, belong to the object, and none that is required is missing.
-fn check_object(schema: &Schema, object: &ValueType, members: &[Member]) -> Result<(), Problem> {
+fn check_object(schema: &Schema, object: &ValueType, members: &[Member]) -> Result<(), Wrong> {
     if !members.windows(2).all(|w| w[0].field < w[1].field) {
-        return Err(Problem::WrongValue);
+        return Err(Problem::WrongValue.into());
     }
     for member in members {
         let field = object.fields.iter().find(|f| f.id == member.field);
         let field = field.ok_or(Problem::WrongValue)?;
         match &member.value {
-            Value::Null if field.required => return Err(Problem::Required),
+            Value::Null if field.required => {
+                return Err(Wrong::from(Problem::Required).at(&field.name));
+            }
             Value::Null => {}
-            value => check_value(schema, &field.kind, value)?,
+            value => check_value(schema, &field.kind, value).map_err(|e| e.at(&field.name))?,
         }
     }
     let given = |f: &Field| members.iter().any(|m| m.field == f.id);
-    let missing = object.fields.iter().any(|f| f.required && f.default.is_none() && !given(f));
-    if missing { Err(Problem::Required) } else { Ok(()) }
+    match object.fields.iter().find(|f| f.required && f.default.is_none() && !given(f)) {
+        Some(missing) => Err(Wrong::from(Problem::Required).at(&missing.name)),
+        None => Ok(()),
+    }
 }
 
 /// `2026-01-31`
@@ -275,9 +309,36 @@ mod tests {
         let schema =
             Schema { types: BTreeMap::new(), values: BTreeMap::new(), enums: BTreeMap::new() };
         let kind = FieldKind::Decimal { precision: 3, scale: 2 };
-        let check = |v| check_value(&schema, &kind, &Value::Int(v));
+        let check = |v| check_value(&schema, &kind, &Value::Int(v)).map_err(|e| e.problem);
         assert_eq!(check(-999), Ok(()));
         assert_eq!(check(1_000), Err(Problem::OutOfRange));
         assert_eq!(check(i64::MIN), Err(Problem::OutOfRange));
+    }
+
+    #[test]
+    fn a_member_that_is_missing_is_named_with_its_way_down() {
+        let sdl = r#"
+            type Home @value { address: Address! }
+            type Address @value { zip: String! built: Date }
+            type Site @entity(strategy: LAST_WRITE_WINS, scope: "all") { id: ID! home: Home }"#;
+        let schema = landfall_model::schema::compile(sdl).expect("the test's schema");
+        let site = schema.entity_named("Site").expect("it is there");
+        let home = site.field_named("home").expect("it is there");
+        let id = |kind: &str, name: &str| {
+            let fields = &schema.values[kind].fields;
+            fields.iter().find(|f| f.name == name).expect("it is there").id
+        };
+        let check = |members: Vec<(FieldId, Value)>, path: &str, problem| {
+            let address = Value::object(members);
+            let value = Value::object(vec![(id("Home", "address"), address)]);
+            let edits = [(home.id, FieldEdit::Put(value))];
+            let fault = gather(&schema, site, "s", &edits).map(|_| ()).expect_err(path);
+            assert_eq!(fault, (Some(path.to_owned()), problem));
+        };
+        let (zip, built) = (id("Address", "zip"), id("Address", "built"));
+        check(vec![], "home.address.zip", Problem::Required);
+        check(vec![(zip, Value::Null)], "home.address.zip", Problem::Required);
+        let wrong = vec![(zip, Value::text("1")), (built, Value::text("x"))];
+        check(wrong, "home.address.built", Problem::WrongValue);
     }
 }

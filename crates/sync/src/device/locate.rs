@@ -32,7 +32,16 @@ impl<S: Store> Draft<'_, '_, S> {
                     Some(home) => EntityKey::new(home, kind.id, id),
                     None => match self.one_of(kind.id, id)? {
                         Some(key) => key,
-                        None => return self.refuse((None, Problem::NoHome)),
+                        None => {
+                            let given = |f: FieldId| match value(f) {
+                                Some(Value::Text(s)) => !s.is_empty(),
+                                other => matches!(other, Some(Value::Int(_))),
+                            };
+                            let missing = template.fields().find(|f| !given(*f));
+                            let field = missing.and_then(|f| kind.field(f));
+                            let name = field.map(|f| f.name.clone());
+                            return self.refuse((name, Problem::NoHome));
+                        }
                     },
                 };
                 let target = self.target(&key, None)?;

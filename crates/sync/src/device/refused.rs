@@ -17,7 +17,8 @@ pub enum WriteError<E> {
 pub struct RefusedEdit {
     /// Index of the edit in the transaction.
     pub edit: usize,
-    /// Name of the field, where one is to blame.
+    /// Name of the field, where one is to blame; of a member of a value object its way down, as
+    /// `address.zip`. Where fields of the home scope are missing, the first of them.
     pub field: Option<String>,
     pub problem: Problem,
 }

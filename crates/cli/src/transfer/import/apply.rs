@@ -145,7 +145,9 @@ impl Importer<'_> {
     /// A single row that the SDK refused.
     fn reject(&mut self, lines: &Lines<'_>, record: &Record, error: &Error) -> anyhow::Result<()> {
         let named = error.message().split('`').nth(1);
-        let field = named.filter(|name| self.kind.field_named(name).is_some());
+        // Of a member of a value, the field.
+        let field = named.and_then(|path| path.split('.').next());
+        let field = field.filter(|name| self.kind.field_named(name).is_some());
         let message = error.message().trim_start_matches("Edit 1: ").to_owned();
         let help = match error.code() {
             "LF2012" => " Import the parents first, and name their scope by --scope.",
@@ -188,7 +190,8 @@ impl Importer<'_> {
             return;
         }
         let Bad { line, column, code, reason } = bad;
-        terminal::note(format!("{}:{line}:{column}: {code}: {reason}", lines.path()));
+        let line = format!("{}:{line}:{column}: {code}: {reason}", lines.path());
+        terminal::note(terminal::one_line(&line));
     }
 
     fn plan(&self, record: &Record) -> anyhow::Result<Result<Plan, Fault>> {

@@ -19,6 +19,8 @@ pub(super) struct Summary {
     /// The whole file had been taken before.
     was_done: bool,
     offline: bool,
+    /// The device has writes that no region answered for.
+    unsent: bool,
     /// Rows that regions refused: id, code, reason.
     refused: Vec<(String, &'static str, String)>,
 }
@@ -33,12 +35,15 @@ impl Summary {
             rows_before: tally.rows,
             was_done: matches!(resume, Resume::Done(_)),
             offline: args.place.offline,
+            unsent: false,
             refused: Vec::new(),
         }
     }
 
-    /// Rows of this type that regions refused to this device and that were not dismissed.
-    pub fn add_refusals(&mut self, client: &Client, kind: &EntityType) -> anyhow::Result<()> {
+    /// What became of the writes: rows of this type that regions refused to this device and that
+    /// were not dismissed, and whether some are still to be sent.
+    pub fn add_fates(&mut self, client: &Client, kind: &EntityType) -> anyhow::Result<()> {
+        self.unsent = client.outbox_status()?.pending > 0;
         for outcome in client.outcomes()?.into_iter().filter(|o| o.key.kind == kind.id) {
             if let Outcome::Rejected { code, detail, .. } = outcome.outcome {
                 let code = landfall_device::public_code(&code);
@@ -72,18 +77,21 @@ impl Summary {
         if self.was_done {
             terminal::say("this file was imported before; --again takes it anew");
         } else if self.rows_before > 0 {
-            terminal::say(format!("went on behind {} rows of a run before", self.rows_before));
+            let rows = if self.rows_before == 1 { "row" } else { "rows" };
+            terminal::say(format!("went on behind {} {rows} of a run before", self.rows_before));
         }
         terminal::say(format!(
-            "{rows} rows: {applied} written, {unchanged} as they were, {rejected} rejected"
+            "{rows} {}: {applied} written, {unchanged} as they were, {rejected} rejected",
+            if rows == 1 { "row" } else { "rows" }
         ));
         if let Some(path) = rejects {
             terminal::say(format!("rejected rows and their reasons: {}", path.display()));
         }
         for (id, code, reason) in &self.refused {
-            terminal::say(format!("a region refused {} {id}: {code}: {reason}", self.kind));
+            let line = format!("a region refused {} {id}: {code}: {reason}", self.kind);
+            terminal::say(terminal::one_line(&line));
         }
-        if self.offline {
+        if self.offline && self.unsent {
             terminal::say("nothing was sent yet: the next run without --offline sends it");
         }
     }
