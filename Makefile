@@ -146,10 +146,13 @@ showcase: web-tools built
 	@node web/showcase/drive.mjs
 
 # The world for the tests of apps, as a module of its own: what a browser downloads has none of it.
+# With TESTKIT_PROFILE=release it is without checks, and as fast as it gets.
+TESTKIT_PROFILE ?= web-test
+
 web-testkit: tools web-tools
 	$(call step,building the testkit for JavaScript (the first build takes several minutes))
-	@cargo build --profile web-test --target $(WASM) --locked $(QUIET) -p landfall-web --features testkit
-	@$(WASM_BINDGEN) --target web --out-dir bindings/web/wasm-testkit target/$(WASM)/web-test/landfall_web.wasm
+	@cargo build --profile $(TESTKIT_PROFILE) --target $(WASM) --locked $(QUIET) -p landfall-web --features testkit
+	@$(WASM_BINDGEN) --target web --out-dir bindings/web/wasm-testkit target/$(WASM)/$(TESTKIT_PROFILE)/landfall_web.wasm
 	@node target/web/node_modules/typescript/bin/tsc -p bindings/web/tsconfig.testkit.json
 	$(call step,tests: node --test bindings/web/test/testkit.test.mjs)
 	@node --test bindings/web/test/testkit.test.mjs

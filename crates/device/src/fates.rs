@@ -122,6 +122,7 @@ pub struct WriteOutcome {
 
 impl WriteOutcome {
     /// True if no region has the write: it is here alone, for the app to make it anew.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn is_of_a_refused_write(&self) -> bool {
         matches!(self.outcome, Outcome::Rejected { .. } | Outcome::Left)
     }

@@ -56,6 +56,7 @@ pub(super) struct Table {
 }
 
 impl Tables {
+    #[cfg(not(target_family = "wasm"))]
     pub fn new(schema: &Schema) -> Self {
         Self::of(schema, &BTreeSet::new())
     }
