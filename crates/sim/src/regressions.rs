@@ -46,6 +46,11 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         "writes on a refused create stayed in the overlay of a row that had left",
     ),
     (
+        20803,
+        Weather::Storm,
+        "a region that was put back wrote as much as its peers held before it heard them: the logs forked",
+    ),
+    (
         7345,
         Weather::Storm,
         "a first pass through two regions with no common position never heard of a row that left",

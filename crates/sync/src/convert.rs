@@ -1,5 +1,6 @@
 //! Between the wire's messages and the model's types. Whatever a peer may send is checked here.
 
+use crate::log::LogHash;
 use crate::{limits, wire};
 use landfall_model::id::{DeviceId, EntityKey, RegionId, StreamId, TypeId};
 use landfall_model::vector::{Origin, Position, SeqSet, Vector};
@@ -28,6 +29,15 @@ pub fn wire_origin(o: Origin) -> wire::Origin {
         incarnation: o.incarnation,
         stream: o.stream.0.into(),
     }
+}
+
+pub fn mark(m: &wire::Mark) -> Result<(Origin, LogHash), Malformed> {
+    let hash = m.hash.as_ref().try_into().map_err(|_| Malformed("hash"))?;
+    Ok((origin(m.origin.as_ref())?, hash))
+}
+
+pub fn wire_mark(origin: Origin, hash: LogHash) -> wire::Mark {
+    wire::Mark { origin: Some(wire_origin(origin)), hash: hash.to_vec().into() }
 }
 
 pub fn position(p: &wire::Position) -> Result<Position, Malformed> {

@@ -4,7 +4,7 @@
 //! [`node::Node`] is the whole of it, as its driver sees it. Behind it, in the order in which a
 //! write meets them: [`access`] and `checks` (may this be written?), `commit` (accept and log),
 //! `merge` (state and change index), `replicate` (peers' logs), `cuts` (the end of a region's
-//! life), `feed` (rows for devices), `session` (one device's conversation).
+//! life), `forks` (two branches of a log), `feed` (rows for devices), `session` (one device's conversation).
 //!
 //! Everything durable goes through [`store::Store`]; the rest of a node is rebuilt at its start.
 
@@ -14,6 +14,7 @@ mod commit;
 pub mod conformance;
 mod cuts;
 mod feed;
+mod forks;
 pub mod memory;
 mod merge;
 pub mod node;
@@ -85,6 +86,8 @@ struct Core {
     lives: BTreeSet<(RegionId, u64)>,
     /// Heads of this life's own logs when the node started: what lies above was written since.
     opened: Vector,
+    /// Own logs of which a peer seems to hold another branch.
+    doubts: BTreeMap<(RegionId, Origin), forks::Doubt>,
     /// What a person should hear of.
     reports: Vec<node::Report>,
 }

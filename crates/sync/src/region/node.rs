@@ -23,7 +23,7 @@ use crate::mutant::{self, Mutant};
 use crate::wire;
 use landfall_model::id::{DeviceId, EntityKey, RegionId, Scope};
 use landfall_model::schema::Schema;
-use landfall_model::vector::{Origin, Vector};
+use landfall_model::vector::{Origin, Position, Vector};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wire::region_frame::Kind as ToDevice;
@@ -81,7 +81,7 @@ struct Link {
     greeted: bool,
     /// Asking: what the last Want said. Answering: what the peer asks after.
     want: Option<Vector>,
-    asked: Option<Vector>,
+    asked: Option<(Vector, Vec<Position>)>,
     max_bytes: usize,
     /// Entries frames sent (answering) or taken in (asking).
     entries: u64,
@@ -176,6 +176,7 @@ impl Node {
             peers: BTreeMap::new(),
             lives,
             opened: Vector::new(),
+            doubts: BTreeMap::new(),
             reports: Vec::new(),
             config,
         };
@@ -320,6 +321,25 @@ fn begin_anew<S: Store>(core: &mut Core, store: &mut S, turn: &mut Turn) -> Resu
     let streams: Vec<Origin> = core.streams(core.config.region, old).collect();
     for origin in streams {
         core.log_cut(store, origin, core.opened.get(origin), &mut turn.batch)?;
+    }
+    turn.out.wrote = true;
+    Ok(())
+}
+
+/// A peer has proved that a log of ours has two branches above `last`: our store was put back, and
+/// it has written since as much as it had lost.
+fn end_at_fork<S: Store>(
+    core: &mut Core,
+    store: &mut S,
+    origin: Origin,
+    last: u64,
+    turn: &mut Turn,
+) -> Result<(), S::Error> {
+    if origin.incarnation == core.incarnation {
+        begin_anew(core, store, turn)?;
+    }
+    if core.cuts.get(&origin).is_none_or(|known| last < *known) {
+        core.log_cut(store, origin, last, &mut turn.batch)?;
     }
     turn.out.wrote = true;
     Ok(())

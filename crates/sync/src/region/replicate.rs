@@ -11,7 +11,7 @@ use super::node::Report;
 use super::store::{DotRecord, LogRow, Store};
 use crate::log::{LogHash, Opened};
 use crate::mutant::{self, Mutant};
-use landfall_model::id::DeviceId;
+use landfall_model::id::{DeviceId, RegionId};
 use landfall_model::op::{Fingerprint, Sealed};
 use landfall_model::vector::{Origin, Position};
 use std::collections::BTreeMap;
@@ -27,10 +27,11 @@ pub(super) struct Block {
 }
 
 impl Core {
-    /// Apply what is new in a block. Returns false if the block does not fit.
+    /// Apply what is new in a peer's block. Returns false if the block does not fit.
     pub(super) fn apply_block<S: Store>(
         &mut self,
         store: &mut S,
+        peer: RegionId,
         block: &Block,
         batch: &mut Batch,
     ) -> Result<bool, S::Error> {
@@ -43,6 +44,11 @@ impl Core {
             return Ok(true);
         }
         let Some(rows) = self.verify(block, head.hash) else {
+            if origin.region == self.config.region && block.hash_before != head.hash {
+                // Of an ended life of ours: it may have two branches.
+                self.doubt(peer, origin, head.seq);
+                return Ok(true);
+            }
             self.reports.push(Report::LogMismatch { origin, after: block.after });
             return Ok(false);
         };
@@ -57,7 +63,7 @@ impl Core {
     }
 
     /// Open the entries and follow the hash along them.
-    fn verify(&self, block: &Block, before: LogHash) -> Option<Vec<(LogRow, Opened)>> {
+    pub(super) fn verify(&self, block: &Block, before: LogHash) -> Option<Vec<(LogRow, Opened)>> {
         if block.hash_before != before {
             return None;
         }

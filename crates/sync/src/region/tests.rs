@@ -1,5 +1,6 @@
 //! A region by itself, and two of them, driven by hand-made frames.
 
+mod forks;
 mod hostile;
 mod refused;
 mod windows;
@@ -69,9 +70,13 @@ fn config(region: u16) -> Config {
     Config { region: RegionId(region), placement: 0, regions, lost: [].into(), copies: 2 }
 }
 
-fn open(region: u16, mut store: MemoryStore, same_store: bool, now_ms: i64) -> Region {
+fn open(region: u16, store: MemoryStore, same_store: bool, now_ms: i64) -> Region {
+    open_as(config(region), store, same_store, now_ms)
+}
+
+fn open_as(config: Config, mut store: MemoryStore, same_store: bool, now_ms: i64) -> Region {
     let schema = Arc::new(schema::compile(SDL).expect("the test's schema is right"));
-    let (config, auth) = (config(region), Box::new(Plain));
+    let auth = Box::new(Plain);
     let node =
         Node::open(&mut store, config, schema.clone(), auth, "peer".into(), same_store, now_ms)
             .unwrap();

@@ -1,10 +1,11 @@
 //! Frames of peers. On each link one side asks (`Want`) and the other answers (`Entries`), one
 //! answer at a time; a question that finds nothing new waits until there is something.
 
-use super::{Handled, LinkId, Node, Stop, Turn, begin_anew, wire_error};
+use super::{Handled, LinkId, Node, Stop, Turn, begin_anew, end_at_fork, wire_error};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::region::Core;
+use crate::region::forks::Weighed;
 use crate::region::node::{Output, Report};
 use crate::region::replicate::Block;
 use crate::region::store::Store;
@@ -42,7 +43,7 @@ impl Node {
                 link.region = Some(region);
                 let peer = self.core.peers.entry(region).or_default();
                 peer.incarnation = Some(hello.incarnation);
-                self.hear(store, region, hello.vector.as_ref(), turn)
+                self.hear(store, region, hello.vector.as_ref(), &hello.marks, turn)
             }
             Some(PeerKind::Want(want)) => {
                 let Some(region) = link.region else {
@@ -52,8 +53,13 @@ impl Node {
                 // An older question, overtaken by an answer that is on its way.
                 if want.answered == link.entries {
                     link.want = convert::vector(want.after.as_ref()).ok();
+                    for position in want.show.iter().flat_map(convert::position) {
+                        if let Some(want) = &mut link.want {
+                            want.clip(position.origin, position.seq);
+                        }
+                    }
                 }
-                self.hear(store, region, want.after.as_ref(), turn)
+                self.hear(store, region, want.after.as_ref(), &want.marks, turn)
             }
             Some(PeerKind::Entries(entries)) => self.on_entries(store, id, entries, turn),
             Some(PeerKind::Error(_)) | None => {
@@ -83,24 +89,36 @@ impl Node {
                 Err(m) => return Ok(Err(m.into())),
             };
             turn.out.entries_from_peers += block.entries.len() as u64;
-            if !self.core.apply_block(store, &block, &mut turn.batch)? {
+            let fits = match self.core.weigh(store, region, &block)? {
+                Weighed::Unasked => {
+                    self.core.apply_block(store, region, &block, &mut turn.batch)?
+                }
+                Weighed::Open => true,
+                Weighed::Forked(last) => {
+                    end_at_fork(&mut self.core, store, block.origin, last, turn)?;
+                    true
+                }
+                Weighed::Damaged => false,
+            };
+            if !fits {
                 let message = "the rolling hash of a log does not fit";
                 return Ok(Err(Stop::new("log_mismatch", message)));
             }
         }
-        self.hear(store, region, entries.vector.as_ref(), turn)
+        self.hear(store, region, entries.vector.as_ref(), &entries.marks, turn)
     }
 
     /// A peer said what it holds. If it holds more of this life's logs than we wrote, our store was
-    /// put back: a new life begins.
+    /// put back: a new life begins. If it holds something else, it is asked to show that.
     fn hear<S: Store>(
         &mut self,
         store: &mut S,
         region: RegionId,
         vector: Option<&wire::Vector>,
+        marks: &[wire::Mark],
         turn: &mut Turn,
     ) -> Handled<S::Error> {
-        let vector = match convert::vector(vector) {
+        let mut vector = match convert::vector(vector) {
             Ok(v) => v,
             Err(m) => return Ok(Err(m.into())),
         };
@@ -109,6 +127,9 @@ impl Node {
         let above = vector.iter().any(|(o, s)| ours(o) && s > self.core.vector.get(o));
         if above && !mutant::active(Mutant::LifeReusedAfterRestore) {
             begin_anew(&mut self.core, store, turn)?;
+        }
+        if let Err(m) = self.core.compare(store, region, &mut vector, marks)? {
+            return Ok(Err(m.into()));
         }
         self.peers_moved |= self.core.heard(region, vector);
         Ok(Ok(()))
@@ -131,17 +152,21 @@ impl Node {
                     region: self.core.config.region.0.into(),
                     incarnation: self.core.incarnation,
                     vector: Some(convert::wire_vector(&self.core.vector)),
+                    marks: marks(store, link.region)?,
                 };
                 out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Hello(hello)) }));
             }
-            if link.asks && link.region.is_some() && link.asked.as_ref() != Some(&self.core.vector)
-            {
-                link.asked = Some(self.core.vector.clone());
+            let asks = link.region.filter(|_| link.asks);
+            let question = asks.map(|r| (self.core.vector.clone(), self.core.to_show(r)));
+            if let Some((after, show)) = question.filter(|q| link.asked.as_ref() != Some(q)) {
                 let want = wire::Want {
-                    after: Some(convert::wire_vector(&self.core.vector)),
+                    after: Some(convert::wire_vector(&after)),
                     max_bytes: limits::ENTRIES_BYTES as u64,
                     answered: link.entries,
+                    marks: marks(store, link.region)?,
+                    show: show.iter().map(|p| convert::wire_position(*p)).collect(),
                 };
+                link.asked = Some((after, show));
                 out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Want(want)) }));
             }
             if let Some(after) = link.want.take() {
@@ -152,7 +177,8 @@ impl Node {
                 }
                 link.entries += 1;
                 let vector = Some(convert::wire_vector(&self.core.vector));
-                let entries = wire::Entries { batches, vector };
+                let marks = marks(store, link.region)?;
+                let entries = wire::Entries { batches, vector, marks };
                 out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Entries(entries)) }));
             }
         }
@@ -166,6 +192,13 @@ impl Node {
         out.close_links.push(id);
         self.link_down(id);
     }
+}
+
+/// The hashes at the heads of a region's logs; of all logs, if it is not known who asks.
+fn marks<S: Store>(store: &mut S, of: Option<RegionId>) -> Result<Vec<wire::Mark>, S::Error> {
+    let heads = store.heads()?.into_iter();
+    let heads = heads.filter(|(origin, _)| of.is_none_or(|region| origin.region == region));
+    Ok(heads.map(|(origin, head)| convert::wire_mark(origin, head.hash)).collect())
 }
 
 /// What this region holds beyond `after`, up to `max_bytes`.
