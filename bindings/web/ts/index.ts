@@ -74,7 +74,7 @@ export class Landfall<T = AnyTables> {
   readonly #waiting = new Map<number, Asked>();
   readonly #watches = new Map<number, (news: News) => void>();
   readonly #listeners = new Set<(event: Event) => void>();
-  readonly #streams = new Set<{ end(): void }>();
+  readonly #streams = new Set<{ end(): void; fail(error: unknown): void }>();
   #lastCall = 0;
   #lastWatch = 0;
   #lastText = 0;
@@ -86,7 +86,7 @@ export class Landfall<T = AnyTables> {
     this.#worker = worker;
     this.#token = options.token;
     worker.onmessage = (message: MessageEvent<ToPage>) => this.#heard(message.data);
-    worker.onerror = (error) => this.#broken(error.message);
+    worker.onerror = (error) => this.#crashed(error.message);
     const token = typeof options.token === "string" ? options.token : null;
     this.#send({ open: { ...options, token } });
   }
@@ -387,7 +387,8 @@ export class Landfall<T = AnyTables> {
       await this.#call("close");
     } finally {
       this.#worker.terminate();
-      this.#broken("The client was closed. Open it again.");
+      this.#end("The client was closed. Open it again.");
+      [...this.#streams].forEach((stream) => stream.end());
     }
   }
 
@@ -415,9 +416,11 @@ export class Landfall<T = AnyTables> {
         failed(new LandfallError(news.error.code, news.error.message));
       }
     });
-    this.#call("watch", watch, query).catch((error) => {
-      this.#watches.delete(watch);
-      failed(error as LandfallError);
+    this.#call("watch", watch, query).catch((error: LandfallError) => {
+      // Not after a stop, nor where it was told already.
+      if (this.#watches.delete(watch)) {
+        failed(error);
+      }
     });
     const stop = () => {
       if (this.#watches.delete(watch)) {
@@ -512,13 +515,23 @@ export class Landfall<T = AnyTables> {
     }
   }
 
+  /** The worker is at its end, and nobody asked it to be. Without it the browser frees its locks, and
+   * another tab goes on with the file. */
+  #crashed(message: string): void {
+    this.#worker.terminate();
+    const ended = this.#end(message);
+    const watches = [...this.#watches];
+    watches.forEach(([watch, tell]) => tell({ watch, error: { code: ended.code, message } }));
+    [...this.#streams].forEach((stream) => stream.fail(ended));
+  }
+
   /** Nothing more will be answered. */
-  #broken(message: string): void {
+  #end(message: string): LandfallError {
     const ended = new LandfallError("LF2104", message);
     this.#ended = ended;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    [...this.#streams].forEach((stream) => stream.end());
     waiting.forEach(({ reject }) => reject(ended));
+    return ended;
   }
 }
