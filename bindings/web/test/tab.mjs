@@ -89,13 +89,10 @@ export const tabTests = {
     await second.open({ startOffline: true });
     await second.order("f-1", "PLACED");
     await second.run(() => window.follow({ table: "Memo" }));
-    const loop = second.run(() => {
-      const { client } = window;
-      return window.attempt(async () => {
-        for await (const rows of client.observe({ table: "Memo" })) window.memos = rows;
-      });
-    });
     await second.run(() => {
+      window.loop = window.attempt(async () => {
+        for await (const rows of window.client.observe({ table: "Memo" })) window.memos = rows;
+      });
       window.orders = [];
       window.client.observe({ table: "Order" }, (update) => window.orders.push(update.rows.length));
     });
@@ -104,7 +101,7 @@ export const tabTests = {
     await first.page.close();
     await eventually("its end is told", () => second.run(() => window.failures.length > 0));
     assert.deepEqual((await second.run(() => window.failures)).map((failure) => failure.code), ["LF2103"]);
-    assert.equal((await loop).code, "LF2103");
+    assert.equal((await second.run(() => window.loop)).code, "LF2103");
     await second.order("f-2", "PLACED");
     await eventually("the other one goes on", () => second.run(() => window.orders.at(-1) === 2));
   },
@@ -123,16 +120,17 @@ export const tabTests = {
     const second = await first.another();
     await second.open({ startOffline: true });
     await first.run(() => window.follow({ table: "Order" }));
-    const told = first.run(() => {
+    await first.run(() => {
       const { client } = window;
       const events = async () => {
         for await (const _ of client.events());
       };
-      return Promise.all([() => client.settle(3_600_000), events].map(window.attempt));
+      window.told = Promise.all([() => client.settle(3_600_000), events].map(window.attempt));
     });
     await eventually("the query is followed", () => first.run(() => window.updates.length === 1));
     await first.run(() => window.worker.dispatchEvent(new ErrorEvent("error", { message: "it broke" })));
-    assert.deepEqual((await told).map(({ code, message }) => [code, message]), Array(2).fill(["LF2104", "it broke"]));
+    const told = await first.run(() => window.told);
+    assert.deepEqual(told.map(({ code, message }) => [code, message]), Array(2).fill(["LF2104", "it broke"]));
     assert.deepEqual(await first.run(() => window.failures), [{ code: "LF2104", message: "it broke" }]);
     await first.fails("LF2104", () => window.client.query("SELECT 1"));
     await second.order("g-1", "PLACED");
