@@ -7,7 +7,9 @@ import type { Explanation } from "./explain.js";
 import type { TakenIn } from "./rescue.js";
 import { Stream, type Source } from "./stream.js";
 import { TextEditor } from "./text.js";
-import { Transaction, type Name, type Put, type RowOf, type Searched, type SearchedBy } from "./transaction.js";
+import {
+  Transaction, type Name, type Put, type RowOf, type Searched, type SearchedBy, type Written,
+} from "./transaction.js";
 import {
   LandfallError,
   type Account,
@@ -99,17 +101,17 @@ export class Landfall<T = AnyTables> {
   }
 
   /** Create the entity, or change the given fields of the one that is there. */
-  upsert<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
+  upsert<K extends Written<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
     return this.transaction().upsert(type, id, fields).commit();
   }
 
   /** Change the given fields of an entity that is there. */
-  update<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
+  update<K extends Written<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
     return this.transaction().update(type, id, fields).commit();
   }
 
   /** Delete an entity that is there. */
-  delete(type: Name<T>, id: string): Promise<Receipt> {
+  delete(type: Written<T>, id: string): Promise<Receipt> {
     return this.transaction().delete(type, id).commit();
   }
 
@@ -182,7 +184,7 @@ export class Landfall<T = AnyTables> {
   }
 
   /** An editor on a text field of an entity that is there. Close it after use. */
-  async text(type: Name<T>, id: string, field: string): Promise<TextEditor> {
+  async text(type: Written<T>, id: string, field: string): Promise<TextEditor> {
     const editor = ++this.#lastText;
     const value = await this.#call<string>("text", editor, type, id, field);
     return new TextEditor(value, (method, ...args) => this.#call(method, editor, ...args));
@@ -250,7 +252,7 @@ export class Landfall<T = AnyTables> {
 
   /** Bring a deleted entity back as this device knew it last, with all that fell with it. `home` is
    * its home scope. `LF2024`: this device does not know its values any more. */
-  restore(type: Name<T>, home: string, id: string): Promise<Receipt> {
+  restore(type: Written<T>, home: string, id: string): Promise<Receipt> {
     return this.#call("restore", type, home, id);
   }
 
