@@ -136,4 +136,33 @@ export const tabTests = {
     await second.order("g-1", "PLACED");
     assert.equal((await second.query("SELECT count(*) AS n FROM \"Order\""))[0].n, 1);
   },
+
+  async "a wait longer than a timer of the browser takes is made of several"(phones) {
+    const hal = await phones.closed("hal");
+    await hal.run(async (options) => {
+      window.asked = [];
+      new BroadcastChannel("timers").onmessage = ({ data }) => window.asked.push(data);
+      const module = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+      // Timers of the worker that take longer than a day are told.
+      const telling = module(`
+        const [channel, timer] = [new BroadcastChannel("timers"), self.setTimeout];
+        self.setTimeout = (done, ms) => {
+          if (ms > 86_400_000) channel.postMessage(ms);
+          return timer(done, ms);
+        };
+      `);
+      window.Worker = class extends Worker {
+        constructor(url, how) {
+          super(module(`import "${telling}"; import "${url}";`), how);
+        }
+      };
+      window.client = await window.landfall.open({ ...options, network: { lowPowerGatherMs: 40 * 86_400_000 } });
+      await window.client.setConditions({ lowPower: true });
+      await window.client.upsert("Stock", "tea", {});
+    }, hal.options());
+    const asked = await eventually("the write waits for others to leave with", () =>
+      hal.run(() => window.asked.length > 0 && window.asked));
+    // A longer one is over at once.
+    assert.deepEqual(asked.filter((ms) => ms > 2 ** 31 - 1), []);
+  },
 };
