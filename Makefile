@@ -125,6 +125,9 @@ endef
 web: web-tools built
 	$(call step,building the client for the browser with checks (the first build takes some minutes))
 	$(call web-package,web-test)
+	$(call step,what the compiler lets an app write: bindings/web/test/types.ts)
+	@$(CHECKED) generate typescript bindings/test/desk.graphql --out target/web/desk >/dev/null
+	@$(TSC) -p bindings/web/test
 	$(call step,tests in a browser: node bindings/web/test/browser.mjs)
 	@node bindings/web/test/browser.mjs
 

@@ -105,7 +105,7 @@ impl Client {
 
     /// Where a write of this device stands.
     pub fn fate(&self, dot: Dot) -> Result<Fate, CallError> {
-        Ok(fate::fate(&self.schema, self.client.fate(fate::dot(&dot)?)?))
+        Ok(fate::fate(&self.schema, self.client.fate(fate::dot(&dot))?))
     }
 
     /// Everything that happens from now on.
@@ -131,12 +131,13 @@ impl Client {
 
     /// The app has dealt with the outcomes of a write: forget them.
     pub fn dismiss(&self, dot: Dot) -> Result<(), CallError> {
-        Ok(self.client.dismiss(fate::dot(&dot)?)?)
+        Ok(self.client.dismiss(fate::dot(&dot))?)
     }
 
-    /// Make a refused transaction anew, as seen from now.
+    /// Make a refused transaction anew, as seen from now. Fails with `LF2020` if the write was not
+    /// refused, or is gone.
     pub fn resubmit(&self, dot: Dot) -> Result<Receipt, CallError> {
-        let receipt = self.client.resubmit(fate::dot(&dot)?)?;
+        let receipt = self.client.resubmit(fate::dot(&dot))?;
         Ok(fate::receipt(&self.schema, receipt))
     }
 
@@ -144,8 +145,7 @@ impl Client {
     /// stands on it. Refused with `LF2021` if one of them may have left, with `LF2022` if there is no
     /// such write, with `LF2023` if a later edit of the same text has it in it.
     pub fn cancel(&self, dot: Dot) -> Result<Cancelled, CallError> {
-        let dot = fate::dot_or(&dot, "LF2022")?;
-        Ok(fate::cancelled(&self.schema, self.client.cancel(dot)?))
+        Ok(fate::cancelled(&self.schema, self.client.cancel(fate::dot(&dot))?))
     }
 
     /// Bring a deleted entity back as this device knew it last, with all that fell with it. `home`

@@ -94,8 +94,8 @@ pub struct Progress {
     pub coverage: Coverage,
     /// What is missing from it, and why.
     pub missing: Missing,
-    /// The scope was last heard to its end at this time, in milliseconds since 1970; 0 if it never
-    /// was.
+    /// The scope was last heard to its end at this time, in milliseconds since 1970, as the
+    /// regions count; 0 if it never was.
     pub as_of_ms: i64,
 }
 
@@ -114,7 +114,7 @@ pub struct Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
 pub struct Terms {
     /// Only what is younger than this, in milliseconds, by the window field of its type or of its
-    /// parent's.
+    /// parent's; types without one are held whatever their age.
     #[uniffi(default = None)]
     pub keep_ms: Option<u64>,
     /// Rows of higher ones come first and are evicted last.
@@ -123,7 +123,7 @@ pub struct Terms {
     /// At most so many rows.
     #[uniffi(default = None)]
     pub rows_max: Option<u64>,
-    /// At most so many bytes of row state.
+    /// At most so many bytes of row state, as regions send it.
     #[uniffi(default = None)]
     pub bytes_max: Option<u64>,
     /// Let go of the scope by itself, this long after the app last asked for it.
@@ -163,7 +163,7 @@ pub enum Coverage {
     Complete,
     /// The first pass, or a long one, is under way.
     Loading,
-    /// Some of it is not subscribed, or was refused.
+    /// Some of it is not subscribed, outside the terms of its subscription, evicted, or refused.
     Partial,
 }
 
@@ -198,7 +198,8 @@ pub enum ConnectionState {
     Waiting {
         /// When, in milliseconds from now.
         retry_ms: u64,
-        /// A stable code, if a region gave one.
+        /// A stable code: a region's word, or what this device lacks, such as a token (`no_token`)
+        /// or room for its file (`LF2208`).
         code: Option<String>,
     },
 }

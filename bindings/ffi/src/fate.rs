@@ -1,6 +1,5 @@
 //! What becomes of own writes: receipts, fates and outcomes.
 
-use crate::error::CallError;
 use crate::row::SqlValue;
 use landfall_device as device;
 use landfall_device::{DeviceId, FieldId, Schema};
@@ -20,21 +19,11 @@ impl From<device::Dot> for Dot {
     }
 }
 
-/// The device's dot; fails with `LF2020` if this is none, as no write has it.
-pub(crate) fn dot(dot: &Dot) -> Result<device::Dot, CallError> {
-    dot_or(dot, "LF2020")
-}
-
-/// The device's dot; fails with this code if it is none.
-pub(crate) fn dot_or(dot: &Dot, code: &str) -> Result<device::Dot, CallError> {
-    let device: Result<DeviceId, _> = dot.device.parse();
-    let device = device.map_err(|_| CallError::Failed {
-        code: code.to_owned(),
-        detail: "There is no such write.".to_owned(),
-        edit: None,
-        field: None,
-    })?;
-    Ok(device::Dot::new(device, dot.seq))
+/// The device's dot. What is none becomes one that no device gives, so that each call answers as it does
+/// for any write that it does not know.
+pub(crate) fn dot(dot: &Dot) -> device::Dot {
+    let known: Result<DeviceId, _> = dot.device.parse();
+    known.map_or(device::Dot::new(DeviceId([0; 16]), 0), |device| device::Dot::new(device, dot.seq))
 }
 
 /// Which entity.

@@ -148,7 +148,7 @@ impl TestWorld {
         let which = match which {
             TestWrites::OfType { kind } => Which::Type(kind),
             TestWrites::OfEntity { kind, id } => Which::Entity(kind, id),
-            TestWrites::One { dot } => Which::Write(fate::dot(&dot)?),
+            TestWrites::One { dot } => Which::Write(fate::dot(&dot)),
         };
         let mut made = Refusal::new(refusal.word).detail(refusal.detail);
         if let Some(field) = refusal.field {

@@ -4,18 +4,24 @@ import com.example.desk.Board
 import com.example.desk.Desk
 import com.example.desk.Draft
 import com.example.desk.Note
+import com.example.desk.Tea
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
+import landfall.Account
+import landfall.Accounts
+import landfall.AccountsOptions
 import landfall.Found
 import landfall.LandfallException
 import landfall.LiveExplain
 import landfall.Search
 import landfall.SearchSyntax
+import landfall.SignOut
 import landfall.Update
+import landfall.testkit.Testkit
 import kotlin.time.Duration.Companion.seconds
 
 private suspend fun World.desk(user: String, synced: Boolean = false): Desk =
@@ -153,5 +159,50 @@ val deskTests = listOf(
         desk.draft.delete("d-1")
         equal(desk.draft.get("d-1"), null)
         desk.close()
+    },
+
+    Test("what is shared is read by every account, and written by none") { world ->
+        val rows = """{"id":"t-1","name":"Sencha","minutes":2}""" + "\n" + """{"id":"t-2","name":"Gunpowder"}"""
+        world.publishing(Desk.SCHEMA, "Tea", rows).use { regions ->
+            val options = AccountsOptions(regions.file("accounts"), Desk.SCHEMA, regions.regions)
+            val accounts = Accounts.open(options)
+            val ann = Desk(accounts.signIn(Account("", "ann")) { regions.token("ann") })
+            listOf("teas", "desk").forEach { ann.sdk.subscribe(it) }
+            ann.sdk.settle(20.seconds)
+            equal(ann.tea.get("t-1"), Tea("t-1", "Sencha", minutes = 2))
+            equal(ann.tea.observe { ascending(it.name) }.first().map { it.id }, listOf("t-2", "t-1"))
+            equal(ann.tea.search("sencha").single().row.id, "t-1")
+            ann.note.upsert("n-1") { tea = "t-2" }
+            val noted = ann.note.observeIncluding { include(it.tea, Tea.Columns.name) }.first().single()
+            equal(noted[Note.Columns.tea, Tea.Columns.name], "Gunpowder")
+
+            // Nothing that writes is offered, and what writes all the same is refused.
+            val writing = setOf("upsert", "update", "delete", "restore", "getTea")
+            val offered = listOf(Tea.Table::class.java, Desk.Writes::class.java).flatMap { it.methods.toList() }
+            equal(offered.map { it.name }.filter { it in writing }, emptyList())
+            val mine = fails<LandfallException.RefusedWrite> { ann.sdk.write { Tea.Writes(it).upsert("t-3", "Mine") } }
+            equal(mine.code, "LF2121")
+
+            // It was downloaded once: the next account has it, and never saw a region.
+            accounts.signOut(ann.sdk, SignOut.Keep)
+            val offline = Accounts.open(options.copy(startOffline = true))
+            val bob = Desk(offline.signIn(Account("", "bob")) { error("never asked for") })
+            equal(bob.tea.get("t-1")?.name, "Sencha")
+            equal(bob.note.get("n-1"), null)
+            bob.close()
+        }
+    },
+
+    Test("testkit: what a test publishes is read by every account") {
+        Testkit(Desk.SCHEMA).use { kit ->
+            kit.writeAsOthers { Tea.Writes(it).upsert("t-1", "Sencha") { minutes = 2 } }
+            val (ann, bob) = Desk(kit.device("ann").app) to Desk(kit.device("bob").app)
+            ann.sdk.subscribe("teas")
+            equal(kit.settle(), emptyList())
+            equal(ann.tea.get("t-1")?.minutes, 2)
+            // Each account has a file of its own here, and what it did not subscribe is not in it.
+            equal(bob.tea.get("t-1"), null)
+            equal(kit.region.rows("Tea").map(Tea::read).map { it.name }, listOf("Sencha"))
+        }
     },
 )

@@ -141,7 +141,10 @@ val errorTests = listOf(
         phone.sdk.goOffline()
         phone.sdk.resubmit(outcome.dot)
         equal(phone.order.get("o-9")?.market, "de")
-        equal(fails<LandfallException.RefusedWrite> { phone.sdk.resubmit(landfall.Dot("", 1uL)) }.code, "LF2020")
+        val none = landfall.Dot("", 1uL)
+        equal(fails<LandfallException.RefusedWrite> { phone.sdk.resubmit(none) }.code, "LF2020")
+        equal(phone.sdk.fate(none), landfall.Fate.Unknown)
+        phone.sdk.dismiss(none)
         phone.close()
     },
 )

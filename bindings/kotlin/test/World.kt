@@ -49,9 +49,22 @@ class World private constructor(
         return Guide(process, Region("guide", line.substring(line.indexOf("http://"))), said("directory", "key", "--key", key.path))
     }
 
+    /** Three regions with another schema, in which these rows of a type, as NDJSON, are published. */
+    fun publishing(schema: String, kind: String, rows: String): World {
+        val place = File(file("world")).apply { mkdirs() }
+        val (sdl, file) = listOf("app.graphql", "rows.ndjson").map { File(place, it) }
+        sdl.writeText(schema)
+        file.writeText(rows)
+        val world = start(landfall, File(place, "regions"), listOf("--schema", sdl.path))
+        world.said("import", kind, file.path, "--dir", world.dir.path)
+        return world
+    }
+
     private fun said(vararg words: String): String {
         val made = ProcessBuilder(listOf(landfall) + words).redirectError(ProcessBuilder.Redirect.INHERIT).start()
-        return made.inputStream.reader().readText().trim()
+        val text = made.inputStream.reader().readText().trim()
+        check(made.waitFor() == 0) { "landfall ${words.first()} failed" }
+        return text
     }
 
     fun token(user: String, scopes: String = "*"): String {
@@ -73,10 +86,10 @@ class World private constructor(
     }
 
     companion object {
-        fun start(landfall: String, dir: File): World {
+        fun start(landfall: String, dir: File, more: List<String> = emptyList()): World {
             dir.mkdirs()
             val words = listOf("dev", "--json", "--port", "0", "--no-phones", "--wan", "none", "--seconds", "900")
-            val process = ProcessBuilder(listOf(landfall) + words + listOf("--dir", dir.path))
+            val process = ProcessBuilder(listOf(landfall) + words + listOf("--dir", dir.path) + more)
                 .redirectError(File(dir, "regions.log"))
                 .start()
             val line = checkNotNull(process.inputStream.bufferedReader().readLine()) { "no regions; see $dir/regions.log" }

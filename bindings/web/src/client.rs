@@ -219,8 +219,8 @@ impl WebClient {
     }
 
     pub fn fate(&self, dot: &str) -> Result<JsValue, Error> {
-        let fate = self.client.fate(convert::dot(dot)?).map_err(told)?;
-        Ok(convert::fate(self.client.schema(), None, &fate))
+        let fate = self.client.fate(convert::dot(dot)).map_err(told)?;
+        Ok(convert::fate(self.client.schema(), &fate))
     }
 
     pub fn outcomes(&self) -> Result<Array, Error> {
@@ -229,17 +229,17 @@ impl WebClient {
     }
 
     pub fn dismiss(&self, dot: &str) -> Result<(), Error> {
-        self.client.dismiss(convert::dot(dot)?).map_err(told)
+        self.client.dismiss(convert::dot(dot)).map_err(told)
     }
 
     pub fn resubmit(&self, dot: &str) -> Result<JsValue, Error> {
-        let receipt = self.client.resubmit(convert::dot(dot)?).map_err(told)?;
+        let receipt = self.client.resubmit(convert::dot(dot)).map_err(told)?;
         Ok(convert::receipt(self.client.schema(), &receipt))
     }
 
     /// Take back a write that never left this device, with all that stands on it.
     pub fn cancel(&self, dot: &str) -> Result<JsValue, Error> {
-        let cancelled = self.client.cancel(convert::dot(dot)?).map_err(told)?;
+        let cancelled = self.client.cancel(convert::dot(dot)).map_err(told)?;
         let object = Object::new();
         convert::set(&object, "dots", rescue::dots(&cancelled.dots));
         convert::set(&object, "dependants", rescue::dots(&cancelled.dependants));

@@ -11,9 +11,9 @@
 
 use js_sys::{Array, BigInt, Error, JSON, Object, Reflect, Uint8Array};
 use landfall_device::{
-    Account, ConnectionState, Coverage, Dot, EntityKey, Event, Fate, Granted, Outcome, Progress,
-    Row, RowChange, Schema, SqlValue, SyncReport, Terms, Value, WatchUpdate, WriteReceipt,
-    lost_value, public_code,
+    Account, ConnectionState, Coverage, DeviceId, Dot, EntityKey, Event, Fate, FieldId, Granted,
+    Outcome, Progress, Row, RowChange, Schema, SqlValue, SyncReport, Terms, Value, WatchUpdate,
+    WriteReceipt, lost_value, public_code,
 };
 use wasm_bindgen::prelude::*;
 
@@ -280,11 +280,13 @@ pub fn key(schema: &Schema, key: &EntityKey) -> JsValue {
     object.into()
 }
 
-pub fn dot(text: &str) -> Result<Dot, Error> {
-    text.parse().map_err(|_| malformed("a dot"))
+/// A dot. A text that is none becomes one that no device gives, so that each call answers as it does
+/// for any write that it does not know.
+pub fn dot(text: &str) -> Dot {
+    text.parse().unwrap_or(Dot::new(DeviceId([0; 16]), 0))
 }
 
-pub fn fate(schema: &Schema, key: Option<&EntityKey>, fate: &Fate) -> JsValue {
+pub fn fate(schema: &Schema, fate: &Fate) -> JsValue {
     let object = Object::new();
     match fate {
         Fate::Pending { sent } => {
@@ -299,8 +301,7 @@ pub fn fate(schema: &Schema, key: Option<&EntityKey>, fate: &Fate) -> JsValue {
             set(&object, "state", "rejected");
             set(&object, "code", *code);
             set(&object, "reason", reason.as_str());
-            let name = key.zip(*field).and_then(|(k, f)| field_name(schema, k, f));
-            set(&object, "field", name.map_or(JsValue::NULL, JsValue::from));
+            set(&object, "field", field.map_or(JsValue::NULL, |field| field_name(schema, field)));
             set(&object, "detail", detail.as_str());
         }
         Fate::Unknown => set(&object, "state", "unknown"),
@@ -308,26 +309,26 @@ pub fn fate(schema: &Schema, key: Option<&EntityKey>, fate: &Fate) -> JsValue {
     object.into()
 }
 
-fn field_name(schema: &Schema, key: &EntityKey, field: landfall_device::FieldId) -> Option<String> {
-    let kind = schema.types.get(&key.kind)?;
-    Some(kind.fields.iter().find(|f| f.id == field)?.name.to_string())
+/// A field's number is made from its name, so any type that has it tells the name.
+fn field_name(schema: &Schema, id: FieldId) -> JsValue {
+    let field = schema.types.values().find_map(|t| t.field(id));
+    field.map_or(JsValue::NULL, |field| field.name.as_str().into())
 }
 
 pub fn outcome(schema: &Schema, dot: Dot, at: &EntityKey, outcome: &Outcome) -> JsValue {
     let object = Object::new();
     set(&object, "dot", dot.to_string());
     set(&object, "key", key(schema, at));
-    let field = |field| field_name(schema, at, field).map_or(JsValue::NULL, JsValue::from);
     let kind = match outcome {
         Outcome::Rejected { code, field: blamed, detail } => {
             set(&object, "code", public_code(code));
             set(&object, "reason", code.as_str());
-            set(&object, "field", blamed.map_or(JsValue::NULL, field));
+            set(&object, "field", blamed.map_or(JsValue::NULL, |field| field_name(schema, field)));
             set(&object, "detail", detail.as_str());
             "rejected"
         }
         Outcome::Overwritten { field: lost, .. } => {
-            set(&object, "field", field(*lost));
+            set(&object, "field", field_name(schema, *lost));
             let lost = lost_value(schema, at, outcome);
             set(&object, "lost", lost.as_ref().map_or(JsValue::NULL, cell));
             "overwritten"
@@ -401,7 +402,7 @@ pub fn event(schema: &Schema, event: &Event) -> Option<JsValue> {
         Event::Fate { dot, key: at, fate: now } => {
             set(&object, "dot", dot.to_string());
             set(&object, "key", key(schema, at));
-            set(&object, "fate", fate(schema, Some(at), now));
+            set(&object, "fate", fate(schema, now));
             "fate"
         }
         Event::Outcome { dot, key: at, outcome: come } => {

@@ -20,7 +20,7 @@ pub fn explanation(schema: &Schema, told: &Explanation) -> JsValue {
     set(&object, "audiences", row.audiences.iter().map(JsValue::from).collect::<Array>());
     let fields = row.fields.iter().map(|write| field_write(told, write));
     set(&object, "fields", fields.collect::<Array>());
-    let writes = row.writes.iter().map(|write| own_write(schema, told, write));
+    let writes = row.writes.iter().map(|write| own_write(schema, write));
     set(&object, "writes", writes.collect::<Array>());
     let outcomes = told.outcomes.iter();
     let outcomes = outcomes.map(|o| convert::outcome(schema, o.dot, &o.key, &o.outcome));
@@ -103,7 +103,7 @@ fn field_write(told: &Explanation, write: &FieldWrite) -> JsValue {
     object.into()
 }
 
-fn own_write(schema: &Schema, told: &Explanation, write: &OwnWrite) -> JsValue {
+fn own_write(schema: &Schema, write: &OwnWrite) -> JsValue {
     let what = match write.what {
         WriteKind::Create => "create",
         WriteKind::Update => "update",
@@ -112,7 +112,7 @@ fn own_write(schema: &Schema, told: &Explanation, write: &OwnWrite) -> JsValue {
     let object = Object::new();
     set(&object, "dot", write.dot.to_string());
     set(&object, "what", what);
-    set(&object, "fate", fate(schema, Some(&told.row.key), &Fate::from(&write.state)));
+    set(&object, "fate", fate(schema, &Fate::from(&write.state)));
     set(&object, "shows", write.shows);
     set(&object, "atMs", write.hlc.millis() as f64);
     set(&object, "waits", write.waits.iter().map(wait).collect::<Array>());

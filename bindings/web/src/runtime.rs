@@ -20,6 +20,9 @@ extern "C" {
     fn clear_timeout(id: f64);
 }
 
+/// The longest time that a browser's timer takes, 24.8 days: a longer one is over at once.
+const TIMER_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// A worker's event loop.
 #[derive(Debug, Clone, Copy)]
 pub struct EventLoop;
@@ -34,9 +37,8 @@ impl Runtime for EventLoop {
     fn sleep(&self, time: Duration) -> Sleep {
         let (mut done, passed) = oneshot::channel();
         spawn_local(async move {
-            let mut timer = Timer::new(time);
             tokio::select! {
-                () = timer.passed() => {
+                () = pass(time) => {
                     // Given up a moment ago.
                     let _ = done.send(());
                 }
@@ -55,7 +57,20 @@ impl Runtime for EventLoop {
     }
 }
 
-/// A timer of the browser's, ended when dropped.
+/// One timer after the other, until the time is over.
+async fn pass(time: Duration) {
+    let mut left = time;
+    loop {
+        let next = left.min(TIMER_MAX);
+        Timer::new(next).passed().await;
+        left -= next;
+        if left.is_zero() {
+            return;
+        }
+    }
+}
+
+/// A timer of the browser's, ended when dropped. It takes at most [`TIMER_MAX`].
 struct Timer {
     id: f64,
     promise: JsFuture,

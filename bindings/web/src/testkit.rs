@@ -109,7 +109,7 @@ impl TestWorld {
         field: Option<String>,
         detail: String,
     ) -> Result<(), Error> {
-        self.reject(Which::Write(convert::dot(dot)?), reason, field, detail)
+        self.reject(Which::Write(convert::dot(dot)), reason, field, detail)
     }
 
     /// From now on a frame takes so many milliseconds, one way.

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { eventually } from "./phones.mjs";
-import { DESK } from "./world.mjs";
+import { DESK, startDesk } from "./world.mjs";
 
 const desk = (phones, user, more = { regions: [] }) => phones.phone(user, { schema: DESK, name: "desk", ...more });
 
@@ -108,5 +108,31 @@ export const deskTests = {
     assert.equal((await vic.run(() => window.client.outboxStatus())).pending, 0);
     await vic.run(() => window.client.delete("Draft", "d-1"));
     assert.equal(await vic.run(() => window.client.get("Draft", "d-1")), null);
+  },
+
+  async "what is shared is read by every account, and written by none"(phones) {
+    const regions = await startDesk();
+    try {
+      await regions.publish("Tea", [{ id: "t-1", name: "Sencha", minutes: 2 }, { id: "t-2", name: "Gunpowder" }]);
+      const ann = await desk(phones, "ann", { regions: regions.regions, token: regions.token("ann") });
+      await ann.run(() => Promise.all(["teas", "desk"].map((scope) => window.client.subscribe(scope))));
+      await ann.settle();
+      assert.equal((await ann.run(() => window.client.get("Tea", "t-1"))).minutes, 2);
+      await ann.run(() => window.client.upsert("Note", "n-1", { tea: "t-2" }));
+      const [teas, [found], [noted]] = await ann.run(async () => {
+        const { client } = window;
+        const now = async (query) => (await client.observe(query).next()).value;
+        return [
+          await now({ table: "Tea", orderBy: [{ column: "name" }] }), await client.search("Tea", "sencha"),
+          await now({ table: "Note", include: { tea: ["name"] } }),
+        ];
+      });
+      assert.deepEqual(teas.map((row) => row.id), ["t-2", "t-1"]);
+      assert.deepEqual([found.id, noted["tea.name"]], ["t-1", "Gunpowder"]);
+      // The types offer no such write (types.ts); one that is made all the same is refused.
+      await ann.fails("LF2121", () => window.client.upsert("Tea", "t-3", { name: "Mine" }));
+    } finally {
+      await regions.stop();
+    }
   },
 };

@@ -112,7 +112,12 @@ export const errorTests = {
     assert.deepEqual([outcome.key.type, outcome.kind, outcome.code], ["Order", "rejected", "LF4007"]);
     await tom.run((dot) => window.client.goOffline().then(() => window.client.resubmit(dot)), outcome.dot);
     assert.equal((await tom.run(() => window.client.get("Order", "o-9"))).market, "de");
-    await tom.fails("LF2020", (dot) => window.client.resubmit(dot), `${"0".repeat(32)}#1`);
+    for (const none of [`${"0".repeat(32)}#1`, "none"]) {
+      await tom.fails("LF2020", (dot) => window.client.resubmit(dot), none);
+      await tom.fails("LF2022", (dot) => window.client.cancel(dot), none);
+      assert.deepEqual(await tom.run((dot) => window.client.fate(dot), none), { state: "unknown" });
+      await tom.run((dot) => window.client.dismiss(dot), none);
+    }
     await tom.run(() => window.client.goOnline());
     const [again] = await eventually("it is refused again", async () => {
       const all = await tom.run(() => window.client.outcomes());

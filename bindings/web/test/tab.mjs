@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { eventually } from "./phones.mjs";
+import { SCHEMA } from "./world.mjs";
 
 export const tabTests = {
   async "tabs share one file, and the next takes over when its owner goes"(phones) {
@@ -77,5 +78,91 @@ export const tabTests = {
     // Neither tab's next wait is the one that was given up.
     await first.fails("LF2106", () => window.client.settle(50));
     await second.fails("LF2106", () => window.client.settle(50));
+  },
+
+  async "a live query that the next owner cannot answer fails, and the others go on"(phones) {
+    // The first tab runs a newer version of the app, whose schema has a type more.
+    const first = await phones.phone("fay", {
+      startOffline: true, schema: `${SCHEMA}\ntype Memo @local { id: ID! text: String }\n`,
+    });
+    const second = await first.another();
+    await second.open({ startOffline: true });
+    await second.order("f-1", "PLACED");
+    await second.run(() => window.follow({ table: "Memo" }));
+    await second.run(() => {
+      window.loop = window.attempt(async () => {
+        for await (const rows of window.client.observe({ table: "Memo" })) window.memos = rows;
+      });
+      window.orders = [];
+      window.client.observe({ table: "Order" }, (update) => window.orders.push(update.rows.length));
+    });
+    await eventually("the first owner answers all three", () =>
+      second.run(() => window.updates.length === 1 && window.memos !== undefined && window.orders.length === 1));
+    await first.page.close();
+    await eventually("its end is told", () => second.run(() => window.failures.length > 0));
+    assert.deepEqual((await second.run(() => window.failures)).map((failure) => failure.code), ["LF2103"]);
+    assert.equal((await second.run(() => window.loop)).code, "LF2103");
+    await second.order("f-2", "PLACED");
+    await eventually("the other one goes on", () => second.run(() => window.orders.at(-1) === 2));
+  },
+
+  async "a worker that breaks is told to all who wait, and another tab goes on"(phones) {
+    const first = await phones.closed("gus");
+    await first.run(async (options) => {
+      window.Worker = class extends Worker {
+        constructor(...of) {
+          super(...of);
+          window.worker = this;
+        }
+      };
+      window.client = await window.landfall.open(options);
+    }, first.options({ startOffline: true }));
+    const second = await first.another();
+    await second.open({ startOffline: true });
+    await first.run(() => window.follow({ table: "Order" }));
+    await first.run(() => {
+      const { client } = window;
+      const events = async () => {
+        for await (const _ of client.events());
+      };
+      window.told = Promise.all([() => client.settle(3_600_000), events].map(window.attempt));
+    });
+    await eventually("the query is followed", () => first.run(() => window.updates.length === 1));
+    await first.run(() => window.worker.dispatchEvent(new ErrorEvent("error", { message: "it broke" })));
+    const told = await first.run(() => window.told);
+    assert.deepEqual(told.map(({ code, message }) => [code, message]), Array(2).fill(["LF2104", "it broke"]));
+    assert.deepEqual(await first.run(() => window.failures), [{ code: "LF2104", message: "it broke" }]);
+    await first.fails("LF2104", () => window.client.query("SELECT 1"));
+    await second.order("g-1", "PLACED");
+    assert.equal((await second.query("SELECT count(*) AS n FROM \"Order\""))[0].n, 1);
+  },
+
+  async "a wait longer than a timer of the browser takes is made of several"(phones) {
+    const hal = await phones.closed("hal");
+    await hal.run(async (options) => {
+      window.asked = [];
+      new BroadcastChannel("timers").onmessage = ({ data }) => window.asked.push(data);
+      const module = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+      // Timers of the worker that take longer than a day are told.
+      const telling = module(`
+        const [channel, timer] = [new BroadcastChannel("timers"), self.setTimeout];
+        self.setTimeout = (done, ms) => {
+          if (ms > 86_400_000) channel.postMessage(ms);
+          return timer(done, ms);
+        };
+      `);
+      window.Worker = class extends Worker {
+        constructor(url, how) {
+          super(module(`import "${telling}"; import "${url}";`), how);
+        }
+      };
+      window.client = await window.landfall.open({ ...options, network: { lowPowerGatherMs: 40 * 86_400_000 } });
+      await window.client.setConditions({ lowPower: true });
+      await window.client.upsert("Stock", "tea", {});
+    }, hal.options());
+    const asked = await eventually("the write waits for others to leave with", () =>
+      hal.run(() => window.asked.length > 0 && window.asked));
+    // A longer one is over at once.
+    assert.deepEqual(asked.filter((ms) => ms > 2 ** 31 - 1), []);
   },
 };

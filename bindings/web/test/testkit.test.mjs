@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { Testkit } from "../dist/testkit.js";
 
 const SCHEMA = await readFile(new URL("../../../examples/shop/schema.graphql", import.meta.url), "utf8");
+const DESK = await readFile(new URL("../../test/desk.graphql", import.meta.url), "utf8");
 const NOON = Date.UTC(2026, 0, 1, 12) * 1_000;
 const ROUNDS = 20;
 
@@ -42,7 +43,9 @@ async function story() {
   ann.online();
   assert.deepEqual(await kit.settle(), []);
   const fate = await ann.app.fate(placed);
-  assert.deepEqual([fate.state, fate.code, fate.reason, fate.detail], ["rejected", "LF4000", "over_limit", "not on Sundays"]);
+  assert.deepEqual(fate, {
+    state: "rejected", code: "LF4000", reason: "over_limit", field: "status", detail: "not on Sundays",
+  });
   assert.equal((await ann.app.outcomes())[0].field, "status");
   assert.deepEqual(shown.at(-1), []);
 
@@ -126,6 +129,20 @@ world("a region that is down is told, and what it cannot do is an error", async 
   assert.deepEqual(await kit.settle(), []);
   assert.throws(() => kit.region.rejectNext("Ordre", { reason: "x" }), { code: "LF8002" });
   await assert.rejects(Testkit.open({ schema: "type A { id: ID! }" }), { code: "LF2101" });
+});
+
+test("what a test publishes is read by every account that subscribes it, and written by none", async () => {
+  const kit = await Testkit.open({ schema: DESK });
+  kit.writeAsOthers((t) => t.upsert("Tea", "t-1", { name: "Sencha", minutes: 2 }));
+  const [ann, bob] = [kit.device("ann").app, kit.device("bob").app];
+  await ann.subscribe("teas");
+  assert.deepEqual(await kit.settle(), []);
+  assert.equal((await ann.get("Tea", "t-1")).minutes, 2);
+  // Each device has a file of its own here.
+  assert.equal(await bob.get("Tea", "t-1"), null);
+  await assert.rejects(ann.upsert("Tea", "t-2", { name: "Mine" }), { code: "LF2121" });
+  assert.deepEqual(kit.region.rows("Tea").map((row) => row.name), ["Sencha"]);
+  kit.end();
 });
 
 test("the example of docs/testing.md", async () => {

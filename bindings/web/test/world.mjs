@@ -12,13 +12,17 @@ import { once } from "node:events";
 const PACKAGE = resolve(import.meta.dirname, "..");
 const ROOT = resolve(PACKAGE, "../..");
 export const SCHEMA = await readFile(join(ROOT, "examples/shop/schema.graphql"), "utf8");
-export const DESK = await readFile(join(ROOT, "bindings/test/desk.graphql"), "utf8");
+const DESK_FILE = join(ROOT, "bindings/test/desk.graphql");
+export const DESK = await readFile(DESK_FILE, "utf8");
+
+/** Regions with the desk's schema. */
+export const startDesk = () => startWorld("--schema", DESK_FILE);
 
 /** Three regions, as `landfall dev` starts them, and tokens for them. */
-export async function startWorld() {
+export async function startWorld(...more) {
   const binary = process.env.LANDFALL ?? join(ROOT, "target/debug/landfall");
   const dir = await mkdtemp(join(tmpdir(), "landfall-web-"));
-  const args = ["dev", "--json", "--no-phones", "--wan", "none", "--port", "0", "--dir", dir];
+  const args = ["dev", "--json", "--no-phones", "--wan", "none", "--port", "0", "--dir", dir, ...more];
   const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
   for await (const chunk of child.stdout) {
@@ -35,7 +39,12 @@ export async function startWorld() {
     await once(child, "exit");
     await rm(dir, { recursive: true, force: true });
   };
-  return { regions, token, stop, guide: () => startGuide(binary, dir, regions) };
+  const publish = async (type, rows) => {
+    const file = join(dir, "rows.ndjson");
+    await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    execFileSync(binary, ["import", type, file, "--dir", dir], { stdio: "ignore" });
+  };
+  return { regions, token, stop, publish, guide: () => startGuide(binary, dir, regions) };
 }
 
 /** A region that hands out a signed list, which names one of the others and not itself. */

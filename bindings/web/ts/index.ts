@@ -7,7 +7,9 @@ import type { Explanation } from "./explain.js";
 import type { TakenIn } from "./rescue.js";
 import { Stream, type Source } from "./stream.js";
 import { TextEditor } from "./text.js";
-import { Transaction, type Name, type Put, type RowOf, type Searched, type SearchedBy } from "./transaction.js";
+import {
+  Transaction, type Name, type Put, type RowOf, type Searched, type SearchedBy, type Written,
+} from "./transaction.js";
 import {
   LandfallError,
   type Account,
@@ -74,7 +76,7 @@ export class Landfall<T = AnyTables> {
   readonly #waiting = new Map<number, Asked>();
   readonly #watches = new Map<number, (news: News) => void>();
   readonly #listeners = new Set<(event: Event) => void>();
-  readonly #streams = new Set<{ end(): void }>();
+  readonly #streams = new Set<{ end(): void; fail(error: unknown): void }>();
   #lastCall = 0;
   #lastWatch = 0;
   #lastText = 0;
@@ -86,7 +88,7 @@ export class Landfall<T = AnyTables> {
     this.#worker = worker;
     this.#token = options.token;
     worker.onmessage = (message: MessageEvent<ToPage>) => this.#heard(message.data);
-    worker.onerror = (error) => this.#broken(error.message);
+    worker.onerror = (error) => this.#crashed(error.message);
     const token = typeof options.token === "string" ? options.token : null;
     this.#send({ open: { ...options, token } });
   }
@@ -99,17 +101,17 @@ export class Landfall<T = AnyTables> {
   }
 
   /** Create the entity, or change the given fields of the one that is there. */
-  upsert<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
+  upsert<K extends Written<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
     return this.transaction().upsert(type, id, fields).commit();
   }
 
   /** Change the given fields of an entity that is there. */
-  update<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
+  update<K extends Written<T>>(type: K, id: string, fields: Partial<Put<T, K>>): Promise<Receipt> {
     return this.transaction().update(type, id, fields).commit();
   }
 
   /** Delete an entity that is there. */
-  delete(type: Name<T>, id: string): Promise<Receipt> {
+  delete(type: Written<T>, id: string): Promise<Receipt> {
     return this.transaction().delete(type, id).commit();
   }
 
@@ -182,7 +184,7 @@ export class Landfall<T = AnyTables> {
   }
 
   /** An editor on a text field of an entity that is there. Close it after use. */
-  async text(type: Name<T>, id: string, field: string): Promise<TextEditor> {
+  async text(type: Written<T>, id: string, field: string): Promise<TextEditor> {
     const editor = ++this.#lastText;
     const value = await this.#call<string>("text", editor, type, id, field);
     return new TextEditor(value, (method, ...args) => this.#call(method, editor, ...args));
@@ -250,7 +252,7 @@ export class Landfall<T = AnyTables> {
 
   /** Bring a deleted entity back as this device knew it last, with all that fell with it. `home` is
    * its home scope. `LF2024`: this device does not know its values any more. */
-  restore(type: Name<T>, home: string, id: string): Promise<Receipt> {
+  restore(type: Written<T>, home: string, id: string): Promise<Receipt> {
     return this.#call("restore", type, home, id);
   }
 
@@ -387,7 +389,8 @@ export class Landfall<T = AnyTables> {
       await this.#call("close");
     } finally {
       this.#worker.terminate();
-      this.#broken("The client was closed. Open it again.");
+      this.#end("The client was closed. Open it again.");
+      [...this.#streams].forEach((stream) => stream.end());
     }
   }
 
@@ -415,9 +418,11 @@ export class Landfall<T = AnyTables> {
         failed(new LandfallError(news.error.code, news.error.message));
       }
     });
-    this.#call("watch", watch, query).catch((error) => {
-      this.#watches.delete(watch);
-      failed(error as LandfallError);
+    this.#call("watch", watch, query).catch((error: LandfallError) => {
+      // Not after a stop, nor where it was told already.
+      if (this.#watches.delete(watch)) {
+        failed(error);
+      }
     });
     const stop = () => {
       if (this.#watches.delete(watch)) {
@@ -512,13 +517,23 @@ export class Landfall<T = AnyTables> {
     }
   }
 
+  /** The worker is at its end, and nobody asked it to be. Without it the browser frees its locks, and
+   * another tab goes on with the file. */
+  #crashed(message: string): void {
+    this.#worker.terminate();
+    const ended = this.#end(message);
+    const watches = [...this.#watches];
+    watches.forEach(([watch, tell]) => tell({ watch, error: { code: ended.code, message } }));
+    [...this.#streams].forEach((stream) => stream.fail(ended));
+  }
+
   /** Nothing more will be answered. */
-  #broken(message: string): void {
+  #end(message: string): LandfallError {
     const ended = new LandfallError("LF2104", message);
     this.#ended = ended;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    [...this.#streams].forEach((stream) => stream.end());
     waiting.forEach(({ reject }) => reject(ended));
+    return ended;
   }
 }

@@ -16,7 +16,9 @@ export interface Tabs {
 /** The file's lock can be free a moment before the browser has closed the file of its last owner. */
 const OPEN_TRIES = 40;
 const OPEN_PAUSE_MS = 100;
-const NO_STORAGE = "LF2201";
+
+/** The code for a browser that gives no files, or has not let go of them. */
+export const NO_STORAGE = "LF2201";
 const EDITOR_GONE = "LF2311";
 
 /** Do what needs the file, again as long as the browser has not let go of it. */
@@ -213,6 +215,8 @@ export class Owner {
         first = false;
       } else if (error !== undefined) {
         this.#tabs.tell(tab, { watch, error: { code: error.code, message: error.message } });
+        // The tab has nothing left to stop.
+        this.#unwatch(tab, watch);
       }
     };
     const number = this.#client.watch(query, listener);

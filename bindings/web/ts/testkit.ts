@@ -9,6 +9,7 @@ import init, { TestWorld, type TestDevice } from "../wasm-testkit/landfall_web.j
 import { Landfall, Transaction } from "./index.js";
 import type { ToPage, ToWorker } from "./messages.js";
 import { Owner } from "./owner.js";
+import type { Published } from "./transaction.js";
 import { LandfallError, type AnyTables, type Edit, type OpenOptions, type SqlValue } from "./values.js";
 
 export { Landfall, LandfallError, Transaction };
@@ -112,10 +113,11 @@ export class Testkit<T = AnyTables> {
     calling(() => this.#world.revoke(account, scope));
   }
 
-  /** Another device, far away, writes, and the region has it when this returns, unless it is down. */
-  writeAsOthers(write: (transaction: Transaction<T>) => void): void {
+  /** Another device, far away, writes, and the region has it when this returns, unless it is down. It
+   * publishes `@shared` types, too. */
+  writeAsOthers(write: (transaction: Transaction<Published<T>>) => void): void {
     let edits: Edit[] = [];
-    const transaction = new Transaction<T>((all) => {
+    const transaction = new Transaction<Published<T>>((all) => {
       edits = all;
       return Promise.resolve({ dots: [], keys: [] });
     });

@@ -5,6 +5,12 @@ import type { AnyTables, Edit, FieldValue, Receipt, SqlValue } from "./values.js
 /** Names of the types of a schema. */
 export type Name<T> = Extract<keyof T, string>;
 
+/** Those that devices write: all but those that are `@shared`. */
+export type Written<T> = { [K in Name<T>]: T[K] extends { shared: true } ? never : K }[Name<T>];
+
+/** The same types as who publishes the shared ones sees them: all are written. */
+export type Published<T> = { [K in keyof T]: T[K] extends { shared: true } ? Omit<T[K], "shared"> : T[K] };
+
 /** Those of which fields have `@search`. */
 export type Searched<T> = { [K in Name<T>]: T[K] extends { search: string } ? K : never }[Name<T>];
 
@@ -28,37 +34,37 @@ export class Transaction<T = AnyTables> {
   }
 
   /** Create the entity, or change the given fields of the one that is there. */
-  upsert<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): this {
+  upsert<K extends Written<T>>(type: K, id: string, fields: Partial<Put<T, K>>): this {
     return this.#add({ op: "upsert", type, id, fields: fields as Record<string, FieldValue> });
   }
 
   /** Change the given fields of an entity that is there. */
-  update<K extends Name<T>>(type: K, id: string, fields: Partial<Put<T, K>>): this {
+  update<K extends Written<T>>(type: K, id: string, fields: Partial<Put<T, K>>): this {
     return this.#add({ op: "update", type, id, fields: fields as Record<string, FieldValue> });
   }
 
   /** Delete an entity that is there. */
-  delete(type: Name<T>, id: string): this {
+  delete(type: Written<T>, id: string): this {
     return this.#add({ op: "delete", type, id });
   }
 
   /** Add to a counter; a negative number takes away. */
-  increment(type: Name<T>, id: string, field: string, by: number | bigint): this {
+  increment(type: Written<T>, id: string, field: string, by: number | bigint): this {
     return this.#add({ op: "increment", type, id, field, by });
   }
 
   /** Put an element into a set. */
-  addToSet(type: Name<T>, id: string, field: string, value: FieldValue): this {
+  addToSet(type: Written<T>, id: string, field: string, value: FieldValue): this {
     return this.#add({ op: "add", type, id, field, value });
   }
 
   /** Take an element out of a set. */
-  removeFromSet(type: Name<T>, id: string, field: string, value: FieldValue): this {
+  removeFromSet(type: Written<T>, id: string, field: string, value: FieldValue): this {
     return this.#add({ op: "remove", type, id, field, value });
   }
 
   /** Replace `remove` code points of a text, from code point `at` on, by `insert`. */
-  splice(type: Name<T>, id: string, field: string, at: number, remove: number, insert: string): this {
+  splice(type: Written<T>, id: string, field: string, at: number, remove: number, insert: string): this {
     return this.#add({ op: "splice", type, id, field, at, delete: remove, insert });
   }
 

@@ -8,7 +8,7 @@
 
 import { fileLock } from "./locks.js";
 import type { Answer, Between, Call, Goal, News, ToPage, ToWorker } from "./messages.js";
-import { Owner } from "./owner.js";
+import { NO_STORAGE, Owner } from "./owner.js";
 import { carryOut } from "./tasks.js";
 import type { Query, SearchQuery } from "./values.js";
 
@@ -44,7 +44,12 @@ class Tab {
     // Held as long as the tab lives, so that the owner notices its end.
     void navigator.locks.request(tabLock(tab), () => this.#closed());
     const lock = { signal: this.#closing.signal };
-    navigator.locks.request(fileLock(options.name), lock, () => this.#own()).catch(() => {});
+    navigator.locks.request(fileLock(options.name), lock, () => this.#own()).catch((error: Error) => {
+      // Its own end is none of its failures.
+      if (!this.#closing.signal.aborted) {
+        this.#fail({ code: NO_STORAGE, message: error.message });
+      }
+    });
   }
 
   call(call: Call): void {
@@ -118,7 +123,7 @@ class Tab {
     for (const [watch, state] of this.#watches) {
       state.first = true;
       if (!asked.has(watch)) {
-        // A number of its own, which no page waits for.
+        // A number of its own, which no page waits for; see `#answer`.
         this.#make({ id: -watch, method: "watch", args: [watch, state.query] });
       }
     }
@@ -128,6 +133,9 @@ class Tab {
   #answer(answer: Answer): void {
     if (this.#unanswered.delete(answer.id)) {
       page({ answer });
+    } else if (answer.id < 0 && "error" in answer) {
+      // A query that the last owner could answer and this one cannot: it may have another schema.
+      this.#news({ watch: -answer.id, error: answer.error });
     }
   }
 
@@ -168,15 +176,20 @@ class Tab {
       const options = { ...this.#options, token: askToken, startOffline: !online };
       this.#owner = await Owner.open(options, { tell, goal }, conditions);
     } catch (error) {
-      this.#failed = error as { code: string; message: string };
-      const failed = this.#failed;
-      [...this.#unanswered.keys()].forEach((id) => this.#answer({ id, error: failed }));
+      this.#fail(error as { code: string; message: string });
       return;
     }
     this.#tell({ kind: "owner" });
     this.#newOwner();
     tell(null, { event: { kind: "takenOver" } });
     await this.#closed();
+  }
+
+  /** Who asked, and who follows a query, hears that this tab cannot have the file. */
+  #fail(error: { code: string; message: string }): void {
+    this.#failed = error;
+    [...this.#unanswered.keys()].forEach((id) => this.#answer({ id, error }));
+    [...this.#watches.keys()].forEach((watch) => this.#news({ watch, error }));
   }
 
   async #close(call: Call): Promise<void> {

@@ -3,6 +3,7 @@
 mod kotlin;
 mod swift;
 mod typescript;
+mod walk;
 
 use crate::exit::Exit;
 use crate::fault::{self, code};

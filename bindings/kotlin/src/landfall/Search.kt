@@ -73,14 +73,44 @@ public class SearchBuilder internal constructor(private val table: String, priva
     )
 }
 
-/** A table of which fields have `@search`. */
+/** What can be searched: a table of which fields have `@search`. */
+public interface Searched<T : Any, C : Any> {
+    /**
+     * Rows that hold all words of [text], in any of the searched fields and any order, the best
+     * first. `bread*` finds what begins with it; words in quotes stand one behind the other. No text
+     * is refused. Rows that this version of the app cannot read are left out.
+     */
+    public suspend fun search(text: String, how: SearchBuilder.(C) -> Unit = {}): List<Found<T>>
+
+    /** The same, now and whenever it changes. A slow collector sees the newest. */
+    public fun observeSearch(text: String, how: SearchBuilder.(C) -> Unit = {}): Flow<List<Found<T>>>
+}
+
+/** A table that is searched, and that devices write. */
 public abstract class SearchedTable<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
     client: Landfall,
     kind: String,
     columns: C,
     reader: RowReader<T>,
     writes: (Batch) -> W,
-) : Table<T, E, C, W>(client, kind, columns, reader, writes) {
+) : Table<T, E, C, W>(client, kind, columns, reader, writes),
+    Searched<T, C> by Searching(client, kind, columns, reader)
+
+/** A table that is searched, and that devices only read. */
+public abstract class SearchedReadTable<T : Any, C : Any>(
+    client: Landfall,
+    kind: String,
+    columns: C,
+    reader: RowReader<T>,
+) : ReadTable<T, C>(client, kind, columns, reader),
+    Searched<T, C> by Searching(client, kind, columns, reader)
+
+private class Searching<T : Any, C : Any>(
+    private val client: Landfall,
+    private val kind: String,
+    private val columns: C,
+    reader: RowReader<T>,
+) : Searched<T, C> {
     private val found = RowReader { row ->
         val marked = row.columns.names.filter { it.startsWith(MARKED) }
         Found(
@@ -91,12 +121,7 @@ public abstract class SearchedTable<T : Any, E : EntityEdit, C : Any, W : Writes
         )
     }
 
-    /**
-     * Rows that hold all words of [text], in any of the searched fields and any order, the best
-     * first. `bread*` finds what begins with it; words in quotes stand one behind the other. No text
-     * is refused. Rows that this version of the app cannot read are left out.
-     */
-    public suspend fun search(text: String, how: SearchBuilder.(C) -> Unit = {}): List<Found<T>> =
+    override suspend fun search(text: String, how: SearchBuilder.(C) -> Unit): List<Found<T>> =
         client.search(asked(text, how)).mapNotNull { row ->
             try {
                 found.read(row)
@@ -105,8 +130,7 @@ public abstract class SearchedTable<T : Any, E : EntityEdit, C : Any, W : Writes
             }
         }
 
-    /** The same, now and whenever it changes. A slow collector sees the newest. */
-    public fun observeSearch(text: String, how: SearchBuilder.(C) -> Unit = {}): Flow<List<Found<T>>> =
+    override fun observeSearch(text: String, how: SearchBuilder.(C) -> Unit): Flow<List<Found<T>>> =
         client.observeSearch(asked(text, how), found).map { it.rows }.conflate()
 
     private fun asked(text: String, how: SearchBuilder.(C) -> Unit) =

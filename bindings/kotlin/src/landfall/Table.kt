@@ -34,17 +34,17 @@ public abstract class Writes<E : EntityEdit>(
 }
 
 /**
- * One entity type's table: its rows as [T], its writes, its live queries.
+ * One entity type's table as devices read it: its rows as [T], and its live queries. A `@shared` type
+ * has no more: what devices may write is a [Table].
  *
  * A row that is absent here may exist all the same, unless [Update.coverage] says that everything
  * is on this device.
  */
-public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
+public abstract class ReadTable<T : Any, C : Any>(
     protected val client: Landfall,
     internal val kind: String,
     internal val columns: C,
     internal val reader: RowReader<T>,
-    private val writes: (Batch) -> W,
 ) {
     /**
      * The entity's row, if this device has it. Fails with [LandfallException.Unreadable] if this
@@ -57,13 +57,6 @@ public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
             throw LandfallException.Unreadable(UnreadableRow(row, e))
         }
     }
-
-    /** Change an entity that is there. */
-    public suspend fun update(id: String, home: String? = null, edit: E.() -> Unit): Receipt =
-        write { update(id, home, edit) }
-
-    /** Delete an entity that is there. */
-    public suspend fun delete(id: String, home: String? = null): Receipt = write { delete(id, home) }
 
     /**
      * The rows of a window, now and whenever they change. A slow collector sees the newest. Rows
@@ -86,12 +79,28 @@ public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
             .conflate()
     }
 
-    /** See [Landfall.restore]. */
-    public suspend fun restore(home: String, id: String): Receipt = client.restore(kind, home, id)
-
     /** See [Landfall.explain]. */
     public suspend fun explain(id: String, home: String? = null): Explanation =
         client.explain(kind, id, home)
+}
+
+/** The table of an entity type that devices write, too. */
+public abstract class Table<T : Any, E : EntityEdit, C : Any, W : Writes<E>>(
+    client: Landfall,
+    kind: String,
+    columns: C,
+    reader: RowReader<T>,
+    private val writes: (Batch) -> W,
+) : ReadTable<T, C>(client, kind, columns, reader) {
+    /** Change an entity that is there. */
+    public suspend fun update(id: String, home: String? = null, edit: E.() -> Unit): Receipt =
+        write { update(id, home, edit) }
+
+    /** Delete an entity that is there. */
+    public suspend fun delete(id: String, home: String? = null): Receipt = write { delete(id, home) }
+
+    /** See [Landfall.restore]. */
+    public suspend fun restore(home: String, id: String): Receipt = client.restore(kind, home, id)
 
     /** Several writes of this type as one transaction. */
     protected suspend fun write(work: W.() -> Unit): Receipt = client.write { writes(it).work() }

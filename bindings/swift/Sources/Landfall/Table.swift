@@ -18,6 +18,9 @@ extension EntityRow {
     public static var columns: Columns { _columns }
 }
 
+/// A row of a type that devices write, too: of all but those that are `@shared`.
+public protocol WrittenRow: EntityRow {}
+
 /// What can be written to one entity type within a transaction; generated code adds `upsert`.
 public struct Writes<TableRow: EntityRow> {
     private let batch: Batch
@@ -49,7 +52,7 @@ public struct Writes<TableRow: EntityRow> {
     }
 }
 
-/// One entity type's table: its rows, its writes, its live queries.
+/// One entity type's table: its rows, its live queries, and its writes where devices write it (`WrittenRow`).
 ///
 /// A row that is absent here may exist all the same, unless `Update.coverage` says that everything is
 /// on this device.
@@ -69,20 +72,6 @@ public struct Table<TableRow: EntityRow>: Sendable {
         } catch {
             throw LandfallError.unreadable(UnreadableRow(row: row, cause: error))
         }
-    }
-
-    /// Change an entity that is there.
-    @discardableResult
-    public func update(
-        _ id: String, home: String? = nil, _ edit: @Sendable (inout TableRow.Edit) -> Void
-    ) async throws -> Receipt {
-        try await _write { $0.update(id, home: home, edit) }
-    }
-
-    /// Delete an entity that is there.
-    @discardableResult
-    public func delete(_ id: String, home: String? = nil) async throws -> Receipt {
-        try await _write { $0.delete(id, home: home) }
     }
 
     /// The rows of a window, now and whenever they change. A slow reader sees the newest. Rows that this
@@ -112,15 +101,31 @@ public struct Table<TableRow: EntityRow>: Sendable {
             client.observe(asked.query(TableRow._kind)) { row in Including(row: try TableRow.read(row), view: row) })
     }
 
+    /// See `LandfallClient.explain`.
+    public func explain(_ id: String, home: String? = nil) async throws -> Explanation {
+        try await client.explain(TableRow._kind, id, home: home)
+    }
+}
+
+extension Table where TableRow: WrittenRow {
+    /// Change an entity that is there.
+    @discardableResult
+    public func update(
+        _ id: String, home: String? = nil, _ edit: @Sendable (inout TableRow.Edit) -> Void
+    ) async throws -> Receipt {
+        try await _write { $0.update(id, home: home, edit) }
+    }
+
+    /// Delete an entity that is there.
+    @discardableResult
+    public func delete(_ id: String, home: String? = nil) async throws -> Receipt {
+        try await _write { $0.delete(id, home: home) }
+    }
+
     /// See `LandfallClient.restore`.
     @discardableResult
     public func restore(home: String, id: String) async throws -> Receipt {
         try await client.restore(TableRow._kind, home: home, id: id)
-    }
-
-    /// See `LandfallClient.explain`.
-    public func explain(_ id: String, home: String? = nil) async throws -> Explanation {
-        try await client.explain(TableRow._kind, id, home: home)
     }
 
     /// For generated code: several writes of this type as one transaction.

@@ -143,6 +143,41 @@ final class DeskTests: XCTestCase {
         XCTAssertNil(gone)
         try await desk.close()
     }
+
+    func testWhatIsSharedIsReadByEveryAccountAndWrittenByNone() async throws {
+        let rows = #"{"id":"t-1","name":"Sencha","minutes":2}"# + "\n" + #"{"id":"t-2","name":"Gunpowder"}"#
+        let regions = try World.shared.get().publishing(Desk.schema, "Tea", rows)
+        let folder = regions.file("accounts")
+        let accounts = try await Accounts.open(
+            AccountsOptions(folder: folder, schema: Desk.schema, regions: regions.regions))
+        let someone = Account(tenant: "", subject: "ann")
+        let ann = Desk(try await accounts.signIn(someone) { _ in try regions.token("ann") })
+        for scope in ["teas", "desk"] { try await ann.sdk.subscribe(scope) }
+        try await ann.sdk.settle(.seconds(20))
+        let tea = try await ann.tea.get("t-1")
+        XCTAssertEqual(tea, Tea(id: "t-1", name: "Sencha", minutes: 2))
+        let all = try await ann.tea.observe { window, tea in window.ascending(tea.name) }.first { _ in true }
+        XCTAssertEqual(all?.map(\.id), ["t-2", "t-1"])
+        let found = try await ann.tea.search("sencha")
+        XCTAssertEqual(found.map(\.row.id), ["t-1"])
+
+        // The compiler knows no `ann.tea.upsert`; what writes all the same is refused.
+        do {
+            _ = try await ann.sdk.write { Writes<Tea>($0).upsert("t-3", name: "Mine") }
+            XCTFail("it was written")
+        } catch let error as LandfallError {
+            XCTAssertEqual(error.code, "LF2121")
+        }
+
+        // It was downloaded once: the next account has it, and never saw a region.
+        _ = try await accounts.signOut(ann.sdk, .keep)
+        let offline = try await Accounts.open(
+            AccountsOptions(folder: folder, schema: Desk.schema, regions: regions.regions, startOffline: true))
+        let bob = Desk(try await offline.signIn(Account(tenant: "", subject: "bob")) { _ in "" })
+        let theirs = try await bob.tea.get("t-1")
+        XCTAssertEqual(theirs?.name, "Sencha")
+        try await bob.close()
+    }
 }
 
 /// What was asked is refused with this code, and typed.

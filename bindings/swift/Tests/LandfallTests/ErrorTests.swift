@@ -132,7 +132,11 @@ final class ErrorTests: XCTestCase {
         try await phone.sdk.resubmit(outcomes[0].dot)
         let again = try await phone.order.get("o-9")
         XCTAssertEqual(again?.market, "de")
-        await fails("LF2020") { try await phone.sdk.resubmit(Dot(device: "", seq: 1)) }
+        let none = Dot(device: "", seq: 1)
+        await fails("LF2020") { try await phone.sdk.resubmit(none) }
+        let unknown = try await phone.sdk.fate(none)
+        XCTAssertEqual(unknown, .unknown)
+        try await phone.sdk.dismiss(none)
         try await phone.close()
     }
 }

@@ -12,7 +12,8 @@ final class World: Sendable {
     /// Where `run-tests` keeps the binary; without it there is no world, and tests that need one say so.
     static let shared: Result<World, any Error> = Result { try World() }
 
-    private init() throws {
+    /// `more` are words of `landfall dev`.
+    private init(_ more: [String] = []) throws {
         guard let landfall = ProcessInfo.processInfo.environment["LANDFALL"] else {
             throw XCTSkip("LANDFALL does not name the binary `landfall`")
         }
@@ -21,7 +22,7 @@ final class World: Sendable {
         try FileManager.default.createDirectory(at: dir, withIntermediateDirectories: true)
         // The regions end by their own time limit, too, if this program is killed.
         let words = ["dev", "--json", "--port", "0", "--no-phones", "--wan", "none", "--seconds", "900"]
-        let line = try Self.start(landfall, words + ["--dir", dir.path], log: dir.appendingPathComponent("regions.log"))
+        let line = try Self.start(landfall, words + ["--dir", dir.path] + more, log: dir.appendingPathComponent("regions.log"))
         ended.add { [dir] in try? FileManager.default.removeItem(at: dir) }
         self.regions = try JSONDecoder().decode(Described.self, from: Data(line.utf8)).regions.map {
             Region(name: $0.name, url: $0.url)
@@ -82,6 +83,16 @@ final class World: Sendable {
         let line = try Self.start(landfall, words, log: dir.appendingPathComponent("guide.log"))
         let url = try XCTUnwrap(line.range(of: "http://"), "no region; see \(dir.path)/guide.log")
         return Guide(region: Region(name: "guide", url: String(line[url.lowerBound...])), key: key)
+    }
+
+    /// Three regions with another schema, in which these rows of a type, as NDJSON, are published.
+    func publishing(_ schema: String, _ kind: String, _ rows: String) throws -> World {
+        let (sdl, file) = (dir.appendingPathComponent("app.graphql"), dir.appendingPathComponent("rows.ndjson"))
+        try schema.write(to: sdl, atomically: true, encoding: .utf8)
+        try rows.write(to: file, atomically: true, encoding: .utf8)
+        let world = try World(["--schema", sdl.path])
+        _ = try world.said("import", kind, file.path, "--dir", world.dir.path)
+        return world
     }
 
     struct Guide {

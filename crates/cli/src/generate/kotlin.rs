@@ -10,6 +10,7 @@ mod value;
 
 pub(super) use names::{class, client_of, package};
 
+use super::walk::{Writers, check_names, entities};
 use landfall_model::schema::{EntityType, Schema};
 use names::{free, literal, property};
 use std::fmt::Write;
@@ -31,43 +32,12 @@ pub(super) fn file(
     package: &str,
     client: &str,
 ) -> Result<String, String> {
-    check_names(schema, client)?;
+    check_names(schema, client, NESTED, "Kotlin, where every entity has a class of that name")?;
     let mut out = format!("{HEADER}package {package}\n");
-    let entities: Vec<&EntityType> = declared(schema);
-    client_class(&mut out, &entities, source, client);
-    for kind in &entities {
-        entity::write(&mut out, schema, kind);
-    }
-    for kind in schema.values.values() {
-        value::object(&mut out, schema, kind);
-    }
-    for kind in schema.enums.values() {
-        value::choice(&mut out, kind);
-    }
+    client_class(&mut out, &entities(schema), source, client);
+    let writers = Writers { entity: entity::write, object: value::object, choice: value::choice };
+    writers.write(&mut out, schema);
     Ok(out)
-}
-
-/// Entity types by name; those that stay on the device, too.
-pub(super) fn declared(schema: &Schema) -> Vec<&EntityType> {
-    let mut kinds: Vec<&EntityType> = schema.types.values().map(|t| &**t).collect();
-    kinds.sort_by(|a, b| a.name.cmp(&b.name));
-    kinds
-}
-
-fn check_names(schema: &Schema, client: &str) -> Result<(), String> {
-    let kinds = schema.types.values().map(|t| &t.name);
-    let mut names = kinds.chain(schema.values.keys()).chain(schema.enums.keys());
-    let Some(name) = names.find(|n| NESTED.contains(&n.as_str()) || *n == client) else {
-        return Ok(());
-    };
-    Err(if name == client {
-        format!("`{name}` is a type of the schema: name the client's class with --client")
-    } else {
-        format!(
-            "`{name}` cannot be a type in Kotlin, where every entity has a class of that name: \
-             rename it, and keep its data with @was"
-        )
-    })
 }
 
 fn client_class(out: &mut String, entities: &[&EntityType], source: &str, client: &str) {
@@ -92,7 +62,7 @@ fn client_class(out: &mut String, entities: &[&EntityType], source: &str, client
              @landfall.LandfallDsl\n    \
              public class Writes internal constructor(batch: landfall.Batch) {{\n"
     );
-    for (kind, table) in entities.iter().zip(&tables) {
+    for (kind, table) in entities.iter().zip(&tables).filter(|(kind, _)| !kind.shared) {
         let _ =
             writeln!(out, "        public val {table}: {0}.Writes = {0}.Writes(batch)", kind.name);
     }

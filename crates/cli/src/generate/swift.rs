@@ -10,6 +10,7 @@ mod names;
 mod value;
 
 use super::kotlin::names::{free, lower};
+use super::walk::{Writers, check_names, entities};
 use landfall_model::schema::{EntityType, Schema};
 use names::{literal, property};
 use std::fmt::Write;
@@ -42,35 +43,16 @@ const METHODS: [&str; 5] = ["close", "init", "open", "schema", "write"];
 
 /// The file's text; or why the schema's names do not go into one, for people.
 pub(super) fn file(schema: &Schema, source: &str, client: &str) -> Result<String, String> {
-    check_names(schema, client)?;
+    check_names(schema, client, TAKEN, "Swift, where the name means something else")?;
+    check_fields(schema)?;
     let mut out = HEADER.to_owned();
-    let entities: Vec<&EntityType> = super::kotlin::declared(schema);
-    client_class(&mut out, &entities, source, client);
-    for kind in &entities {
-        entity::write(&mut out, schema, kind);
-    }
-    for kind in schema.values.values() {
-        value::object(&mut out, schema, kind);
-    }
-    for kind in schema.enums.values() {
-        value::choice(&mut out, kind);
-    }
+    client_class(&mut out, &entities(schema), source, client);
+    let writers = Writers { entity: entity::write, object: value::object, choice: value::choice };
+    writers.write(&mut out, schema);
     Ok(out)
 }
 
-fn check_names(schema: &Schema, client: &str) -> Result<(), String> {
-    let kinds = schema.types.values().map(|t| &t.name);
-    let mut names = kinds.chain(schema.values.keys()).chain(schema.enums.keys());
-    if let Some(name) = names.find(|n| TAKEN.contains(&n.as_str()) || *n == client) {
-        return Err(if name == client {
-            format!("`{name}` is a type of the schema: name the client's class with --client")
-        } else {
-            format!(
-                "`{name}` cannot be a type in Swift, where the name means something else: rename it, \
-                 and keep its data with @was"
-            )
-        });
-    }
+fn check_fields(schema: &Schema) -> Result<(), String> {
     let of_entities = schema.types.values().flat_map(|t| &t.fields);
     let mut fields = of_entities.chain(schema.values.values().flat_map(|t| &t.fields));
     if fields.any(|f| f.name == "self") {
@@ -114,11 +96,12 @@ fn client_class(out: &mut String, entities: &[&EntityType], source: &str, client
              /// What a transaction can write to.\n    \
              public struct Writes {{\n"
     );
-    for (kind, table) in entities.iter().zip(&tables) {
+    let written = entities.iter().zip(&tables).filter(|(kind, _)| !kind.shared);
+    for (kind, table) in written.clone() {
         let _ = writeln!(out, "        public let {table}: Landfall.Writes<{}>", kind.name);
     }
     out.push_str("\n        init(_ batch: Landfall.Batch) {\n");
-    for (kind, table) in entities.iter().zip(&tables) {
+    for (kind, table) in written {
         let _ = writeln!(out, "            self.{table} = Landfall.Writes<{}>(batch)", kind.name);
     }
     out.push_str("        }\n    }\n\n");

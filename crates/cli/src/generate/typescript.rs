@@ -1,9 +1,9 @@
 //! TypeScript for one schema: types alone, on top of the package in `bindings/web`.
 //!
 //! For each entity type there is what a row of its table holds (`OrderRow`), what can be put into
-//! it (`OrderPut`), and both together in `Tables`, which `open<Tables>` takes. Rows are as SQLite
-//! has them: value objects, lists and sets are JSON text, booleans 0 or 1. The same schema always
-//! gives the same text.
+//! it (`OrderPut`), and both together in `Tables`, which `open<Tables>` takes. A `@shared` type is
+//! marked there, and a client offers no writes of it. Rows are as SQLite has them: value objects,
+//! lists and sets are JSON text, booleans 0 or 1. The same schema always gives the same text.
 
 use landfall_model::schema::{EntityType, EnumType, Field, FieldKind, Merge, Schema, ValueType};
 use std::fmt::Write;
@@ -21,8 +21,7 @@ pub(super) fn file(schema: &Schema, source: &str) -> String {
     for kind in schema.values.values() {
         object(&mut out, kind);
     }
-    let mut kinds: Vec<&EntityType> = schema.types.values().map(|t| &**t).collect();
-    kinds.sort_by(|a, b| a.name.cmp(&b.name));
+    let kinds = super::walk::entities(schema);
     for kind in &kinds {
         entity(&mut out, kind);
     }
@@ -30,7 +29,8 @@ pub(super) fn file(schema: &Schema, source: &str) -> String {
     out.push_str("export type Tables = {\n");
     for kind in &kinds {
         let (name, search) = (&kind.name, search(kind));
-        let _ = writeln!(out, "  {name}: {{ row: {name}Row; put: {name}Put{search} }};");
+        let shared = if kind.shared { "; shared: true" } else { "" };
+        let _ = writeln!(out, "  {name}: {{ row: {name}Row; put: {name}Put{search}{shared} }};");
     }
     let text = serde_json::Value::from(source);
     let _ = write!(out, "}};\n\n/** The schema's own text. */\nexport const schema = {text};\n");
@@ -64,7 +64,8 @@ fn entity(out: &mut String, kind: &EntityType) {
     out.push_str("  /** The home scope. */\n  _home: string;\n");
     out.push_str("  /** 1 while some of the row is not yet held by enough regions. */\n");
     out.push_str("  _pending: 0 | 1;\n}\n");
-    let _ = writeln!(out, "\n/** What can be put into `{}`. */", kind.name);
+    let by = if kind.shared { ", by who publishes it" } else { "" };
+    let _ = writeln!(out, "\n/** What can be put into `{}`{by}. */", kind.name);
     let _ = writeln!(out, "export interface {}Put {{", kind.name);
     let registers = kind.fields.iter().filter(|f| f.merge == Merge::Register && f.name != "id");
     for field in registers {
@@ -145,6 +146,8 @@ mod tests {
               id: ID! market: ID! "What it costs." total: Decimal! @decimal(precision: 8, scale: 2)
               shipTo: Address paid: Boolean tags: [String!] @set status: Status }
             type Draft @local { id: ID! title: String! @search body: Text @search }
+            type Product @entity(strategy: LAST_WRITE_WINS, scope: "catalog") @shared {
+              id: ID! name: String @search }
             type Address @value { city: String! }
             enum Status { OPEN CLOSED }"#;
         let schema = landfall_model::schema::compile(sdl).expect("the test's schema is right");
@@ -199,10 +202,26 @@ export interface OrderPut {
   status: Status | null;
 }
 
+/** A row of the table `Product`. */
+export interface ProductRow {
+  id: string;
+  name: string | null;
+  /** The home scope. */
+  _home: string;
+  /** 1 while some of the row is not yet held by enough regions. */
+  _pending: 0 | 1;
+}
+
+/** What can be put into `Product`, by who publishes it. */
+export interface ProductPut {
+  name: string | null;
+}
+
 /** The types of this schema, for `open<Tables>`. */
 export type Tables = {
   Draft: { row: DraftRow; put: DraftPut; search: "title" | "body" };
   Order: { row: OrderRow; put: OrderPut };
+  Product: { row: ProductRow; put: ProductPut; search: "name"; shared: true };
 };
 "#;
         assert!(text.contains(expected), "{text}");

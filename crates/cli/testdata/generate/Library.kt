@@ -6,10 +6,12 @@ package com.example.library
 
 /** The app's database: a table for each entity type, and the client under it. */
 public class Library(public val sdk: landfall.Landfall) {
+    public val author: Author.Table = Author.Table(sdk)
     public val book: Book.Table = Book.Table(sdk)
     public val copy: Copy.Table = Copy.Table(sdk)
     public val draft: Draft.Table = Draft.Table(sdk)
     public val list: List.Table = List.Table(sdk)
+    public val pseudonym: Pseudonym.Table = Pseudonym.Table(sdk)
 
     /** Writes to several tables in one transaction: all of them or none. */
     public suspend fun write(batch: Writes.() -> Unit): landfall.Receipt =
@@ -79,6 +81,20 @@ public class Library(public val sdk: landfall.Landfall) {
             "  text: String @search",
             "}",
             "",
+            "\"The same for every account, which all read and none writes.\"",
+            "type Author @entity(strategy: LAST_WRITE_WINS, scope: \"authors\") @shared {",
+            "  id: ID!",
+            "  name: String! @search",
+            "  born: Date",
+            "}",
+            "",
+            "\"Below a shared type, and so shared, too.\"",
+            "type Pseudonym @entity(strategy: LAST_WRITE_WINS, parent: \"author\") {",
+            "  id: ID!",
+            "  author: Author! @ref(onDelete: CASCADE)",
+            "  name: String",
+            "}",
+            "",
             "\"Takes the name of Kotlin's own.\"",
             "type List @entity(strategy: LAST_WRITE_WINS, scope: \"lists\") {",
             "  id: ID!",
@@ -123,6 +139,57 @@ public class Library(public val sdk: landfall.Landfall) {
                 ),
                 tokens = tokens,
             ),
+        )
+    }
+}
+
+/** The same for every account, which all read and none writes. */
+public data class Author(
+    public val id: String,
+    public val name: String,
+    public val born: java.time.LocalDate? = null,
+    /** Some of it is not yet held by enough regions. */
+    public val isPending: kotlin.Boolean = false,
+) {
+    /** What changes of a row; what is not set stays as it is. */
+    public class Edit : landfall.EntityEdit() {
+        public var name: String by required("name", landfall.Codecs.string)
+        public var born: java.time.LocalDate? by optional("born", landfall.Codecs.date)
+    }
+
+    /** Writes of this type by who publishes it, as a test of the app may. Those of a device are refused with `LF2121`. */
+    public class Writes(batch: landfall.Batch) :
+        landfall.Writes<Edit>(batch, "Author", ::Edit) {
+        /** Create it, or change it where this device knows it. */
+        public fun upsert(id: kotlin.String, name: String, edit: Edit.() -> kotlin.Unit = {}) {
+            put(
+                id,
+                listOf(
+                    given("name", landfall.Codecs.string, name),
+                ),
+                edit,
+            )
+        }
+    }
+
+    /** The table: rows and live queries. Devices do not write this type. */
+    public class Table(client: landfall.Landfall) :
+        landfall.SearchedReadTable<Author, Columns>(client, "Author", Columns, { read(it) })
+
+    /** Columns, for conditions and orders. */
+    public object Columns {
+        public val id: landfall.Column<String> = landfall.Column("id", landfall.Codecs.string)
+        public val name: landfall.Column<String> = landfall.Column("name", landfall.Codecs.string)
+        public val born: landfall.Column<java.time.LocalDate> = landfall.Column("born", landfall.Codecs.date)
+    }
+
+    public companion object {
+        /** A row of this type, from any query that has all its columns. */
+        public fun read(row: landfall.RowView): Author = Author(
+            id = row.required("id", landfall.Codecs.string),
+            name = row.required("name", landfall.Codecs.string),
+            born = row.optional("born", landfall.Codecs.date),
+            isPending = row.required("_pending", landfall.Codecs.boolean),
         )
     }
 }
@@ -426,6 +493,56 @@ public data class List(
         public fun read(row: landfall.RowView): List = List(
             id = row.required("id", landfall.Codecs.string),
             items = row.optional("items", landfall.Codecs.list(landfall.Codecs.string)),
+            isPending = row.required("_pending", landfall.Codecs.boolean),
+        )
+    }
+}
+
+/** Below a shared type, and so shared, too. */
+public data class Pseudonym(
+    public val id: String,
+    public val author: String,
+    public val name: String? = null,
+    /** Some of it is not yet held by enough regions. */
+    public val isPending: kotlin.Boolean = false,
+) {
+    /** What changes of a row; what is not set stays as it is. */
+    public class Edit : landfall.EntityEdit() {
+        public var name: String? by optional("name", landfall.Codecs.string)
+    }
+
+    /** Writes of this type by who publishes it, as a test of the app may. Those of a device are refused with `LF2121`. */
+    public class Writes(batch: landfall.Batch) :
+        landfall.Writes<Edit>(batch, "Pseudonym", ::Edit) {
+        /** Create it, or change it where this device knows it. */
+        public fun upsert(id: kotlin.String, author: String, edit: Edit.() -> kotlin.Unit = {}) {
+            put(
+                id,
+                listOf(
+                    given("author", landfall.Codecs.string, author),
+                ),
+                edit,
+            )
+        }
+    }
+
+    /** The table: rows and live queries. Devices do not write this type. */
+    public class Table(client: landfall.Landfall) :
+        landfall.ReadTable<Pseudonym, Columns>(client, "Pseudonym", Columns, { read(it) })
+
+    /** Columns, for conditions and orders. */
+    public object Columns {
+        public val id: landfall.Column<String> = landfall.Column("id", landfall.Codecs.string)
+        public val author: landfall.Column<String> = landfall.Column("author", landfall.Codecs.string)
+        public val name: landfall.Column<String> = landfall.Column("name", landfall.Codecs.string)
+    }
+
+    public companion object {
+        /** A row of this type, from any query that has all its columns. */
+        public fun read(row: landfall.RowView): Pseudonym = Pseudonym(
+            id = row.required("id", landfall.Codecs.string),
+            author = row.required("author", landfall.Codecs.string),
+            name = row.optional("name", landfall.Codecs.string),
             isPending = row.required("_pending", landfall.Codecs.boolean),
         )
     }

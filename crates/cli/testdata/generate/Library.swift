@@ -6,17 +6,21 @@ import Landfall
 /// The app's database: a table for each entity type, and the client under it.
 public final class Library: Swift.Sendable {
     public let sdk: Landfall.LandfallClient
+    public let author: Landfall.Table<Author>
     public let book: Landfall.Table<Book>
     public let copy: Landfall.Table<Copy>
     public let draft: Landfall.Table<Draft>
     public let list: Landfall.Table<List>
+    public let pseudonym: Landfall.Table<Pseudonym>
 
     public init(_ client: Landfall.LandfallClient) {
         self.sdk = client
+        self.author = Landfall.Table<Author>(client)
         self.book = Landfall.Table<Book>(client)
         self.copy = Landfall.Table<Copy>(client)
         self.draft = Landfall.Table<Draft>(client)
         self.list = Landfall.Table<List>(client)
+        self.pseudonym = Landfall.Table<Pseudonym>(client)
     }
 
     /// Writes to several tables in one transaction: all of them or none.
@@ -96,6 +100,20 @@ public final class Library: Swift.Sendable {
         "  text: String @search",
         "}",
         "",
+        "\"The same for every account, which all read and none writes.\"",
+        "type Author @entity(strategy: LAST_WRITE_WINS, scope: \"authors\") @shared {",
+        "  id: ID!",
+        "  name: String! @search",
+        "  born: Date",
+        "}",
+        "",
+        "\"Below a shared type, and so shared, too.\"",
+        "type Pseudonym @entity(strategy: LAST_WRITE_WINS, parent: \"author\") {",
+        "  id: ID!",
+        "  author: Author! @ref(onDelete: CASCADE)",
+        "  name: String",
+        "}",
+        "",
         "\"Takes the name of Kotlin's own.\"",
         "type List @entity(strategy: LAST_WRITE_WINS, scope: \"lists\") {",
         "  id: ID!",
@@ -141,9 +159,83 @@ public final class Library: Swift.Sendable {
     }
 }
 
+/// The same for every account, which all read and none writes.
+public struct Author: Landfall.EntityRow, Landfall.SearchedRow, Swift.Hashable, Swift.Identifiable {
+    public let id: String
+    public let name: String
+    public let born: Landfall.LocalDate?
+    /// Some of it is not yet held by enough regions.
+    public let isPending: Swift.Bool
+
+    public init(
+        id: String,
+        name: String,
+        born: Landfall.LocalDate? = nil,
+        isPending: Swift.Bool = false
+    ) {
+        self.id = id
+        self.name = name
+        self.born = born
+        self.isPending = isPending
+    }
+
+    /// What changes of a row; what is not set stays as it is.
+    public struct Edit: Landfall.EntityEdit {
+        public var _changes: [Landfall.Change] = []
+
+        public init() {}
+
+        public var name: String {
+            @available(*, unavailable, message: "an edit does not know the row")
+            get { Swift.fatalError() }
+            set { _put("name", Landfall.Codecs.string, newValue) }
+        }
+
+        public var born: Landfall.LocalDate? {
+            @available(*, unavailable, message: "an edit does not know the row")
+            get { Swift.fatalError() }
+            set { _put("born", Landfall.Codecs.date, newValue) }
+        }
+    }
+
+    /// Columns, for conditions and orders.
+    public struct Columns: Swift.Sendable {
+        public let id = Landfall.Column<String>("id", Landfall.Codecs.string)
+        public let name = Landfall.Column<String>("name", Landfall.Codecs.string)
+        public let born = Landfall.Column<Landfall.LocalDate>("born", Landfall.Codecs.date)
+    }
+
+    public static let _kind: Swift.String = "Author"
+    public static let _columns: Columns = Columns()
+
+    /// A row of this type, from any query that has all its columns.
+    public static func read(_ row: Landfall.RowView) throws -> Author {
+        Author(
+            id: try row.required("id", Landfall.Codecs.string),
+            name: try row.required("name", Landfall.Codecs.string),
+            born: try row.optional("born", Landfall.Codecs.date),
+            isPending: try row.required("_pending", Landfall.Codecs.bool)
+        )
+    }
+}
+
+extension Landfall.Writes where TableRow == Author {
+    /// Create it, or change it: for who publishes the type, as a test of the app may. What a device writes of it is refused with `LF2121`.
+    public func upsert(
+        _ id: Swift.String, name: String, _ edit: (inout Author.Edit) -> Swift.Void = { _ in }
+    ) {
+        _put(
+            id,
+            [
+                .put(field: "name", value: Landfall.Codecs.string.toValue(name)),
+            ],
+            edit)
+    }
+}
+
 /// A book of one branch.
 /// Comment ends */ and "$quotes" stay text.
-public struct Book: Landfall.EntityRow, Swift.Hashable, Swift.Identifiable {
+public struct Book: Landfall.WrittenRow, Swift.Hashable, Swift.Identifiable {
     public let id: String
     public let branch: String
     public let shelf: Int
@@ -427,7 +519,7 @@ extension Landfall.Table where TableRow == Book {
     }
 }
 
-public struct Copy: Landfall.EntityRow, Swift.Hashable, Swift.Identifiable {
+public struct Copy: Landfall.WrittenRow, Swift.Hashable, Swift.Identifiable {
     public let id: String
     public let book: String
     public let tags: Set<String>
@@ -541,7 +633,7 @@ extension Landfall.Table where TableRow == Copy {
 }
 
 /// Not synced, and written like others.
-public struct Draft: Landfall.SearchedRow, Swift.Hashable, Swift.Identifiable {
+public struct Draft: Landfall.WrittenRow, Landfall.SearchedRow, Swift.Hashable, Swift.Identifiable {
     public let id: String
     public let text: String?
     /// Some of it is not yet held by enough regions.
@@ -612,7 +704,7 @@ extension Landfall.Table where TableRow == Draft {
 }
 
 /// Takes the name of Kotlin's own.
-public struct List: Landfall.EntityRow, Swift.Hashable, Swift.Identifiable {
+public struct List: Landfall.WrittenRow, Swift.Hashable, Swift.Identifiable {
     public let id: String
     public let items: [String]?
     /// Some of it is not yet held by enough regions.
@@ -678,6 +770,74 @@ extension Landfall.Table where TableRow == List {
         _ id: Swift.String, _ edit: @Sendable (inout List.Edit) -> Swift.Void = { _ in }
     ) async throws -> Landfall.Receipt {
         try await _write { $0.upsert(id, edit) }
+    }
+}
+
+/// Below a shared type, and so shared, too.
+public struct Pseudonym: Landfall.EntityRow, Swift.Hashable, Swift.Identifiable {
+    public let id: String
+    public let author: String
+    public let name: String?
+    /// Some of it is not yet held by enough regions.
+    public let isPending: Swift.Bool
+
+    public init(
+        id: String,
+        author: String,
+        name: String? = nil,
+        isPending: Swift.Bool = false
+    ) {
+        self.id = id
+        self.author = author
+        self.name = name
+        self.isPending = isPending
+    }
+
+    /// What changes of a row; what is not set stays as it is.
+    public struct Edit: Landfall.EntityEdit {
+        public var _changes: [Landfall.Change] = []
+
+        public init() {}
+
+        public var name: String? {
+            @available(*, unavailable, message: "an edit does not know the row")
+            get { Swift.fatalError() }
+            set { _put("name", Landfall.Codecs.string, newValue) }
+        }
+    }
+
+    /// Columns, for conditions and orders.
+    public struct Columns: Swift.Sendable {
+        public let id = Landfall.Column<String>("id", Landfall.Codecs.string)
+        public let author = Landfall.Column<String>("author", Landfall.Codecs.string)
+        public let name = Landfall.Column<String>("name", Landfall.Codecs.string)
+    }
+
+    public static let _kind: Swift.String = "Pseudonym"
+    public static let _columns: Columns = Columns()
+
+    /// A row of this type, from any query that has all its columns.
+    public static func read(_ row: Landfall.RowView) throws -> Pseudonym {
+        Pseudonym(
+            id: try row.required("id", Landfall.Codecs.string),
+            author: try row.required("author", Landfall.Codecs.string),
+            name: try row.optional("name", Landfall.Codecs.string),
+            isPending: try row.required("_pending", Landfall.Codecs.bool)
+        )
+    }
+}
+
+extension Landfall.Writes where TableRow == Pseudonym {
+    /// Create it, or change it: for who publishes the type, as a test of the app may. What a device writes of it is refused with `LF2121`.
+    public func upsert(
+        _ id: Swift.String, author: String, _ edit: (inout Pseudonym.Edit) -> Swift.Void = { _ in }
+    ) {
+        _put(
+            id,
+            [
+                .put(field: "author", value: Landfall.Codecs.string.toValue(author)),
+            ],
+            edit)
     }
 }
 

@@ -8,6 +8,10 @@ use std::fmt::Write;
 /// The device's own column that tells whether regions lack something of the row.
 pub const PENDING: &str = "isPending";
 
+/// What the writes of a shared type are for.
+const PUBLISHED: &str = "\
+Writes of this type by who publishes it, as a test of the app may. Those of a device are refused with `LF2121`.";
+
 pub fn write(out: &mut String, schema: &Schema, kind: &EntityType) {
     let shape = Shape::of(schema, kind);
     out.push('\n');
@@ -131,10 +135,12 @@ impl<'s> Shape<'s> {
     fn writes(&self, out: &mut String) {
         let (name, (parameters, names)) = (literal(&self.kind.name), self.parameters());
         let (id, edit) = (&names[0], &names[names.len() - 1]);
+        let about =
+            if self.kind.shared { PUBLISHED } else { "Writes of this type within a transaction." };
+        out.push_str(&doc("    ", Some(about), &[]));
         let _ = write!(
             out,
-            "    /** Writes of this type within a transaction. */
-    public class Writes(batch: landfall.Batch) :
+            "    public class Writes(batch: landfall.Batch) :
         landfall.Writes<Edit>(batch, {name}, ::Edit) {{
         /** Create it, or change it where this device knows it. */
         public fun upsert({parameters}) {{
@@ -161,14 +167,26 @@ impl<'s> Shape<'s> {
     }
 
     fn table(&self, out: &mut String) {
-        let (name, (parameters, names)) = (&self.kind.name, self.parameters());
-        let (table, arguments) = (literal(name), names.join(", "));
-        let base = if self.kind.search().is_some() { "SearchedTable" } else { "Table" };
+        let searched = if self.kind.search().is_some() { "Searched" } else { "" };
+        let (name, text) = (&self.kind.name, literal(&self.kind.name));
+        if self.kind.shared {
+            let _ = write!(
+                out,
+                "    /** The table: rows and live queries. Devices do not write this type. */
+    public class Table(client: landfall.Landfall) :
+        landfall.{searched}ReadTable<{name}, Columns>(client, {text}, Columns, {{ read(it) }})
+
+"
+            );
+            return;
+        }
+        let (parameters, names) = self.parameters();
+        let arguments = names.join(", ");
         let _ = write!(
             out,
             "    /** The table: rows, writes and live queries. */
     public class Table(client: landfall.Landfall) :
-        landfall.{base}<{name}, Edit, Columns, Writes>(client, {table}, Columns, {{ read(it) }}, ::Writes) {{
+        landfall.{searched}Table<{name}, Edit, Columns, Writes>(client, {text}, Columns, {{ read(it) }}, ::Writes) {{
         /** Create it, or change it where this device knows it. */
         public suspend fun upsert({parameters}): landfall.Receipt =
             write {{ upsert({arguments}) }}

@@ -6,6 +6,13 @@ use super::names::{codec, doc, literal, property, set_type, swift_type};
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema};
 use std::fmt::Write;
 
+const UPSERT: &str = "Create it, or change it where this device knows it.";
+
+/// What the writes of a shared type are for.
+const PUBLISHED: &str = "\
+Create it, or change it: for who publishes the type, as a test of the app may. What a device writes of it is \
+refused with `LF2121`.";
+
 pub fn write(out: &mut String, schema: &Schema, kind: &EntityType) {
     let shape = Shape::of(schema, kind);
     row(out, &shape);
@@ -27,9 +34,12 @@ fn row(out: &mut String, shape: &Shape<'_>) {
     let (name, fields) = (&shape.kind.name, &shape.kind.fields);
     let by_id = if shape.kind.field_named("id").is_some() { ", Swift.Identifiable" } else { "" };
     let about = doc("", shape.kind.doc.as_deref(), &[]);
-    let base = if shape.kind.search().is_some() { "SearchedRow" } else { "EntityRow" };
-    let _ =
-        writeln!(out, "\n{about}public struct {name}: Landfall.{base}, Swift.Hashable{by_id} {{");
+    let searched = if shape.kind.search().is_some() { ", Landfall.SearchedRow" } else { "" };
+    let base = if shape.kind.shared { "EntityRow" } else { "WrittenRow" };
+    let _ = writeln!(
+        out,
+        "\n{about}public struct {name}: Landfall.{base}{searched}, Swift.Hashable{by_id} {{"
+    );
     for field in fields {
         let hidden = shape.hidden.contains(&field.id);
         let notes: &[&str] =
@@ -169,7 +179,7 @@ fn read(shape: &Shape<'_>, field: &Field) -> String {
     format!("{}: try {value}", property(&field.name))
 }
 
-/// In a transaction, and as one of its own.
+/// In a transaction; and as one of its own, where devices write the type.
 fn upsert(out: &mut String, shape: &Shape<'_>) {
     let name = &shape.kind.name;
     let needed = shape.needed();
@@ -191,10 +201,11 @@ fn upsert(out: &mut String, shape: &Shape<'_>) {
         );
     }
     let list = if given.is_empty() { "[]".to_owned() } else { format!("[\n{given}            ]") };
+    let about = if shape.kind.shared { PUBLISHED } else { UPSERT };
     let _ = write!(
         out,
         "extension Landfall.Writes where TableRow == {name} {{
-    /// Create it, or change it where this device knows it.
+    /// {about}
     public func upsert(
         {parameters}_ {edit}: (inout {name}.Edit) -> Swift.Void = {{ _ in }}
     ) {{
@@ -204,9 +215,16 @@ fn upsert(out: &mut String, shape: &Shape<'_>) {
             {edit})
     }}
 }}
-
+"
+    );
+    if shape.kind.shared {
+        return;
+    }
+    let _ = write!(
+        out,
+        "
 extension Landfall.Table where TableRow == {name} {{
-    /// Create it, or change it where this device knows it.
+    /// {UPSERT}
     @discardableResult
     public func upsert(
         {parameters}_ {edit}: @Sendable (inout {name}.Edit) -> Swift.Void = {{ _ in }}
