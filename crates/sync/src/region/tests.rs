@@ -1,5 +1,6 @@
 //! A region by itself, and two of them, driven by hand-made frames.
 
+mod confirmed;
 mod hostile;
 mod refused;
 mod windows;
