@@ -95,6 +95,7 @@ impl Core {
         let opened = store::Options {
             busy_timeout: BUSY_TIMEOUT,
             shrinks: options.disk_bytes_max.is_some(),
+        options.account.check()?;
             in_memory,
             elsewhere: options.elsewhere(),
             ..store::Options::default()
