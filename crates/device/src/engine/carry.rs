@@ -135,6 +135,8 @@ impl Engine {
                     inner.poll()?;
                 }
                 () = tidying.tick() => inner.tidy()?,
+            let percent = inner.options.network.hedge_percent;
+            self.hedges.pushed(inner.take_pushes(), percent);
                 () = renewals.tick() => if !self.renew() {
                     return Err(End::Unwanted);
                 },
@@ -234,8 +236,15 @@ impl Engine {
                 if done.as_ref().is_err_and(Failure::lost_lease) {
                     return Err(End::Unwanted);
                 }
-                let answer = done.as_ref().map(|g| (g.round_trip, g.accepts)).map_err(drop);
-                let moves = self.probed(region, answer);
+                let moves = match &done {
+                    Ok(greeted) => self.probed(region, Ok((greeted.round_trip, greeted.accepts))),
+                    Err(failure) if failure.blames_region() => self.probed(region, Err(())),
+                    Err(_) => {
+                        let options = &self.inner.options;
+                        self.choice.not_probed(region, options.runtime.now(), &options.network);
+                        false
+                    }
+                };
                 if let (true, Ok(greeted)) = (moves, done) {
                     return Err(End::Moved(Box::new(greeted)));
                 }
@@ -312,7 +321,6 @@ impl Engine {
 
     fn push(&mut self, carry: &mut Carry) -> Result<(), End> {
         carry.push_at = None;
-        self.hedges.pushed(self.inner.options.network.hedge_percent);
         Ok(self.inner.poll()?)
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Core {
     pub hedge: Option<mpsc::UnboundedSender<DeviceFrame>>,
     /// Frames were taken in, and what there is no room for has not gone yet.
     pub taking_in: bool,
+    /// Pushes that left on sessions' connections since the engine last asked.
+    pub pushes: u64,
 }
 
 /// Which connection a call is about.
@@ -102,7 +104,14 @@ impl Core {
         };
         let mut database = Database::open(&options.path, &options.schema, opened)?;
         check_account(&mut database, options)?;
-        let mut core = Self { database, node: None, session: None, hedge: None, taking_in: false };
+        let mut core = Self {
+            database,
+            node: None,
+            session: None,
+            hedge: None,
+            taking_in: false,
+            pushes: 0,
+        };
         core.node(options)?;
         core.show_stale(options)?;
         Ok(core)
@@ -212,6 +221,7 @@ impl Core {
         }
         let Some(session) = &mut self.session else { return Ok(()) };
         for frame in output.frames {
+            self.pushes += u64::from(matches!(frame.kind, Some(Kind::Push(_))));
             if matches!(frame.kind, Some(Kind::Push(_) | Kind::Ping(_))) {
                 session.answers.sent(now, frame.encoded_len());
             }

@@ -168,6 +168,12 @@ impl Inner {
         Ok(())
     }
 
+    /// Pushes that left since the last call.
+    pub fn take_pushes(&self) -> u64 {
+        let Ok(mut guard) = self.lock() else { return 0 };
+        guard.as_mut().map_or(0, |core| std::mem::take(&mut core.pushes))
+    }
+
     /// Take in frames, in one transaction.
     pub fn frames(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
         let (frames, denied) = self.without_denials(frames);
