@@ -137,7 +137,7 @@ impl Core {
 
     /// Show the rows anew whose types look otherwise under this schema.
     pub fn show_stale(&mut self, options: &Options) -> Result<(), store::Error> {
-        let stale = self.database.transact(false, |t| t.stale_types())?;
+        let stale = self.database.look(|t| t.stale_types())?;
         if stale.is_empty() {
             return Ok(());
         }
@@ -264,7 +264,7 @@ impl Core {
         if scopes.is_empty() {
             return Ok(Vec::new());
         }
-        self.database.transact(false, |t| {
+        self.database.look(|t| {
             let mut all = Vec::new();
             for scope in scopes {
                 all.extend(t.subscription(&scope)?.map(|sub| progress(&scope, &sub)));
@@ -281,7 +281,7 @@ impl Core {
         }
         let Some(session) = self.session.as_ref().filter(|s| s.ready) else { return Ok(false) };
         let complete = &session.complete;
-        Ok(self.database.transact(false, |t| {
+        Ok(self.database.look(|t| {
             let waiting = !t.outbox(0, 1)?.is_empty();
             let subs = t.subscriptions()?;
             let done = |(scope, sub): &(Scope, Subscription)| {
@@ -294,7 +294,7 @@ impl Core {
 
     /// Nothing in the outbox.
     pub fn is_drained(&mut self) -> Result<bool, Error> {
-        Ok(self.database.transact(false, |t| Ok::<_, store::Error>(t.outbox(0, 1)?.is_empty()))?)
+        Ok(self.database.look(|t| Ok::<_, store::Error>(t.outbox(0, 1)?.is_empty()))?)
     }
 }
 
