@@ -283,21 +283,26 @@ impl Database {
 
     /// Bytes of the file that hold something; what is free is used again.
     pub fn bytes_used(&self) -> Result<u64, Error> {
-        let number = |name: &str| -> Result<u64, Error> {
-            let n: i64 = self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
-            Ok(n.max(0).unsigned_abs())
-        };
-        let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
-        Ok(pages.saturating_mul(number("page_size")?))
+        let pages = self.number("page_count")?.saturating_sub(self.number("freelist_count")?);
+        Ok(pages.saturating_mul(self.number("page_size")?))
     }
 
-    /// Give what is free back to the file system, if the file was made to be able to.
-    pub fn shrink(&self) -> Result<(), Error> {
+    /// Give so many of the free pages back to the file system, if the file was made to be able to.
+    /// True when no more can be.
+    pub fn shrink(&self, pages_max: u32) -> Result<bool, Error> {
+        let free = self.number("freelist_count")?;
         // Each step frees one page.
-        let mut statement = self.conn.prepare("PRAGMA incremental_vacuum")?;
+        let mut statement =
+            self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages_max})"))?;
         let mut steps = statement.query([])?;
         while steps.next()?.is_some() {}
-        Ok(())
+        let left = self.number("freelist_count")?;
+        Ok(left == 0 || left >= free)
+    }
+
+    fn number(&self, pragma: &str) -> Result<u64, Error> {
+        let n: i64 = self.conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
+        Ok(n.max(0).unsigned_abs())
     }
 
     /// What the file says of itself, in numbers. Reads all of it.

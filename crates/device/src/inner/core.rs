@@ -4,7 +4,7 @@
 //! between drops the node's memory and the session.
 
 use super::BUSY_TIMEOUT;
-use super::room::progress;
+use super::room::{Room, progress};
 use crate::engine::Answers;
 use crate::error::{Error, OpenError, code};
 use crate::event::Progress;
@@ -40,6 +40,7 @@ pub(super) struct Core {
     pub hedge: Option<mpsc::UnboundedSender<DeviceFrame>>,
     /// Frames were taken in, and what there is no room for has not gone yet.
     pub taking_in: bool,
+    pub room: Room,
     /// Pushes that left on sessions' connections since the engine last asked.
     pub pushes: u64,
 }
@@ -94,10 +95,10 @@ impl From<WriteError<store::Error>> for Fault {
 impl Core {
     /// Open the file, and see that it is the account's.
     pub fn open(options: &Options, in_memory: bool) -> Result<Self, OpenError> {
+        options.account.check()?;
         let opened = store::Options {
             busy_timeout: BUSY_TIMEOUT,
             shrinks: options.disk_bytes_max.is_some(),
-        options.account.check()?;
             in_memory,
             elsewhere: options.elsewhere(),
             ..store::Options::default()
@@ -110,6 +111,7 @@ impl Core {
             session: None,
             hedge: None,
             taking_in: false,
+            room: Room::Enough,
             pushes: 0,
         };
         core.node(options)?;
