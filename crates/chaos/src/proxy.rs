@@ -1,10 +1,12 @@
 //! A TCP proxy on loopback that stands for a stretch of network: it delays both ways, is as wide as
 //! it is told, and can be cut, swallow everything, and be mended, while connections go through it.
 //!
-//! Bytes keep their order, and none is lost but by a cut. It holds at most [`IN_FLIGHT_MAX`] reads
+//! Bytes keep their order, and none is lost but by a cut. A side that has said its last word is still
+//! answered, as over any network; where one side breaks off, so does the proxy with the other. It holds at most [`IN_FLIGHT_MAX`] reads
 //! in each direction; beyond that the sender feels it, as in a full queue of a router.
 
 use crate::profile::Profile;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,7 +67,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Proxy {
     /// Forward connections from a loopback port (0: any) to `target`. Fails where the port is taken.
-    pub async fn start(port: u16, target: SocketAddr, profile: Profile) -> std::io::Result<Self> {
+    pub async fn start(port: u16, target: SocketAddr, profile: Profile) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -151,9 +153,14 @@ async fn carry(inbound: TcpStream, shared: Arc<Shared>, mut state: watch::Receiv
     let (from_server, mut to_server) = outbound.into_split();
     let is_cut = {
         let (up, down) = (Pump::new(&shared, true, &state), Pump::new(&shared, false, &state));
+        let both = async {
+            tokio::try_join!(
+                up.carry(from_client, &mut to_server),
+                down.carry(from_server, &mut to_client)
+            )
+        };
         tokio::select! {
-            () = up.carry(from_client, &mut to_server) => false,
-            () = down.carry(from_server, &mut to_client) => false,
+            carried = both => carried.is_err(),
             _ = state.wait_for(|s| s.way == Way::Cut || s.cuts != cuts) => true,
         }
     };
@@ -182,8 +189,13 @@ impl Pump {
         if self.upwards { profile.up } else { profile.down }
     }
 
-    /// What was read at one moment is written when it has passed the stretch.
-    async fn carry(&self, mut from: tcp::OwnedReadHalf, to: &mut tcp::OwnedWriteHalf) {
+    /// What was read at one moment is written when it has passed the stretch, up to the regular end
+    /// of what is sent this way. An error: one of the sides is gone.
+    async fn carry(
+        &self,
+        mut from: tcp::OwnedReadHalf,
+        to: &mut tcp::OwnedWriteHalf,
+    ) -> io::Result<()> {
         let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT_MAX);
         let counter = if self.upwards { &self.shared.up } else { &self.shared.down };
         let read = async {
@@ -193,7 +205,7 @@ impl Pump {
                 let profile = *locked(&self.shared.profile);
                 let width = self.width(profile);
                 let most = if width.is_some() { NARROW_READ_BYTES } else { READ_BYTES };
-                let Ok(n) = from.read(&mut buffer[..most]).await else { break };
+                let n = from.read(&mut buffer[..most]).await?;
                 if n == 0 || self.until_heard().await.is_err() {
                     break;
                 }
@@ -204,6 +216,7 @@ impl Pump {
                 }
             }
             drop(sender);
+            io::Result::Ok(())
         };
         let write = async {
             while let Some((due, bytes)) = receiver.recv().await {
@@ -212,13 +225,13 @@ impl Pump {
                     break;
                 }
                 counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                if to.write_all(&bytes).await.is_err() {
-                    break;
-                }
+                to.write_all(&bytes).await?;
             }
+            // A side that is gone by now shows in the other direction.
             let _ = to.shutdown().await;
+            io::Result::Ok(())
         };
-        tokio::join!(read, write);
+        tokio::try_join!(read, write).map(drop)
     }
 
     /// Until bytes are not swallowed. An error: the proxy is gone.

@@ -198,6 +198,7 @@ impl Accounts {
     /// Fails with `LF2109` if the anonymous account was synced and a write of it is on its way:
     /// regions know it under that account. Let it settle first.
     pub fn claim(&self, anonymous: &Account, account: &Account) -> Result<u64, Error> {
+        account.check()?;
         let (from, to) = (self.file(anonymous), self.file(account));
         let mut old = self.open(&from)?;
         let unsent = old.unsent()?;
@@ -210,6 +211,8 @@ impl Accounts {
             // Closing moves the log into the file, which alone is renamed.
             drop(old);
             fs::rename(&from, &to).map_err(|e| files("renamed", e))?;
+            // After a loss of power the account would look for its file under the new name.
+            sync_folder(&self.dir).map_err(|e| files("renamed", e))?;
         }
         self.wipe(anonymous)?;
         Ok(unsent.writes())
@@ -234,6 +237,18 @@ impl Accounts {
         let name: String = shared::reader_id(account).iter().map(|b| format!("{b:02x}")).collect();
         self.dir.join(name).with_extension(EXTENSION)
     }
+}
+
+/// Have the names of the files in a folder survive a loss of power.
+#[cfg(unix)]
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
+}
+
+/// Elsewhere a folder is nothing that can be opened, and its file system keeps a log of names.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn unsent(message: &str) -> Error {

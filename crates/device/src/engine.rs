@@ -122,7 +122,7 @@ async fn watch_file(inner: &Inner) {
 #[derive(Debug)]
 struct Hedges {
     /// In hundredths of a hedge.
-    saved: u32,
+    saved: u64,
 }
 
 impl Default for Hedges {
@@ -132,11 +132,13 @@ impl Default for Hedges {
 }
 
 impl Hedges {
-    const WHOLE: u32 = 100;
-    const SAVED_MAX: u32 = 2 * Self::WHOLE;
+    const WHOLE: u64 = 100;
+    const SAVED_MAX: u64 = 2 * Self::WHOLE;
 
-    fn pushed(&mut self, percent: u32) {
-        self.saved = self.saved.saturating_add(percent).min(Self::SAVED_MAX);
+    /// So many pushes left.
+    fn pushed(&mut self, pushes: u64, percent: u32) {
+        let more = pushes.saturating_mul(percent.into());
+        self.saved = self.saved.saturating_add(more).min(Self::SAVED_MAX);
     }
 
     fn may(&self) -> bool {
@@ -320,7 +322,7 @@ mod tests {
         let mut hedges = Hedges::default();
         let mut spent = 0;
         for _ in 0..1_000 {
-            hedges.pushed(5);
+            hedges.pushed(1, 5);
             if hedges.may() {
                 hedges.spend();
                 spent += 1;
@@ -328,7 +330,7 @@ mod tests {
         }
         assert_eq!(spent, 51, "one at the beginning, and 5 of 100 from then on");
         // What was saved while all was well is two hedges and no storm of them.
-        (0..1_000).for_each(|_| hedges.pushed(5));
+        hedges.pushed(1_000, 5);
         let at_once = (0..10).take_while(|_| {
             let may = hedges.may();
             hedges.spend();

@@ -35,6 +35,8 @@ pub mod code {
     pub const UNSENT: &str = "LF2109";
     /// Files of accounts could not be listed, moved or removed.
     pub const ACCOUNT_FILES: &str = "LF2110";
+    /// A name of an account cannot be kept.
+    pub const ACCOUNT_NAME: &str = "LF2114";
     /// A rescue document cannot be written, or is none.
     pub const RESCUE: &str = "LF2113";
     /// The scope is the one of local rows.

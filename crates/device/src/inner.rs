@@ -38,7 +38,7 @@ use crate::event::{ConnectionState, Event, Events, Granted, Only, Progress};
 use crate::fates::{Fate, OutboxStatus, WriteOutcome};
 use crate::live::Hub;
 use crate::options::Options;
-use crate::store::{self, Transaction};
+use crate::store::{self, Asker, Transaction};
 use crate::transaction::NamedEdit;
 use crate::transport::Traffic;
 use landfall_model::id::{Dot, EntityKey, FieldId, TypeId};
@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     core: Mutex<Option<Core>>,
     /// Something changed that [`Inner::settle`] may wait for.
     settled: Arc<Bell>,
+    /// What reads ask with that want more than the app's tables.
+    asker: Asker,
     /// Each with which of the shared files it shows.
     readers: Mutex<Vec<(Vec<bool>, rusqlite::Connection)>>,
     /// The files with shared scopes that are read beside this one.
@@ -149,9 +151,11 @@ impl Inner {
         let holder = format!("{:016x}{:016x}", options.random.next(), options.random.next());
         let goal = Goal::new(!options.network.start_offline && standing.is_none());
         let Observers { events, live, settled, traffic } = observers;
+        let asker = core.database.asker();
         Arc::new(Self {
             options,
             holder,
+            asker,
             core: Mutex::new(Some(core)),
             settled,
             readers: Mutex::default(),
@@ -364,14 +368,12 @@ impl Inner {
         }
     }
 
-    /// Read what only the node's store knows.
+    /// Read what only the node's store knows. Waits for nobody who writes, in this process or another.
     fn read<T>(
         &self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, store::Error>,
     ) -> Result<T, Error> {
-        let mut core = self.lock()?;
-        let core = core.as_mut().ok_or_else(Error::closed)?;
-        Ok(core.database.transact(false, work)?)
+        self.with_reader(|conn| Ok(self.asker.look(conn, work)?))
     }
 
     fn run<T>(

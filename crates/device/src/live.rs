@@ -16,6 +16,7 @@ mod diff;
 mod explain;
 mod hub;
 mod query;
+mod unread;
 mod window;
 
 pub use diff::{RowChange, apply};
@@ -31,7 +32,7 @@ use crate::inner::Inner;
 use crate::read::{Row, SqlValue};
 use hub::Watched;
 use std::sync::{Arc, Weak};
-use tokio::sync::mpsc;
+use unread::Unread;
 
 /// What changed in a live query's rows between two of its updates.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,14 +89,16 @@ impl Drop for WatchHandle {
 /// A live query whose updates are fetched. Dropping it stops the query.
 #[derive(Debug)]
 pub struct Watch {
-    updates: mpsc::UnboundedReceiver<Result<WatchUpdate, Error>>,
+    unread: Arc<Unread>,
     handle: WatchHandle,
 }
 
 impl Watch {
-    /// The next update; `None` when the client is closed. Updates wait until they are fetched.
+    /// The next update; `None` when the client is closed. Updates wait until they are fetched; where
+    /// more than 16 do, one takes their place, which leads from the rows that were fetched last to
+    /// the present ones.
     pub async fn next(&mut self) -> Option<Result<WatchUpdate, Error>> {
-        self.updates.recv().await
+        self.unread.next().await
     }
 
     /// How the query works, and what it has done so far. Fails with `LF2104` when it has ended.
@@ -104,17 +107,22 @@ impl Watch {
     }
 }
 
-/// Puts updates into a queue.
-struct Queue(mpsc::UnboundedSender<Result<WatchUpdate, Error>>);
+/// Has updates wait for who fetches them.
+struct Queue(Arc<Unread>);
 
 impl WatchListener for Queue {
     fn updated(&self, update: WatchUpdate) {
-        // Whoever fetched has gone, and the query with it.
-        let _ = self.0.send(Ok(update));
+        self.0.put(update);
     }
 
     fn failed(&self, error: Error) {
-        let _ = self.0.send(Err(error));
+        self.0.fail(error);
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -122,7 +130,7 @@ impl Client {
     /// Watch a window of one table. Fails with `LF2103` if a name is not the schema's, and with
     /// `LF2102` if SQLite refuses the filter.
     pub fn observe(&self, query: Query) -> Result<Watch, Error> {
-        queued(|listener| self.observe_with(query, listener))
+        queued(&self.inner, Plan::window(self.schema(), query)?)
     }
 
     /// Like [`Client::observe`], with a listener.
@@ -140,7 +148,7 @@ impl Client {
         sql: &str,
         params: impl IntoIterator<Item = SqlValue>,
     ) -> Result<Watch, Error> {
-        queued(|listener| self.watch_with(sql, params, listener))
+        queued(&self.inner, Plan::sql(self.schema(), sql, params.into_iter().collect()))
     }
 
     /// Like [`Client::watch`], with a listener.
@@ -155,20 +163,20 @@ impl Client {
     }
 }
 
-pub(crate) fn queued(
-    start: impl FnOnce(Arc<dyn WatchListener>) -> Result<WatchHandle, Error>,
-) -> Result<Watch, Error> {
-    let (sender, updates) = mpsc::unbounded_channel();
-    Ok(Watch { handle: start(Arc::new(Queue(sender)))?, updates })
+/// Start a live query whose updates are fetched.
+pub(crate) fn queued(inner: &Arc<Inner>, plan: Plan) -> Result<Watch, Error> {
+    let unread = Arc::new(Unread::new(plan.keying.clone()));
+    let handle = start(inner, plan, Arc::new(Queue(unread.clone())))?;
+    Ok(Watch { unread, handle })
 }
 
 /// Try it, so that a faulty statement is told to the caller; from then on it is run by the hub.
 pub(crate) fn start(
     inner: &Arc<Inner>,
-    plan: Plan,
+    mut plan: Plan,
     listener: Arc<dyn WatchListener>,
 ) -> Result<WatchHandle, Error> {
-    hub::check(inner, &plan)?;
+    hub::check(inner, &mut plan)?;
     let id = hub::add(inner, Watched::new(plan, listener))?;
     Ok(WatchHandle { id, inner: Arc::downgrade(inner) })
 }

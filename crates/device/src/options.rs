@@ -3,7 +3,7 @@
 //! The SDK is the outermost layer in an app's process, as the binary is in a server's. So the
 //! system's clock and its random source are read here, behind traits that tests replace.
 
-use crate::error::OpenError;
+use crate::error::{Error, OpenError, code};
 use crate::runtime::Runtime;
 use crate::transport::Transport;
 use base64::Engine as _;
@@ -32,6 +32,18 @@ pub struct Account {
     pub tenant: String,
     /// The user, as tokens name it (`sub`). Ops carry it as their principal.
     pub subject: String,
+}
+
+impl Account {
+    /// Both names are kept, and hashed, with a NUL between them. One with a NUL inside could be taken
+    /// for another account's.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.tenant.contains('\0') || self.subject.contains('\0') {
+            let message = "A name of the account holds a NUL. Name the account without it.";
+            return Err(Error::new(code::ACCOUNT_NAME, message));
+        }
+        Ok(())
+    }
 }
 
 /// A region and where it is reached.

@@ -180,7 +180,7 @@ impl Client {
 
     /// A search whose changes are told. It is run anew when rows of its type change.
     pub fn observe_search(&self, search: &Search) -> Result<Watch, Error> {
-        live::queued(|listener| self.observe_search_with(search, listener))
+        live::queued(&self.inner, self.search_plan(search)?)
     }
 
     /// Like [`Client::observe_search`], with a listener.
@@ -189,10 +189,13 @@ impl Client {
         search: &Search,
         listener: Arc<dyn WatchListener>,
     ) -> Result<WatchHandle, Error> {
+        live::start(&self.inner, self.search_plan(search)?, listener)
+    }
+
+    fn search_plan(&self, search: &Search) -> Result<live::Plan, Error> {
         let asked = search.resolve(self.schema())?;
         let (sql, params) = statement(&asked);
-        let plan = live::Plan::search(self.schema(), asked.kind, asked.filter, sql, params);
-        live::start(&self.inner, plan, listener)
+        Ok(live::Plan::search(self.schema(), asked.kind, asked.filter, sql, params))
     }
 }
 

@@ -17,8 +17,9 @@
 //! After an error the caller drops whatever it holds in memory and reads it again.
 //!
 //! **Several processes** (an extension, a widget, a background worker) may open one file. Each
-//! transaction takes the write lock before it reads, so numbers and clock readings are given once;
-//! who waits longer than the busy timeout gets [`Error::Busy`]. One of the processes syncs, by the
+//! transaction that may write takes the write lock before it reads, so numbers and clock readings are
+//! given once; who waits longer than the busy timeout gets [`Error::Busy`]. What only asks
+//! ([`Database::look`]) reads a snapshot, and waits for nobody. One of the processes syncs, by the
 //! lease; the others notice what it wrote by [`Database::changed_elsewhere`].
 //!
 //! **Shared scopes.** The rows of `@shared` types may be in files of their own, which a reader sees
@@ -69,6 +70,7 @@ use landfall_sync::device::store::Subscription;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 use tables::Tables;
@@ -171,7 +173,7 @@ pub fn view<T>(
 #[derive(Debug)]
 pub struct Database {
     conn: Connection,
-    tables: Tables,
+    tables: Arc<Tables>,
     #[cfg(not(target_family = "wasm"))]
     path: PathBuf,
     #[cfg(not(target_family = "wasm"))]
@@ -189,7 +191,7 @@ impl Database {
         let seen_version = data_version(&conn)?;
         Ok(Self {
             conn,
-            tables: Tables::of(schema, &options.elsewhere),
+            tables: Arc::new(Tables::of(schema, &options.elsewhere)),
             #[cfg(not(target_family = "wasm"))]
             path: path.to_owned(),
             #[cfg(not(target_family = "wasm"))]
@@ -217,6 +219,21 @@ impl Database {
         }
         transaction.commit().map_err(Error::from)?;
         Ok(done)
+    }
+
+    /// Ask something in one snapshot. It waits for no process that writes; what `work` writes is not
+    /// kept.
+    pub fn look<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let snapshot = self.conn.unchecked_transaction().map_err(Error::from)?;
+        work(&mut Transaction { conn: &snapshot, tables: &self.tables })
+    }
+
+    /// What asks the same on a reader's connection.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker { tables: self.tables.clone() }
     }
 
     /// A connection that only reads, for the app's SQL. It sees each transaction whole. A query
@@ -266,21 +283,26 @@ impl Database {
 
     /// Bytes of the file that hold something; what is free is used again.
     pub fn bytes_used(&self) -> Result<u64, Error> {
-        let number = |name: &str| -> Result<u64, Error> {
-            let n: i64 = self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
-            Ok(n.max(0).unsigned_abs())
-        };
-        let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
-        Ok(pages.saturating_mul(number("page_size")?))
+        let pages = self.number("page_count")?.saturating_sub(self.number("freelist_count")?);
+        Ok(pages.saturating_mul(self.number("page_size")?))
     }
 
-    /// Give what is free back to the file system, if the file was made to be able to.
-    pub fn shrink(&self) -> Result<(), Error> {
+    /// Give so many of the free pages back to the file system, if the file was made to be able to.
+    /// True when no more can be.
+    pub fn shrink(&self, pages_max: u32) -> Result<bool, Error> {
+        let free = self.number("freelist_count")?;
         // Each step frees one page.
-        let mut statement = self.conn.prepare("PRAGMA incremental_vacuum")?;
+        let mut statement =
+            self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages_max})"))?;
         let mut steps = statement.query([])?;
         while steps.next()?.is_some() {}
-        Ok(())
+        let left = self.number("freelist_count")?;
+        Ok(left == 0 || left >= free)
+    }
+
+    fn number(&self, pragma: &str) -> Result<u64, Error> {
+        let n: i64 = self.conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
+        Ok(n.max(0).unsigned_abs())
     }
 
     /// What the file says of itself, in numbers. Reads all of it.
@@ -326,6 +348,24 @@ impl Database {
             self.durable = Some(durable);
         }
         Ok(())
+    }
+}
+
+/// Asks a file, on any connection that reads it, what the state machine's store knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    tables: Arc<Tables>,
+}
+
+impl Asker {
+    /// See [`Database::look`].
+    pub fn look<T, E: From<Error>>(
+        &self,
+        conn: &Connection,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let snapshot = conn.unchecked_transaction().map_err(Error::from)?;
+        work(&mut Transaction { conn: &snapshot, tables: &self.tables })
     }
 }
 

@@ -78,3 +78,41 @@ async fn what_is_swallowed_comes_once_the_way_is_open_again() {
     stream.read_exact(&mut back).await.expect("an echo");
     assert_eq!(&back, b"b");
 }
+
+#[tokio::test]
+async fn a_side_that_has_said_its_last_word_is_still_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    // It answers when it has heard all, and not before.
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.expect("a regular end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        all.reverse();
+        stream.write_all(&all).await.expect("somebody listens");
+    });
+    let proxy = Proxy::start(0, address, Profile::delayed(Duration::from_millis(10))).await;
+    let proxy = proxy.expect("a proxy");
+    let mut stream = TcpStream::connect(proxy.address()).await.expect("it listens");
+    stream.write_all(b"word").await.expect("sent");
+    stream.shutdown().await.expect("half closed");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("a regular end");
+    assert_eq!(answer, b"drow");
+}
+
+#[tokio::test]
+async fn where_one_side_breaks_off_the_other_hears_of_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let proxy = Proxy::start(0, address, Profile::PERFECT).await.expect("a proxy");
+    let mut client = TcpStream::connect(proxy.address()).await.expect("it listens");
+    let (mut server, _) = listener.accept().await.expect("a connection");
+    client.write_all(b"a").await.expect("sent");
+    server.read_exact(&mut [0]).await.expect("it is through");
+    server.set_zero_linger().expect("it will be reset");
+    drop(server);
+    let error = client.read(&mut [0]).await.expect_err("no regular end");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}

@@ -58,6 +58,21 @@ struct Carry {
     goal: Goal,
     /// A gathered push is due at this time.
     push_at: Option<Duration>,
+    chores: Chores,
+}
+
+/// What keeps the file small. It is done a step at a time, with everything else in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Chores {
+    /// Rows may have grown too old.
+    tidy: bool,
+    /// The file may be larger than it is allowed to be.
+    make_room: bool,
+}
+
+impl Chores {
+    const NONE: Self = Self { tidy: false, make_room: false };
+    const ALL: Self = Self { tidy: true, make_room: true };
 }
 
 impl Engine {
@@ -71,7 +86,9 @@ impl Engine {
             return error.into();
         }
         let (goal, side, push_at) = (*self.inner.goal.borrow(), Side::None, None);
-        let mut carry = Carry { region, connection, side, extent, goal, push_at };
+        // The session before may have ended in the midst of it.
+        let chores = Chores { make_room: true, ..Chores::NONE };
+        let mut carry = Carry { region, connection, side, extent, goal, push_at, chores };
         let mut round_trip = round_trip;
         loop {
             let over = match self.verdict() {
@@ -118,6 +135,8 @@ impl Engine {
         let mut renewals = Ticks::new(runtime.clone(), RENEW);
         let mut tidying = Ticks::new(runtime.clone(), TIDY);
         loop {
+            let percent = inner.options.network.hedge_percent;
+            self.hedges.pushed(inner.take_pushes(), percent);
             let due = self.due(carry);
             let wait = due.map(|at| at.saturating_sub(runtime.now()));
             tokio::select! {
@@ -125,7 +144,7 @@ impl Engine {
                     if count == 0 {
                         return Err(End::Failed(Failure::new("the connection ended")));
                     }
-                    let taken = self.take_in(&mut frames);
+                    let taken = self.take_in(carry, &mut frames);
                     self.heard(carry);
                     taken?;
                 }
@@ -134,7 +153,10 @@ impl Engine {
                     self.within_extent(carry)?;
                     inner.poll()?;
                 }
-                () = tidying.tick() => inner.tidy()?,
+                () = tidying.tick() => carry.chores = Chores::ALL,
+                () = runtime.sleep(Duration::ZERO), if carry.chores != Chores::NONE => {
+                    self.chore(carry)?;
+                }
                 () = renewals.tick() => if !self.renew() {
                     return Err(End::Unwanted);
                 },
@@ -234,8 +256,15 @@ impl Engine {
                 if done.as_ref().is_err_and(Failure::lost_lease) {
                     return Err(End::Unwanted);
                 }
-                let answer = done.as_ref().map(|g| (g.round_trip, g.accepts)).map_err(drop);
-                let moves = self.probed(region, answer);
+                let moves = match &done {
+                    Ok(greeted) => self.probed(region, Ok((greeted.round_trip, greeted.accepts))),
+                    Err(failure) if failure.blames_region() => self.probed(region, Err(())),
+                    Err(_) => {
+                        let options = &self.inner.options;
+                        self.choice.not_probed(region, options.runtime.now(), &options.network);
+                        false
+                    }
+                };
                 if let (true, Ok(greeted)) = (moves, done) {
                     return Err(End::Moved(Box::new(greeted)));
                 }
@@ -312,7 +341,6 @@ impl Engine {
 
     fn push(&mut self, carry: &mut Carry) -> Result<(), End> {
         carry.push_at = None;
-        self.hedges.pushed(self.inner.options.network.hedge_percent);
         Ok(self.inner.poll()?)
     }
 
@@ -321,8 +349,19 @@ impl Engine {
         if self.extent() == Some(carry.extent) { Ok(()) } else { Err(End::Again) }
     }
 
+    /// One step of what keeps the file small.
+    fn chore(&self, carry: &mut Carry) -> Result<(), End> {
+        let chores = &mut carry.chores;
+        if chores.tidy {
+            chores.tidy = !self.inner.tidy()?;
+        } else {
+            chores.make_room = !self.inner.keep_within()?;
+        }
+        Ok(())
+    }
+
     /// What arrived together is one transaction. What arrived before a failure counts.
-    fn take_in(&self, frames: &mut Frames) -> Result<(), End> {
+    fn take_in(&self, carry: &mut Carry, frames: &mut Frames) -> Result<(), End> {
         let mut whole = Vec::with_capacity(frames.len());
         let mut end = Ok(());
         for frame in frames.drain(..) {
@@ -332,7 +371,7 @@ impl Engine {
             }
         }
         if !whole.is_empty() {
-            self.inner.take_in(whole)?;
+            carry.chores.make_room |= !self.inner.take_in(whole)?;
         }
         end
     }

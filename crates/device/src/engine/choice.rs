@@ -36,6 +36,8 @@ struct Seen {
     /// Probes in a row that found it clearly nearer than the region in use.
     nearer: u32,
     probed: Option<Duration>,
+    /// No probe before this: the last one could not be made.
+    not_before: Option<Duration>,
 }
 
 impl Seen {
@@ -166,7 +168,14 @@ impl Choice {
             }
         };
         let others = (0..self.regions.len()).filter(|i| *i != current);
-        others.filter_map(|i| Some((due(i)?, i))).min()
+        let due = |i: usize| Some((due(i)?.max(self.seen[i].not_before.unwrap_or_default()), i));
+        others.filter_map(due).min()
+    }
+
+    /// A probe could not be made, for reasons of this device's own: nothing was seen of the region.
+    pub fn not_probed(&mut self, region: usize, now: Duration, network: &Network) {
+        let wait = Duration::from_millis(network.probe_ms);
+        self.seen[region].not_before = Some(now.saturating_add(wait));
     }
 
     /// A probe was answered, or not. `accepts`: of a hundred devices the region takes so many back.

@@ -4,7 +4,7 @@
 //! between drops the node's memory and the session.
 
 use super::BUSY_TIMEOUT;
-use super::room::progress;
+use super::room::{Room, progress};
 use crate::engine::Answers;
 use crate::error::{Error, OpenError, code};
 use crate::event::Progress;
@@ -40,6 +40,9 @@ pub(super) struct Core {
     pub hedge: Option<mpsc::UnboundedSender<DeviceFrame>>,
     /// Frames were taken in, and what there is no room for has not gone yet.
     pub taking_in: bool,
+    pub room: Room,
+    /// Pushes that left on sessions' connections since the engine last asked.
+    pub pushes: u64,
 }
 
 /// Which connection a call is about.
@@ -92,6 +95,7 @@ impl From<WriteError<store::Error>> for Fault {
 impl Core {
     /// Open the file, and see that it is the account's.
     pub fn open(options: &Options, in_memory: bool) -> Result<Self, OpenError> {
+        options.account.check()?;
         let opened = store::Options {
             busy_timeout: BUSY_TIMEOUT,
             shrinks: options.disk_bytes_max.is_some(),
@@ -101,7 +105,15 @@ impl Core {
         };
         let mut database = Database::open(&options.path, &options.schema, opened)?;
         check_account(&mut database, options)?;
-        let mut core = Self { database, node: None, session: None, hedge: None, taking_in: false };
+        let mut core = Self {
+            database,
+            node: None,
+            session: None,
+            hedge: None,
+            taking_in: false,
+            room: Room::Enough,
+            pushes: 0,
+        };
         core.node(options)?;
         core.show_stale(options)?;
         Ok(core)
@@ -127,7 +139,7 @@ impl Core {
 
     /// Show the rows anew whose types look otherwise under this schema.
     pub fn show_stale(&mut self, options: &Options) -> Result<(), store::Error> {
-        let stale = self.database.transact(false, |t| t.stale_types())?;
+        let stale = self.database.look(|t| t.stale_types())?;
         if stale.is_empty() {
             return Ok(());
         }
@@ -211,6 +223,7 @@ impl Core {
         }
         let Some(session) = &mut self.session else { return Ok(()) };
         for frame in output.frames {
+            self.pushes += u64::from(matches!(frame.kind, Some(Kind::Push(_))));
             if matches!(frame.kind, Some(Kind::Push(_) | Kind::Ping(_))) {
                 session.answers.sent(now, frame.encoded_len());
             }
@@ -253,7 +266,7 @@ impl Core {
         if scopes.is_empty() {
             return Ok(Vec::new());
         }
-        self.database.transact(false, |t| {
+        self.database.look(|t| {
             let mut all = Vec::new();
             for scope in scopes {
                 all.extend(t.subscription(&scope)?.map(|sub| progress(&scope, &sub)));
@@ -270,7 +283,7 @@ impl Core {
         }
         let Some(session) = self.session.as_ref().filter(|s| s.ready) else { return Ok(false) };
         let complete = &session.complete;
-        Ok(self.database.transact(false, |t| {
+        Ok(self.database.look(|t| {
             let waiting = !t.outbox(0, 1)?.is_empty();
             let subs = t.subscriptions()?;
             let done = |(scope, sub): &(Scope, Subscription)| {
@@ -283,7 +296,7 @@ impl Core {
 
     /// Nothing in the outbox.
     pub fn is_drained(&mut self) -> Result<bool, Error> {
-        Ok(self.database.transact(false, |t| Ok::<_, store::Error>(t.outbox(0, 1)?.is_empty()))?)
+        Ok(self.database.look(|t| Ok::<_, store::Error>(t.outbox(0, 1)?.is_empty()))?)
     }
 }
 

@@ -153,19 +153,27 @@ impl Inner {
         self.run_leased(Lane::Session, |node, t, now| node.ping(t, now))
     }
 
-    /// Take in frames, and keep the file within its limit. Nobody is told that all is done in
-    /// between.
-    pub fn take_in(&self, frames: Vec<RegionFrame>) -> Result<(), Error> {
-        self.set_taking_in(true)?;
-        let taken = self.frames(frames).and_then(|()| self.keep_within());
-        self.set_taking_in(false)?;
-        self.settled.notify_all();
-        taken
+    /// Take in frames, and begin to keep the file within its limit: true if it is by now, else
+    /// [`Inner::keep_within`] goes on. Nobody is told that all is done in between.
+    pub fn take_in(&self, frames: Vec<RegionFrame>) -> Result<bool, Error> {
+        self.lock()?.as_mut().ok_or_else(Error::closed)?.taking_in = true;
+        self.frames(frames).inspect_err(|_| self.taken_in())?;
+        self.keep_within()
     }
 
-    fn set_taking_in(&self, taking_in: bool) -> Result<(), Error> {
-        self.lock()?.as_mut().ok_or_else(Error::closed)?.taking_in = taking_in;
-        Ok(())
+    /// Nothing is left to do with what was taken in.
+    pub(super) fn taken_in(&self) {
+        // An error: the client was closed, and nobody waits for it.
+        let Ok(mut guard) = self.lock() else { return };
+        if guard.as_mut().is_some_and(|core| std::mem::take(&mut core.taking_in)) {
+            self.settled.notify_all();
+        }
+    }
+
+    /// Pushes that left since the last call.
+    pub fn take_pushes(&self) -> u64 {
+        let Ok(mut guard) = self.lock() else { return 0 };
+        guard.as_mut().map_or(0, |core| std::mem::take(&mut core.pushes))
     }
 
     /// Take in frames, in one transaction.
@@ -193,8 +201,7 @@ impl Inner {
     pub fn end_session(&self) {
         let Ok(mut guard) = self.lock() else { return };
         let Some(core) = guard.as_mut() else { return };
-        core.session = None;
-        core.hedge = None;
+        (core.session, core.hedge, core.taking_in) = (None, None, false);
         if let Some(node) = &mut core.node {
             node.disconnected();
         }

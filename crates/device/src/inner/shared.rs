@@ -377,7 +377,7 @@ impl Inner {
         let mut core = self.lock()?;
         let core = core.as_mut().ok_or_else(Error::closed)?;
         if elsewhere {
-            let subs = core.database.transact(false, |t| t.subscriptions())?;
+            let subs = core.database.subscriptions()?;
             let done = |(_, sub): &(Scope, Subscription)| {
                 !sub.loading || sub.terms.priority < priority_min
             };

@@ -46,8 +46,10 @@ struct Told {
     coverage: Coverage,
 }
 
-/// See that a query can be run.
-pub(super) fn check(inner: &Inner, plan: &Plan) -> Result<(), Error> {
+/// See that a query can be run, and what it reads by way of views.
+pub(super) fn check(inner: &Inner, plan: &mut Plan) -> Result<(), Error> {
+    let views = inner.with_reader(read::store::views)?;
+    plan.reads_through(&inner.options.schema, views);
     inner.with_reader(|conn| match &plan.follow {
         Follow::Keys(by) => {
             let mut params = plan.params.clone();

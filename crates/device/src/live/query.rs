@@ -187,6 +187,27 @@ impl Plan {
         })
     }
 
+    /// Views of the app's own may stand between the statement and the tables: what they read counts,
+    /// too. Given are all that the file has, by name and text.
+    pub fn reads_through(&mut self, schema: &Schema, mut views: Vec<(String, String)>) {
+        let (Some(kinds), Follow::Anew(_)) = (&mut self.kinds, &self.follow) else { return };
+        let mut text = self.sql.to_ascii_lowercase();
+        loop {
+            // A name with a quote in it may be spelled otherwise.
+            let is_named = |(name, _): &mut (String, String)| {
+                name.contains('"') || text.contains(&name.to_ascii_lowercase())
+            };
+            let named: Vec<String> =
+                views.extract_if(.., is_named).map(|(_, view)| view.to_ascii_lowercase()).collect();
+            if named.is_empty() {
+                return;
+            }
+            // Views may read views.
+            text = named.join("\n");
+            kinds.extend(tables_named(schema, &text).unwrap_or_default());
+        }
+    }
+
     /// True if it is followed by keys.
     pub fn incremental(&self) -> bool {
         matches!(self.follow, Follow::Keys(_))
@@ -281,8 +302,8 @@ fn reads_a_table_by_name(filter: &str, is_word: impl Fn(char) -> bool) -> bool {
     })
 }
 
-/// Types whose names stand in the statement. SQL can read a table only by its name, so this may
-/// find too many, never too few; `None` if it finds none at all.
+/// Types whose names stand in the statement. SQL can read a table only by its name, or through a view
+/// ([`Plan::reads_through`]), so this may find too many, never too few; `None` if it finds none at all.
 fn tables_named(schema: &Schema, sql: &str) -> Option<BTreeSet<TypeId>> {
     let sql = sql.to_ascii_lowercase();
     let named = |name: &str| sql.contains(&name.to_ascii_lowercase());

@@ -91,6 +91,19 @@ pub(crate) fn rows_of_id(conn: &Connection, table: &str, id: &str) -> Result<Row
     query(conn, &sql, &[id.into()])
 }
 
+/// The views that the app made, by name and text.
+pub(crate) fn views(conn: &Connection) -> Result<Vec<(String, String)>, Error> {
+    let files = query(conn, "SELECT name FROM pragma_database_list", &[])?;
+    let mut views = Vec::new();
+    for file in files.iter().filter_map(|row| row.text("name")) {
+        let sql =
+            format!("SELECT name, sql FROM {}.sqlite_schema WHERE type = 'view'", quoted(file));
+        let both = |row: &Row| Some((row.text("name")?.to_owned(), row.text("sql")?.to_owned()));
+        views.extend(query(conn, &sql, &[])?.iter().filter_map(both));
+    }
+    Ok(views)
+}
+
 /// SQLite's plan of a statement, a step a line.
 pub(crate) fn steps(
     conn: &Connection,

@@ -345,3 +345,23 @@ fn what_is_written_while_the_account_signs_out_is_not_lost() {
         assert_eq!(ids(&reader), written, "round {round}, {left:?}");
     }
 }
+
+#[test]
+fn a_name_with_a_nul_could_pass_for_another_s_and_is_refused() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let accounts = accounts(&world, dir.path());
+    let name = |tenant: &str, subject: &str| Account {
+        tenant: tenant.to_owned(),
+        subject: subject.to_owned(),
+    };
+    let anonymous = accounts.anonymous();
+    let token = || Arc::new(FixedToken("as anna".to_owned()));
+    accounts.sign_in(anonymous.clone(), token()).unwrap().close().unwrap();
+    for account in [name("acme\0anna", "b"), name("acme", "anna\0b")] {
+        let refused = accounts.sign_in(account.clone(), token()).unwrap_err();
+        assert_eq!(refused.code(), "LF2114");
+        assert_eq!(accounts.claim(&anonymous, &account).unwrap_err().code(), "LF2114");
+    }
+    let known: Vec<Account> = accounts.list().unwrap().into_iter().map(|k| k.account).collect();
+    assert_eq!(known, [anonymous]);
+}

@@ -1,6 +1,6 @@
 //! Live queries: the first update has all, the next ones only what changed.
 
-use crate::world::{SOON, World};
+use crate::world::{SOON, World, eventually};
 use landfall_device::{
     Client, Coverage, Error, Query, Row, RowChange, Watch, WatchListener, WatchUpdate, apply,
 };
@@ -173,4 +173,54 @@ fn a_query_hears_what_comes_from_afar_and_when_it_is_all() {
     put(&writer, "a", "2");
     let update = next(&mut watch);
     assert_eq!(update.rows[0].text("status"), Some("2"));
+}
+
+#[test]
+fn of_updates_that_nobody_fetches_few_wait_and_none_is_missing() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let client = offline(&world, &dir.path().join("a.db"));
+    let mut watch = client.observe(Query::table("Order")).unwrap();
+    for n in 0..100 {
+        let told = watch.explain().unwrap().updates;
+        put(&client, &format!("o{n:03}"), "1");
+        eventually("it is told", || watch.explain().unwrap().updates > told);
+    }
+    let (mut copy, mut fetched) = (Vec::new(), 0);
+    while copy.len() < 100 {
+        let update = next(&mut watch);
+        apply(&mut copy, &update.changes);
+        assert_eq!(copy, *update.rows);
+        fetched += 1;
+    }
+    assert!(fetched <= 17, "{fetched} waited");
+    put(&client, "o050", "2");
+    assert_eq!(told(&next(&mut watch)), ["50~50 status"]);
+    client.close().unwrap();
+    assert!(watch.next_within(SOON).is_none(), "the end is told behind them");
+}
+
+#[test]
+fn a_query_over_views_of_the_app_s_own_hears_of_the_tables_behind_them() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    offline(&world, &path).close().unwrap();
+    let app = rusqlite::Connection::open(&path).unwrap();
+    app.execute_batch(
+        "CREATE VIEW kept AS SELECT * FROM Stock WHERE sold IS NOT 7;
+         CREATE VIEW \"What There Is\" AS SELECT id FROM KEPT",
+    )
+    .unwrap();
+    drop(app);
+    let client = offline(&world, &path);
+    put(&client, "a", "1");
+    let sql = "SELECT id FROM \"Order\" UNION ALL SELECT id FROM \"what there is\"";
+    let mut any = client.watch(sql, []).unwrap();
+    let filter = "id IN (SELECT id FROM \"What There Is\")";
+    let mut window = client.observe(Query::table("Order").filter(filter, [])).unwrap();
+    assert_eq!(told(&next(&mut any)), ["+0 a"]);
+    assert!(told(&next(&mut window)).is_empty());
+    let stock: [(&str, landfall_device::Value); 0] = [];
+    client.transaction().upsert("Stock", "a", stock).commit().unwrap();
+    assert_eq!(next(&mut any).rows.len(), 2);
+    assert_eq!(told(&next(&mut window)), ["+0 a"]);
 }

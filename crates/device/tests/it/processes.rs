@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 const NONE: [(&str, Value); 0] = [];
 
@@ -149,4 +150,28 @@ fn a_killed_process_keeps_what_it_was_told_is_written() {
     assert!(kept == told || kept == told + 1, "{kept} of {told}");
     let next = sell(&client)[0].seq;
     assert_eq!(next, kept as u64 + 1, "numbers go on where they were");
+}
+
+#[test]
+fn what_only_asks_waits_for_no_process_that_holds_the_file() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    let mut options = world.options(&path, &[0]);
+    options.network.start_offline = true;
+    let client = Client::open(options).unwrap();
+    client.subscribe("catalog").unwrap();
+    let dots = sell(&client);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(client.fate(dots[0]).unwrap(), Fate::Pending { sent: false });
+    assert_eq!(client.outbox_status().unwrap().pending, dots.len() as u64);
+    assert!(client.outcomes().unwrap().is_empty());
+    assert!(client.progress("catalog").unwrap().is_some());
+    assert!(!client.digest().unwrap().is_empty());
+    assert_eq!(client.drain(Duration::ZERO).unwrap_err().code(), "LF2109");
+    assert_eq!(client.settle(Duration::ZERO).unwrap_err().code(), "LF2106");
+    other.execute_batch("ROLLBACK").unwrap();
+    // What was written is seen at once by who asks, whoever wrote it.
+    let second = sell(&client);
+    assert_eq!(client.fate(second[0]).unwrap(), Fate::Pending { sent: false });
 }

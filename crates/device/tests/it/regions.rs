@@ -5,9 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ed25519_dalek::{Signer, SigningKey};
 use landfall_device::{
-    Client, Conditions, ConnectionState, DirectoryKey, Fate, Network, OnMetered, Options, Policy,
+    Client, Conditions, ConnectionState, DirectoryKey, Event, Fate, Network, OnMetered, Options,
+    Policy, TokenError, TokenFuture, TokenProvider, TokenReason,
 };
 use landfall_sync::region::node::Directory;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 fn is_at(client: &Client, name: &str) -> bool {
     client.connection() == ConnectionState::Online { region: name.to_owned() }
@@ -155,4 +158,90 @@ fn a_hedge_over_a_metered_network_brings_no_rows_either() {
     assert_eq!(count(&client), 3, "rows still wait");
     client.set_conditions(Conditions::default());
     eventually("rows come", || count(&client) == 4);
+}
+
+/// Gives tokens, or has none; and counts how often it was asked.
+#[derive(Default)]
+struct Fickle {
+    asked: AtomicUsize,
+    has_none: AtomicBool,
+}
+
+impl TokenProvider for Fickle {
+    fn token(&self, _: TokenReason) -> TokenFuture {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let token = match self.has_none.load(Ordering::Relaxed) {
+            true => Err(TokenError { message: "nobody is signed in".to_owned() }),
+            false => Ok("token".to_owned()),
+        };
+        Box::pin(async move { token })
+    }
+}
+
+#[test]
+fn a_probe_for_which_the_app_has_no_token_is_not_held_against_the_region() {
+    let (world, dir) = (World::new(2), tempfile::tempdir().unwrap());
+    let tokens = Arc::new(Fickle::default());
+    let mut options = world.options(&dir.path().join("a.db"), &[0, 1]);
+    options.tokens = tokens.clone();
+    let (survey_ms, probe_ms, hedge_ms_min, answer_ms_min) = (20, 20, 20, 2_000);
+    options.network =
+        Network { survey_ms, probe_ms, hedge_ms_min, answer_ms_min, ..options.network };
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    assert!(is_at(&client, "r0"));
+    tokens.has_none.store(true, Ordering::Relaxed);
+    let asked = || tokens.asked.load(Ordering::Relaxed);
+    let before = asked();
+    eventually("the other region is to be probed again and again", || asked() > before + 3);
+    tokens.has_none.store(false, Ordering::Relaxed);
+    world.set_silent(0, true);
+    let dot = order(&client, "o1", "PLACED");
+    eventually("it is good for a hedge", || {
+        matches!(client.fate(dot).unwrap(), Fate::Accepted { .. })
+    });
+    assert!(is_at(&client, "r0"), "the first is not left yet");
+}
+
+#[test]
+fn a_hedge_is_paid_for_by_pushes_and_by_nothing_else() {
+    let (world, dir) = (World::new(3), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0, 1, 2]);
+    let (hedge_ms_min, hedge_percent, answer_ms_min) = (20, 30, 1_500);
+    options.network = Network { hedge_ms_min, hedge_percent, answer_ms_min, ..options.network };
+    let client = Client::open(options).unwrap();
+    client.subscribe("market/fr").unwrap();
+    client.settle(SOON).unwrap();
+    assert!(is_at(&client, "r0"));
+    // There is one at the beginning.
+    world.set_silent(0, true);
+    let first = order(&client, "first", "PLACED");
+    eventually("the second region takes it", || {
+        matches!(client.fate(first).unwrap(), Fate::Accepted { .. })
+    });
+    eventually("the first is left", || is_at(&client, "r1"));
+    world.set_silent(0, false);
+    client.settle(SOON).unwrap();
+    for _ in 0..10 {
+        let up = client.traffic().up();
+        client.network_changed();
+        eventually("the region is asked whether it is there", || client.traffic().up() > up);
+    }
+    let mut events = client.events();
+    world.set_silent(1, true);
+    let late = order(&client, "late", "PLACED");
+    loop {
+        match events.next_within(SOON).expect("an event") {
+            Event::Fate { dot, fate: Fate::Accepted { .. }, .. } if dot == late => {
+                panic!("one push does not pay for a hedge");
+            }
+            Event::Connection(ConnectionState::Online { region }) => {
+                assert_eq!(region, "r2", "the silent one is left");
+                break;
+            }
+            _ => {}
+        }
+    }
+    client.settle(SOON).unwrap();
 }

@@ -1,5 +1,6 @@
 //! A region by itself, and two of them, driven by hand-made frames.
 
+mod confirmed;
 mod forks;
 mod hostile;
 mod refused;

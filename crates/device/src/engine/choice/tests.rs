@@ -44,6 +44,28 @@ fn who_failed_comes_last_and_the_longest_ago_first_among_those() {
 }
 
 #[test]
+fn a_probe_that_could_not_be_made_says_nothing_and_is_made_later() {
+    let (mut choice, network) = (three(), network());
+    choice.ready(0, at(0), at(1));
+    assert_eq!(choice.next_probe(&network, true), Some((at(50_000), 1)));
+    choice.not_probed(1, at(50_000), &network);
+    assert_eq!(choice.second(), Some(1), "nothing is held against it");
+    assert_eq!(choice.next_probe(&network, true), Some((at(50_000), 2)));
+    choice.not_probed(2, at(50_400), &network);
+    assert_eq!(choice.next_probe(&network, true), Some((at(51_000), 1)));
+
+    // One that failed stays as far on its way back as it was.
+    let (mut choice, ok) = (three(), Ok((at(1), 100)));
+    choice.failed(0, at(100), &network, 5_000);
+    choice.ready(1, at(110), at(1));
+    assert!(!choice.probed(0, at(10_100), ok, &network, 0));
+    assert!(!choice.probed(0, at(11_100), ok, &network, 0));
+    choice.not_probed(0, at(12_100), &network);
+    assert_eq!(choice.next_probe(&network, false), Some((at(13_100), 0)));
+    assert!(choice.probed(0, at(13_100), ok, &network, 0));
+}
+
+#[test]
 fn a_region_is_gone_back_to_after_a_rest_and_several_probes() {
     let (mut choice, network) = (three(), network());
     choice.ready(0, at(0), at(1));

@@ -149,3 +149,22 @@ fn a_greeting_that_was_under_way_does_not_become_the_session_of_rescued_writes()
     let ops: Vec<Sealed> = pushed(&out).into_iter().flatten().collect();
     assert_eq!(ops[0].op.dot, made.dots[0]);
 }
+
+/// As a document says that was made to hurt.
+#[test]
+fn a_transaction_that_says_it_is_endless_is_as_long_as_what_is_here() {
+    let mut old = Device::new(1);
+    old.write(&[task("1", []), task("2", [])]);
+    let mut found = all_of(&mut old);
+    for own in &mut found.ops {
+        let mut op = own.sealed.op.clone();
+        op.tx.count = u32::MAX;
+        own.sealed = op.seal();
+    }
+    let mut d = Device::new(2);
+    let taken = d.take_in(found);
+    assert_eq!(taken.refused.len(), 2);
+    let (receipt, _) = d.node.resubmit(&mut d.store, d.now, taken.refused[1]).unwrap();
+    d.store.commit();
+    assert_eq!(receipt.dots.len(), 2, "made again as what is left of it");
+}

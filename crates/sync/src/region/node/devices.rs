@@ -315,13 +315,34 @@ impl Node {
         turn.out.wrote = true;
         // Both files of a closed id may still send under it: their fingerprints are kept.
         if !record.closed {
-            for (seq, dot) in store.dot_records(device, 0, limits::PUSH_OPS_MAX as usize)? {
-                if record.confirmed.contains(seq) && self.core.settled(dot.position) {
+            self.forget_confirmed(store, device, &record.confirmed)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Forget the records that nobody will ask for: those of numbers that the device has confirmed and
+    /// every region has. One that has to stay holds up none behind it.
+    fn forget_confirmed<S: Store>(
+        &self,
+        store: &mut S,
+        device: DeviceId,
+        confirmed: &SeqSet,
+    ) -> Result<(), S::Error> {
+        let mut from = 0;
+        loop {
+            let page = store.dot_records(device, from, limits::PUSH_OPS_MAX as usize)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            let last = *last;
+            for (seq, dot) in page {
+                if confirmed.contains(seq) && self.core.settled(dot.position) {
                     store.remove_dots(Dot::new(device, seq))?;
                 }
             }
+            if last >= confirmed.highest() {
+                return Ok(());
+            }
+            from = last + 1;
         }
-        Ok(Ok(()))
     }
 
     fn on_refetch<S: Store>(
