@@ -3,7 +3,7 @@
 use crate::throttle::Throttle;
 use crate::victim::{LINES, Role, SUBJECT, Victim, sales, sell};
 use crate::world::{PATIENCE, World, eventually, number};
-use landfall_device::{Client, Value};
+use landfall_device::{Client, SyncLimits, Value};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -119,6 +119,71 @@ fn a_device_killed_while_it_pushes_has_each_write_arrive_once() {
     let arrived = [PRODUCTS, SOLD].map(|sql| number(&fresh, sql));
     assert_eq!(arrived, [WRITES as i64; 2]);
     println!("killed while pushing {WRITES} writes, {seen:?} at the region; arrived {arrived:?}");
+}
+
+/// Slots in the background are short, and the system ends the process when it likes.
+#[test]
+fn a_device_killed_in_slots_loses_nothing_and_has_nothing_applied_twice() {
+    const WRITES: u64 = 1_000;
+    const ROWS: u64 = 6_000;
+    const PER_WRITE: u64 = 100;
+    const OWN: &str = "SELECT count(*) FROM Product WHERE id LIKE 'p%'";
+    let world = World::new(1);
+    let writer = world.device("writer", &[0]);
+    for first in (0..ROWS).step_by(PER_WRITE as usize) {
+        let product = |n: u64| (format!("q{n:05}"), [("description", Value::text(noise(n)))]);
+        let tx = (first..first + PER_WRITE)
+            .map(product)
+            .fold(writer.transaction(), |tx, (id, f)| tx.upsert("Product", &id, f));
+        tx.commit().unwrap();
+    }
+    writer.settle(PATIENCE).unwrap();
+    let token = world.token(SUBJECT, &["*"], &["*"]);
+    let client = offline(&world, &token);
+    fill(&client, WRITES);
+    client.close().unwrap();
+
+    let all = WRITES + ROWS / PER_WRITE;
+    let slow = Throttle::new(world.port(0), 800_000);
+    let (mut seen, mut draw) = (Vec::new(), 7_u64);
+    for _ in 0..10 {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Less than all pushes take; then more than a part of the rows that arrives as a whole.
+        let (least, spread) =
+            if world.entries(0) < all { (10_000, 110_000) } else { (250_000, 250_000) };
+        let (bytes, pause_us) = (least + (draw >> 33) % spread, (draw >> 40) % 30_000);
+        let passed = || slow.up() + slow.down();
+        let before = passed();
+        let victim = Victim::start(Role::Slot, &world.file(SUBJECT), &[slow.url()], &token);
+        assert_eq!(victim.next(SOON).as_deref(), Some("slot"));
+        eventually("the slot moves something", || {
+            let done = victim.next(Duration::ZERO).as_deref() == Some("done");
+            done || passed() > before + bytes
+        });
+        std::thread::sleep(Duration::from_micros(pause_us));
+        victim.kill();
+        let client = offline(&world, &token);
+        let here = [OWN, SOLD].map(|sql| number(&client, sql));
+        assert_eq!(here, [WRITES as i64; 2], "all own writes show, and each counts once");
+        seen.push((world.entries(0), number(&client, PRODUCTS) - here[0]));
+        client.close().unwrap();
+    }
+    let amid = all - WRITES + 1..all;
+    assert!(seen.iter().any(|(n, _)| amid.contains(n)), "amid the pushes: {seen:?}");
+
+    let client = offline(&world, &token);
+    let limits = SyncLimits { deadline: PATIENCE, bytes_max: None, priority_min: 0 };
+    let report = client.sync_once(limits).unwrap();
+    assert!(report.done && report.unsent == 0, "{report:?}");
+    assert_eq!(client.outcomes().unwrap(), []);
+    assert_eq!(world.entries(0), all, "each transaction came once: {seen:?}");
+    let fresh = world.device("fresh", &[0]);
+    fresh.subscribe("catalog").unwrap();
+    fresh.settle(PATIENCE).unwrap();
+    assert_eq!(fresh.digest().unwrap(), client.digest().unwrap());
+    let arrived = [PRODUCTS, SOLD].map(|sql| number(&fresh, sql));
+    assert_eq!(arrived, [(WRITES + ROWS) as i64, WRITES as i64]);
+    println!("killed in 10 slots, entries at the region and rows from it: {seen:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! what it does line by line. It never outlives its test by more than its own limit.
 
 use crate::world::{PATIENCE, number, options, schema};
-use landfall_device::{Client, ConnectionState, Event, Value};
+use landfall_device::{Client, ConnectionState, Event, SyncLimits, Value};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,6 +27,9 @@ pub(crate) enum Role {
     Write,
     /// Push and fetch: `loading N of M` and then `complete` as the catalogue comes.
     Sync,
+    /// Push and fetch in slots, as in the background: `slot` when one is about to be
+    /// opened, `done` when nothing was left to do.
+    Slot,
     /// Write and sync, together with others on the same file, until a file `stop` lies beside it:
     /// `dot N` for each write, `busy` for one that another process kept from the file,
     /// `online` and `standby` as the lease moves.
@@ -139,7 +142,7 @@ fn works_until_it_is_killed() {
     let (file, token) = (PathBuf::from(var(FILE)), var(TOKEN));
     let urls: Vec<String> = var(URLS).split_whitespace().map(str::to_owned).collect();
     let mut options = options(&file, SUBJECT, &urls, &token, schema());
-    options.network.start_offline = role == "Write";
+    options.network.start_offline = role == "Write" || role == "Slot";
     let client = Client::open(options).unwrap();
     let until = Instant::now() + PATIENCE;
     match role.as_str() {
@@ -156,6 +159,18 @@ fn works_until_it_is_killed() {
             while Instant::now() < until {
                 tell_progress(&client);
                 thread::sleep(Duration::from_millis(5));
+            }
+        }
+        "Slot" => {
+            let deadline = Duration::from_secs(2);
+            let limits = SyncLimits { deadline, bytes_max: None, priority_min: 0 };
+            client.subscribe("catalog").unwrap();
+            while Instant::now() < until {
+                println!("told: slot");
+                if client.sync_once(limits).unwrap().done {
+                    println!("told: done");
+                    thread::sleep(Duration::from_millis(20));
+                }
             }
         }
         _ => share(&client, &file.with_file_name("stop"), until),
