@@ -288,10 +288,19 @@ impl Inner {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let shown: Vec<bool> = self.shared.iter().map(SharedFile::is_shown).collect();
-        let kept = lock(&self.readers).pop().filter(|(shows, _)| *shows == shown);
-        let reader = match kept {
-            Some((_, reader)) => reader,
+        self.on_reader(self.shared.iter().map(SharedFile::is_shown).collect(), work)
+    }
+
+    /// The same, with the first of the shared files beside this one: as many as are given, each with
+    /// whether it shows.
+    #[cfg(not(target_family = "wasm"))]
+    fn on_reader<T>(
+        &self,
+        shown: Vec<bool>,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let reader = match take_reader(&mut lock(&self.readers), &shown) {
+            Some(reader) => reader,
             None => self.reader(&shown)?,
         };
         let done = work(&reader);
@@ -373,7 +382,12 @@ impl Inner {
         &self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, store::Error>,
     ) -> Result<T, Error> {
-        self.with_reader(|conn| Ok(self.asker.look(conn, work)?))
+        let look = |conn: &rusqlite::Connection| Ok(self.asker.look(conn, work)?);
+        // What it asks for is in this file alone, and told whatever there is to the shared ones.
+        #[cfg(not(target_family = "wasm"))]
+        return self.on_reader(Vec::new(), look);
+        #[cfg(target_family = "wasm")]
+        self.with_reader(look)
     }
 
     fn run<T>(
@@ -477,6 +491,17 @@ fn check_scope(scope: &str) -> Result<(), Error> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One that shows the same of the shared files; those that show what is no longer so are closed.
+#[cfg(not(target_family = "wasm"))]
+fn take_reader(
+    kept: &mut Vec<(Vec<bool>, rusqlite::Connection)>,
+    shown: &[bool],
+) -> Option<rusqlite::Connection> {
+    kept.retain(|(shows, _)| shows.is_empty() || shown.is_empty() || shows == shown);
+    let at = kept.iter().rposition(|(shows, _)| shows == shown)?;
+    Some(kept.swap_remove(at).1)
 }
 
 fn outbox_status(t: &mut Transaction<'_>) -> Result<OutboxStatus, store::Error> {

@@ -66,6 +66,8 @@ struct Peer {
     settled: Vector,
     /// A report that we have yet to catch up with.
     unsettled: Option<Vector>,
+    /// Its heads of our logs that are known to have our hashes.
+    compared: Vector,
     /// Heard from since this node started.
     heard: bool,
     /// Its present life, as it said in its last greeting.

@@ -61,6 +61,9 @@ struct Carry {
     chores: Chores,
 }
 
+/// Steps of making room behind frames that were taken in.
+const STEPS_BEHIND_FRAMES: usize = 16;
+
 /// What keeps the file small. It is done a step at a time, with everything else in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Chores {
@@ -258,7 +261,10 @@ impl Engine {
                 }
                 let moves = match &done {
                     Ok(greeted) => self.probed(region, Ok((greeted.round_trip, greeted.accepts))),
-                    Err(failure) if failure.blames_region() => self.probed(region, Err(())),
+                    // Who refuses the token has answered, and is no region to go on with.
+                    Err(failure) if failure.blames_region() || failure.refused_token() => {
+                        self.probed(region, Err(()))
+                    }
                     Err(_) => {
                         let options = &self.inner.options;
                         self.choice.not_probed(region, options.runtime.now(), &options.network);
@@ -371,7 +377,15 @@ impl Engine {
             }
         }
         if !whole.is_empty() {
-            carry.chores.make_room |= !self.inner.take_in(whole)?;
+            // As much goes as may have come, even while more comes without a pause.
+            let mut done = self.inner.take_in(whole)?;
+            for _ in 0..STEPS_BEHIND_FRAMES {
+                if done {
+                    break;
+                }
+                done = self.inner.keep_within()?;
+            }
+            carry.chores.make_room |= !done;
         }
         end
     }

@@ -34,6 +34,14 @@ pub(super) struct Doubt {
     after: u64,
     /// How far to go back if that is above the fork, too.
     step: u64,
+    /// What it showed fits nothing. It is not asked again while it says the same.
+    damaged: bool,
+}
+
+impl Doubt {
+    fn above(after: u64) -> Self {
+        Self { after, step: 1, damaged: false }
+    }
 }
 
 /// What a block says of a doubt.
@@ -45,8 +53,6 @@ pub(super) enum Weighed {
     Open,
     /// What both have above this number differs.
     Forked(u64),
-    /// One of the two logs is damaged.
-    Damaged,
 }
 
 impl Core {
@@ -67,7 +73,7 @@ impl Core {
                 Err(m) => return Ok(Err(m)),
             };
             let seq = vector.get(origin);
-            let compared = self.peers.get(&peer).map_or(0, |p| p.vector.get(origin)) == seq;
+            let compared = self.peers.get(&peer).map_or(0, |p| p.compared.get(origin)) == seq;
             if origin.region != self.config.region || seq == 0 || compared {
                 continue;
             }
@@ -76,22 +82,30 @@ impl Core {
                     self.doubt(peer, origin, seq);
                     vector.clip(origin, 0);
                 }
-                Some(_) => _ = self.doubts.remove(&(peer, origin)),
+                Some(_) => {
+                    self.doubts.remove(&(peer, origin));
+                    let known = &mut self.peers.entry(peer).or_default().compared;
+                    known.clip(origin, 0);
+                    known.advance(origin, seq);
+                }
                 None => {}
             }
         }
         Ok(Ok(()))
     }
 
-    /// The peer has another hash than ours at this number.
-    pub(super) fn doubt(&mut self, peer: RegionId, origin: Origin, seq: u64) {
-        let doubt = Doubt { after: seq.saturating_sub(1), step: 1 };
-        self.doubts.entry((peer, origin)).or_insert(doubt);
+    /// The peer has another hash than ours at this number. False if that is known.
+    pub(super) fn doubt(&mut self, peer: RegionId, origin: Origin, seq: u64) -> bool {
+        let new = !self.doubts.contains_key(&(peer, origin));
+        if new {
+            self.doubts.insert((peer, origin), Doubt::above(seq.saturating_sub(1)));
+        }
+        new
     }
 
     /// What the peer is to show again: each log after the number.
     pub(super) fn to_show(&self, peer: RegionId) -> Vec<Position> {
-        let of_peer = self.doubts.iter().filter(|((p, _), _)| *p == peer);
+        let of_peer = self.doubts.iter().filter(|((p, _), d)| *p == peer && !d.damaged);
         of_peer.map(|((_, origin), d)| Position { origin: *origin, seq: d.after }).collect()
     }
 
@@ -103,7 +117,8 @@ impl Core {
         block: &Block,
     ) -> Result<Weighed, S::Error> {
         let (origin, key) = (block.origin, (peer, block.origin));
-        let Some(doubt) = self.doubts.get(&key).copied().filter(|d| d.after == block.after) else {
+        let asked = |d: &Doubt| d.after == block.after && !d.damaged;
+        let Some(doubt) = self.doubts.get(&key).copied().filter(asked) else {
             return Ok(Weighed::Unasked);
         };
         let Some(ours) = self.hash_at(store, origin, doubt.after)? else {
@@ -113,14 +128,13 @@ impl Core {
         };
         if block.hash_before != ours && doubt.after > 0 {
             let after = doubt.after.saturating_sub(doubt.step);
-            self.doubts.insert(key, Doubt { after, step: doubt.step * 2 });
+            self.doubts.insert(key, Doubt { after, step: doubt.step * 2, damaged: false });
             return Ok(Weighed::Open);
         }
-        self.doubts.remove(&key);
         let Some(theirs) = self.verify(block, ours) else {
-            self.reports.push(Report::LogMismatch { origin, after: block.after });
-            return Ok(Weighed::Damaged);
+            return Ok(self.damaged(peer, origin, block.after));
         };
+        self.doubts.remove(&key);
         let mut before = ours;
         for (row, _) in &theirs {
             let rows = store.log(origin, row.seq - 1, 1)?;
@@ -130,15 +144,22 @@ impl Core {
                 if Opened::decode(&mine.entry).is_ok_and(follows) {
                     return Ok(Weighed::Forked(row.seq - 1));
                 }
-                self.reports.push(Report::LogMismatch { origin, after: row.seq - 1 });
-                return Ok(Weighed::Damaged);
+                return Ok(self.damaged(peer, origin, row.seq - 1));
             }
             before = row.hash;
         }
         if let Some((row, _)) = theirs.last().filter(|(r, _)| r.seq < self.vector.get(origin)) {
-            self.doubts.insert(key, Doubt { after: row.seq, step: 1 });
+            self.doubts.insert(key, Doubt::above(row.seq));
         }
         Ok(Weighed::Open)
+    }
+
+    /// One of the two logs is damaged, which a person must hear of. The peer's copy counts for
+    /// nothing until it fits; its other logs are taken in as ever.
+    fn damaged(&mut self, peer: RegionId, origin: Origin, after: u64) -> Weighed {
+        self.reports.push(Report::LogMismatch { origin, after });
+        self.doubts.insert((peer, origin), Doubt { damaged: true, ..Doubt::above(after) });
+        Weighed::Open
     }
 
     /// The rolling hash of a log at a number; `None` above its head.

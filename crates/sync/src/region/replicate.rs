@@ -44,9 +44,9 @@ impl Core {
             return Ok(true);
         }
         let Some(rows) = self.verify(block, head.hash) else {
-            if origin.region == self.config.region && block.hash_before != head.hash {
-                // Of an ended life of ours: it may have two branches.
-                self.doubt(peer, origin, head.seq);
+            // Of an ended life of ours: it may have two branches. Who does not show them is stopped.
+            let ours = origin.region == self.config.region && block.hash_before != head.hash;
+            if ours && self.doubt(peer, origin, head.seq) {
                 return Ok(true);
             }
             self.reports.push(Report::LogMismatch { origin, after: block.after });

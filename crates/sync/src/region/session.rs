@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub credit: i64,
     /// Accepted ops that not enough regions hold yet.
     pub watch: BTreeMap<Dot, Position>,
+    /// Where the next look for confirmed records that can be forgotten begins.
+    pub forget_from: u64,
     /// A device id of this session greeted again in another one.
     pub superseded: bool,
 }
@@ -70,7 +72,7 @@ impl Session {
     pub fn new(author: Author, devices: Vec<DeviceId>, credit: u64) -> Self {
         let credit = credit.min(limits::CREDIT_BYTES) as i64;
         let (subs, watch) = (BTreeMap::new(), BTreeMap::new());
-        Self { author, devices, subs, credit, watch, superseded: false }
+        Self { author, devices, subs, credit, watch, forget_from: 0, superseded: false }
     }
 
     pub fn add_credit(&mut self, bytes: u64) {

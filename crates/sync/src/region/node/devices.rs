@@ -315,34 +315,35 @@ impl Node {
         turn.out.wrote = true;
         // Both files of a closed id may still send under it: their fingerprints are kept.
         if !record.closed {
-            self.forget_confirmed(store, device, &record.confirmed)?;
+            // What was confirmed just now; and, a page at a time, what had to stay before.
+            let first = seqs.spans().next().map_or(0, |(first, _)| first);
+            self.forget_confirmed(store, device, &record.confirmed, first)?;
+            let from = self.sessions.get(&id).map_or(0, |session| session.forget_from);
+            let next = self.forget_confirmed(store, device, &record.confirmed, from)?;
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.forget_from = next;
+            }
         }
         Ok(Ok(()))
     }
 
-    /// Forget the records that nobody will ask for: those of numbers that the device has confirmed and
-    /// every region has. One that has to stay holds up none behind it.
+    /// Forget the records that nobody will ask for: of a page of numbers, those that the device has
+    /// confirmed and every region has. Returns where the next page begins.
     fn forget_confirmed<S: Store>(
         &self,
         store: &mut S,
         device: DeviceId,
         confirmed: &SeqSet,
-    ) -> Result<(), S::Error> {
-        let mut from = 0;
-        loop {
-            let page = store.dot_records(device, from, limits::PUSH_OPS_MAX as usize)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            let last = *last;
-            for (seq, dot) in page {
-                if confirmed.contains(seq) && self.core.settled(dot.position) {
-                    store.remove_dots(Dot::new(device, seq))?;
-                }
+        from: u64,
+    ) -> Result<u64, S::Error> {
+        let page = store.dot_records(device, from, limits::PUSH_OPS_MAX as usize)?;
+        let next = page.last().map_or(0, |(last, _)| last + 1);
+        for (seq, dot) in page {
+            if confirmed.contains(seq) && self.core.settled(dot.position) {
+                store.remove_dots(Dot::new(device, seq))?;
             }
-            if last >= confirmed.highest() {
-                return Ok(());
-            }
-            from = last + 1;
         }
+        Ok(if next > confirmed.highest() { 0 } else { next })
     }
 
     fn on_refetch<S: Store>(

@@ -43,6 +43,9 @@ impl Node {
                 link.region = Some(region);
                 let peer = self.core.peers.entry(region).or_default();
                 peer.incarnation = Some(hello.incarnation);
+                if self.outlived(hello.vector.as_ref()) {
+                    begin_anew(&mut self.core, store, turn)?;
+                }
                 self.hear(store, region, hello.vector.as_ref(), &hello.marks, turn)
             }
             Some(PeerKind::Want(want)) => {
@@ -83,29 +86,52 @@ impl Node {
         };
         link.entries += 1;
         link.asked = None;
+        if self.outlived(entries.vector.as_ref()) {
+            // What a later life has logged would cut the present one.
+            return Ok(Err(Stop::new("outlived", "this region is in a later life elsewhere")));
+        }
+        let mut misfit = false;
         for batch in &entries.batches {
             let block = match block(batch) {
                 Ok(b) => b,
                 Err(m) => return Ok(Err(m.into())),
             };
             turn.out.entries_from_peers += block.entries.len() as u64;
-            let fits = match self.core.weigh(store, region, &block)? {
+            match self.core.weigh(store, region, &block)? {
                 Weighed::Unasked => {
-                    self.core.apply_block(store, region, &block, &mut turn.batch)?
+                    misfit |= !self.core.apply_block(store, region, &block, &mut turn.batch)?;
                 }
-                Weighed::Open => true,
+                Weighed::Open => {}
                 Weighed::Forked(last) => {
                     end_at_fork(&mut self.core, store, block.origin, last, turn)?;
-                    true
                 }
-                Weighed::Damaged => false,
-            };
-            if !fits {
-                let message = "the rolling hash of a log does not fit";
-                return Ok(Err(Stop::new("log_mismatch", message)));
             }
         }
-        self.hear(store, region, entries.vector.as_ref(), &entries.marks, turn)
+        if let Err(stop) =
+            self.hear(store, region, entries.vector.as_ref(), &entries.marks, turn)?
+        {
+            return Ok(Err(stop));
+        }
+        if misfit {
+            // The other logs were taken in; asked again at once, the peer would say the same.
+            let message = "the rolling hash of a log does not fit";
+            return Ok(Err(Stop::new("log_mismatch", message)));
+        }
+        Ok(Ok(()))
+    }
+
+    /// A peer holds logs of a later life of this region: our store is a copy from before it. Their
+    /// numbers are noted, so that no life has one of them again.
+    fn outlived(&mut self, vector: Option<&wire::Vector>) -> bool {
+        let Ok(vector) = convert::vector(vector) else { return false };
+        let (me, life) = (self.core.config.region, self.core.incarnation);
+        let later: Vec<Origin> = vector
+            .iter()
+            .map(|(o, _)| o)
+            .filter(|o| o.region == me && o.incarnation > life)
+            .collect();
+        self.core.lives.extend(later.iter().map(|o| (me, o.incarnation)));
+        !later.is_empty()
     }
 
     /// A peer said what it holds. If it holds more of this life's logs than we wrote, our store was

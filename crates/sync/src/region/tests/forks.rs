@@ -181,3 +181,74 @@ fn a_peer_with_a_damaged_log_ends_no_life() {
     let here = |r: &Report| matches!(r, Report::LogMismatch { .. });
     assert!(reports.iter().any(here), "{reports:?}");
 }
+
+/// Its marker may fit: it is the one that lies beside the older copy.
+#[test]
+fn a_store_from_before_a_later_life_begins_one_that_is_later_still() {
+    for heard_first in [false, true] {
+        let (mut a, mut b) = (Region::new(1), Region::new(2));
+        a.hello(1, 1, "u1 w/*");
+        let first = a.create(1, 1, "o1", vec![]);
+        a.push(1, &[&first]);
+        exchange(&mut a, &mut b);
+        let (first_life, older) = (a.node.incarnation(), a.store.clone());
+
+        // A copy of it goes on elsewhere, in a second life, until all is told.
+        let mut a = open(1, a.store, false, NOW + 5);
+        a.hello(1, 1, "u1 w/*");
+        let second = a.create(1, 2, "o2", vec![a.sold(1)]);
+        a.push(1, &[&second]);
+        exchange(&mut a, &mut b);
+        let second_life = a.node.incarnation();
+        assert!(second_life > first_life);
+
+        // Then the first store is started again, on a clock that was set back.
+        let mut a = open(1, older, true, NOW - 1_000);
+        assert_eq!(a.node.incarnation(), first_life);
+        if heard_first {
+            exchange(&mut a, &mut b);
+        }
+        a.hello(2, 2, "u2 w/*");
+        let third = a.create(2, 1, "p1", vec![a.sold(1)]);
+        a.push(2, &[&third]);
+        exchange(&mut a, &mut b);
+        exchange(&mut a, &mut b);
+        assert!(a.node.incarnation() > second_life);
+        agree(&mut a, &mut b, 2, 1);
+        // Nothing is left to say.
+        let before = a.node.vector().clone();
+        exchange(&mut a, &mut b);
+        assert_eq!(*a.node.vector(), before);
+    }
+}
+
+/// What a peer has of other logs is as good as ever.
+#[test]
+fn a_damaged_copy_of_our_log_holds_up_no_other_log() {
+    let (mut a, mut b) = put_back(1, 5);
+    let life = a.node.incarnation();
+    b.hello(1, 1, "u1 w/*");
+    let late = b.create(1, 2, "o2", vec![b.sold(1)]);
+    b.push(1, &[&late]);
+    let mut mismatches = 0;
+    for _ in 0..3 {
+        let reports = carry(&mut a, &mut b, |frame| {
+            let marks = match &mut frame.kind {
+                Some(wire::peer_frame::Kind::Hello(h)) => &mut h.marks,
+                Some(wire::peer_frame::Kind::Want(w)) => &mut w.marks,
+                Some(wire::peer_frame::Kind::Entries(e)) => {
+                    let of_a = |b: &&mut wire::Batch| b.origin.as_ref().unwrap().region == 1;
+                    let shown = e.batches.iter_mut().filter(of_a);
+                    shown.for_each(|b| b.hash_after = vec![7; 16].into());
+                    &mut e.marks
+                }
+                _ => return,
+            };
+            marks.iter_mut().for_each(|m| m.hash = vec![7; 16].into());
+        });
+        mismatches += reports.iter().filter(|r| matches!(r, Report::LogMismatch { .. })).count();
+    }
+    assert_eq!(a.node.incarnation(), life);
+    assert!(mismatches > 0, "a person hears of it");
+    assert!(a.entity("o2").exists(&Living));
+}
