@@ -217,11 +217,11 @@ fn slots_and_the_apps_own_wish_for_the_network_do_not_undo_one_another() {
     // The app goes online while a slot is open.
     world.set_up(0, false);
     order(&client, "o2", "PLACED");
-    let other = slot(Duration::from_millis(100));
+    let other = slot(SOON);
     eventually("the slot is open", || client.connection() != ConnectionState::Offline);
     client.go_online();
-    other.join().unwrap();
     world.set_up(0, true);
+    assert!(other.join().unwrap().done);
     eventually("still online", is_online);
 
     // To go offline ends every slot.
@@ -231,7 +231,7 @@ fn slots_and_the_apps_own_wish_for_the_network_do_not_undo_one_another() {
     assert!(last.join().unwrap().done);
     world.set_up(0, false);
     order(&client, "o3", "PLACED");
-    let ended = slot(Duration::from_millis(500));
+    let ended = slot(SOON);
     eventually("the slot is open", || client.connection() != ConnectionState::Offline);
     client.go_offline();
     eventually("offline at once", || client.connection() == ConnectionState::Offline);
