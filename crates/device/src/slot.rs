@@ -56,10 +56,10 @@ impl Slot {
         Self { inner, opened, up, down }
     }
 
-    /// True once as many bytes went as may.
-    pub fn is_spent(&self, limits: SyncLimits) -> bool {
+    /// True once as many bytes went as may, or the app went offline.
+    pub fn is_over(&self, limits: SyncLimits) -> bool {
         let (up, down) = self.moved();
-        limits.bytes_max.is_some_and(|most| up + down >= most)
+        self.inner.has_ended(self.opened) || limits.bytes_max.is_some_and(|most| up + down >= most)
     }
 
     pub fn report(&self, done: bool) -> Result<SyncReport, Error> {
@@ -83,8 +83,8 @@ impl Client {
     /// Like `sync_once`, without blocking. To give up the wait ends the slot.
     pub async fn sync_once_async(&self, limits: SyncLimits) -> Result<SyncReport, Error> {
         let slot = Slot::open(self, limits);
-        let spent = || slot.is_spent(limits);
-        let done = self.inner.settled_within(limits.deadline, limits.priority_min, spent).await?;
+        let over = || slot.is_over(limits);
+        let done = self.inner.settled_within(limits.deadline, limits.priority_min, over).await?;
         slot.report(done)
     }
 }

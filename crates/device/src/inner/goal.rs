@@ -73,6 +73,11 @@ impl Inner {
         self.goal.borrow().offline
     }
 
+    /// The app went offline since the slot was opened, which ended it.
+    pub fn has_ended(&self, opened: u32) -> bool {
+        self.goal.borrow().offline != opened
+    }
+
     /// The slot is over, if the app has not ended it by going offline.
     pub fn close_slot(&self, opened: u32) {
         self.set_goal(|goal| {

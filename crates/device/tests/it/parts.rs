@@ -231,10 +231,11 @@ fn slots_and_the_apps_own_wish_for_the_network_do_not_undo_one_another() {
     assert!(last.join().unwrap().done);
     world.set_up(0, false);
     order(&client, "o3", "PLACED");
-    let ended = slot(SOON);
+    let ended = slot(SOON * 2);
     eventually("the slot is open", || client.connection() != ConnectionState::Offline);
     client.go_offline();
     eventually("offline at once", || client.connection() == ConnectionState::Offline);
+    eventually("its wait is over", || ended.is_finished());
     assert!(!ended.join().unwrap().done);
     assert_eq!(client.connection(), ConnectionState::Offline);
 }

@@ -65,7 +65,7 @@ impl Inner {
     pub fn sync_until(&self, limits: SyncLimits, slot: &Slot) -> Result<SyncReport, Error> {
         let until = Instant::now().checked_add(limits.deadline);
         let mut done = false;
-        while !done && !slot.is_spent(limits) {
+        while !done && !slot.is_over(limits) {
             let left = left_until(until);
             if left.is_zero() {
                 break;
