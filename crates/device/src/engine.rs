@@ -169,16 +169,16 @@ impl Engine {
                 break;
             } else if !goal.online() || self.choice.regions.is_empty() {
                 self.inner.set_connection(event::ConnectionState::Offline);
-                self.pause(LONG).await;
+                self.pause(LONG, goal).await;
             } else if !self.renew() {
                 self.inner.set_connection(event::ConnectionState::Standby);
-                self.pause(POLL).await;
+                self.pause(POLL, goal).await;
             } else if let Some(extent) = self.extent() {
-                self.attempt(extent).await;
+                self.attempt(extent, goal).await;
             } else {
                 let (retry_ms, code) = (POLL.as_millis() as u64, Some("metered".to_owned()));
                 self.inner.set_connection(event::ConnectionState::Waiting { retry_ms, code });
-                self.pause(POLL).await;
+                self.pause(POLL, goal).await;
             }
         }
         self.inner.set_connection(event::ConnectionState::Offline);
@@ -200,7 +200,7 @@ impl Engine {
 
     /// One session from its beginning to its end, through all regions that it moves between, and
     /// the wait behind it if there has to be one.
-    async fn attempt(&mut self, extent: Extent) {
+    async fn attempt(&mut self, extent: Extent, goal: Goal) {
         let began = self.inner.options.runtime.now();
         let mut end = match self.race(extent).await {
             Ok(greeted) => End::Moved(Box::new(greeted)),
@@ -230,7 +230,7 @@ impl Engine {
         if !wait.is_zero() {
             let (retry_ms, code) = (wait.as_millis() as u64, failure.code);
             self.inner.set_connection(event::ConnectionState::Waiting { retry_ms, code });
-            self.pause(wait).await;
+            self.pause(wait, goal).await;
         }
     }
 
@@ -296,16 +296,13 @@ impl Engine {
         let _ = goal.wait_for(|g| g.closing || !g.online()).await;
     }
 
-    /// Wait, or until the app wants something else.
-    async fn pause(&self, most: Duration) {
+    /// Wait, or until the app wants something else than what was looked at before. What it has
+    /// changed since then ends the wait, too.
+    async fn pause(&self, most: Duration, seen: Goal) {
         let mut goal = self.inner.goal.subscribe();
-        let now: Goal = *goal.borrow_and_update();
-        if now.closing {
-            return;
-        }
         let runtime = &self.inner.options.runtime;
         let _ = tokio::select! {
-            changed = goal.wait_for(|g| *g != now) => changed.map(drop),
+            changed = goal.wait_for(|g| *g != seen) => changed.map(drop),
             () = runtime.sleep(most) => Ok(()),
         };
         // Lets a cancelled connection end before the next begins.

@@ -229,6 +229,7 @@ fn slots_and_the_apps_own_wish_for_the_network_do_not_undo_one_another() {
     eventually("offline", || client.connection() == ConnectionState::Offline);
     let last = slot(SOON);
     assert!(last.join().unwrap().done);
+    eventually("offline behind it", || client.connection() == ConnectionState::Offline);
     world.set_up(0, false);
     order(&client, "o3", "PLACED");
     let ended = slot(SOON * 2);
