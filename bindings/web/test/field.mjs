@@ -17,7 +17,7 @@ export const fieldTests = {
     assert.deepEqual([left[0], left[1], left[2].pending], [null, null, 0]);
     assert.equal((await dee.run((dot) => window.client.fate(dot), order)).state, "unknown");
     await dee.fails("LF2022", (dot) => window.client.cancel(dot), order);
-    await dee.fails("LF2111", () => window.client.cancel("no dot"));
+    await dee.fails("LF2022", () => window.client.cancel("no dot"));
     const { dots: [sent] } = await dee.run(() => window.client.upsert("Stock", "sent", {}));
     await dee.run(() => window.client.goOnline());
     await dee.settle();
