@@ -4,7 +4,8 @@
 //! [`node::Node`] is the whole of it, as its driver sees it. Behind it, in the order in which a
 //! write meets them: [`access`] and `checks` (may this be written?), `commit` (accept and log),
 //! `merge` (state and change index), `replicate` (peers' logs), `cuts` (the end of a region's
-//! life), `forks` (two branches of a log), `feed` (rows for devices), `session` (one device's conversation).
+//! life), `forks` (two branches of a log), `feed` (rows for devices), `session` (one device's
+//! conversation).
 //!
 //! Everything durable goes through [`store::Store`]; the rest of a node is rebuilt at its start.
 

@@ -252,3 +252,22 @@ fn a_damaged_copy_of_our_log_holds_up_no_other_log() {
     assert!(mismatches > 0, "a person hears of it");
     assert!(a.entity("o2").exists(&Living));
 }
+
+/// As in a rolling upgrade: what was heard without a hash is compared once there is one.
+#[test]
+fn a_head_that_was_heard_without_its_hash_is_compared_later() {
+    let (mut a, mut b) = put_back(4, 3);
+    let old = a.node.incarnation();
+    carry(&mut a, &mut b, |frame| match &mut frame.kind {
+        Some(wire::peer_frame::Kind::Hello(h)) => h.marks.clear(),
+        Some(wire::peer_frame::Kind::Want(w)) => w.marks.clear(),
+        Some(wire::peer_frame::Kind::Entries(e)) => e.marks.clear(),
+        _ => {}
+    });
+    assert_eq!(a.node.incarnation(), old, "nothing tells so far");
+    for _ in 0..2 {
+        exchange(&mut a, &mut b);
+    }
+    assert_ne!(a.node.incarnation(), old);
+    agree(&mut a, &mut b, 4, 3);
+}
