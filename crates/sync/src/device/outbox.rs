@@ -30,14 +30,17 @@ struct Frames {
     done: Vec<Push>,
     open: Push,
     bytes: usize,
+    /// Bytes of the session's frames before the open one.
+    before: usize,
 }
 
 impl Frames {
     fn add(&mut self, ops: &[OwnOp]) {
         let bytes: usize = ops.iter().map(|o| o.sealed.payload.len()).sum();
-        if self.bytes > 0 && self.bytes + bytes > limits::PUSH_BYTES {
+        let most = limits::frame_bytes(self.before, limits::PUSH_BYTES);
+        if self.bytes > 0 && self.bytes + bytes > most {
             self.done.push(std::mem::take(&mut self.open));
-            self.bytes = 0;
+            self.before += std::mem::take(&mut self.bytes);
         }
         self.bytes += bytes;
         let payload = |o: &OwnOp| o.sealed.payload.to_vec().into();
@@ -45,21 +48,23 @@ impl Frames {
         self.open.transactions.push(push::Transaction { ops });
     }
 
-    fn finish(mut self) -> Vec<Push> {
+    /// The frames, and the bytes of all frames of the session.
+    fn finish(mut self) -> (Vec<Push>, usize) {
         if !self.open.transactions.is_empty() {
             self.done.push(self.open);
         }
-        self.done
+        (self.done, self.before + self.bytes)
     }
 }
 
 impl<S: Store> Call<'_, S> {
     /// Push whatever may be pushed now; where that is nothing any more, rows may have their turn.
     pub fn push(&mut self) -> Result<(), S::Error> {
-        let Some(region) = self.node.session.as_ref().and_then(|s| s.region) else {
+        let session = self.node.session.as_ref();
+        let Some((region, before)) = session.and_then(|s| Some((s.region?, s.pushed))) else {
             return Ok(());
         };
-        let mut frames = Frames::default();
+        let mut frames = Frames { before, ..Frames::default() };
         self.push_voids(region, &mut frames)?;
         let mut blocked: Option<u64> = None;
         let mut after = self.node.session.as_ref().map_or(0, |s| s.scanned);
@@ -93,10 +98,12 @@ impl<S: Store> Call<'_, S> {
                 Turn::Blocked | Turn::Full => _ = blocked.get_or_insert(first),
             }
         }
+        let (frames, pushed) = frames.finish();
         if let Some(session) = &mut self.node.session {
             session.scanned = blocked.map_or(after, |first| first - 1);
+            session.pushed = pushed;
         }
-        for push in frames.finish() {
+        for push in frames {
             self.out.durable = true;
             self.send(Kind::Push(push));
         }

@@ -77,6 +77,8 @@ pub(super) struct Session {
     /// Refused in this session: not pushed again in it, unless written anew.
     pub refused: BTreeSet<Dot>,
     pub push_ops: usize,
+    /// Bytes of op payload pushed in this session.
+    pub pushed: usize,
     pub lost: BTreeSet<RegionId>,
     pub copies: u32,
     /// Ended logs, each with the last number that counts.

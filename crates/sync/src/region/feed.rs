@@ -61,11 +61,6 @@ impl Rows {
         self.bytes
     }
 
-    /// No more should go into one frame.
-    pub fn full(&self) -> bool {
-        self.bytes >= limits::CHUNK_BYTES
-    }
-
     /// Rows that fit no frame and were left out.
     pub fn take_too_large(&mut self) -> impl Iterator<Item = Report> {
         std::mem::take(&mut self.too_large).into_iter().map(|key| Report::RowTooLarge { key })
@@ -88,12 +83,13 @@ impl Rows {
 
 impl Core {
     /// The next rows of a pass: entities of the scope above what the reader has, in key order after
-    /// `after`.
+    /// `after`, until they are this many bytes.
     pub(super) fn stretch<S: Store>(
         &self,
         store: &mut S,
         want: Want<'_>,
         after: Option<&EntityKey>,
+        bytes: usize,
     ) -> Result<Stretch, S::Error> {
         let most = mutant::chunk_rows();
         let keys = store.changed(want.scope, want.since, after, most)?;
@@ -102,7 +98,7 @@ impl Core {
         for (i, key) in keys.into_iter().enumerate() {
             self.add_row(store, want, &key, &mut stretch.rows)?;
             stretch.last = Some(key);
-            if stretch.rows.full() && i + 1 < count {
+            if stretch.rows.bytes() >= bytes && i + 1 < count {
                 stretch.done = false;
                 break;
             }

@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub subs: BTreeMap<u32, Sub>,
     /// Delta bytes that may still be sent; below zero after a frame larger than was left.
     pub credit: i64,
+    /// Bytes of rows sent in passes and refetches.
+    pub told: usize,
     /// Accepted ops that not enough regions hold yet.
     pub watch: BTreeMap<Dot, Position>,
     /// Where the next look for confirmed records that can be forgotten begins.
@@ -72,7 +74,18 @@ impl Session {
     pub fn new(author: Author, devices: Vec<DeviceId>, credit: u64) -> Self {
         let credit = credit.min(limits::CREDIT_BYTES) as i64;
         let (subs, watch) = (BTreeMap::new(), BTreeMap::new());
-        Self { author, devices, subs, credit, watch, forget_from: 0, superseded: false }
+        Self { author, devices, subs, credit, told: 0, watch, forget_from: 0, superseded: false }
+    }
+
+    /// Bytes of rows at which the next chunk is closed.
+    pub fn chunk_bytes(&self) -> usize {
+        limits::frame_bytes(self.told, limits::CHUNK_BYTES)
+    }
+
+    /// A chunk of rows of this size leaves.
+    pub fn tell(&mut self, bytes: usize) {
+        self.told = self.told.saturating_add(bytes);
+        self.credit -= bytes.max(1) as i64;
     }
 
     pub fn add_credit(&mut self, bytes: u64) {

@@ -2,6 +2,7 @@
 
 mod confirmed;
 mod forks;
+mod frames;
 mod hostile;
 mod refused;
 mod windows;

@@ -83,3 +83,47 @@ fn a_hedge_that_becomes_the_session_carries_what_it_was_greeted_for() {
     check(Extent::Pushes, &[]);
     check(Extent::InTurn { priority_min: 7 }, &["team/b", "team/d"]);
 }
+
+#[test]
+fn pushes_of_a_session_grow_with_what_it_has_carried() {
+    use crate::limits::{FRAME_BYTES_FIRST, PUSH_BYTES};
+    const TITLE_BYTES: usize = 2_000;
+    let mut d = Device::new(1);
+    let title = "x".repeat(TITLE_BYTES);
+    for id in 0..500 {
+        d.write(&[task(&id.to_string(), [put(TITLE, &*title)])]);
+    }
+    for region in [0, 1] {
+        // Whatever a session before it carried, the link is another one.
+        let out = d.connect_with(region, &[], |welcome| welcome.push_ops = 400);
+        let mut sizes = push_sizes(&out);
+        assert_eq!(pushed_dots(&out).len(), 400);
+        // The window opens: the frames go on where they were.
+        let dot = |seq| Dot::new(d.store.meta().unwrap().unwrap().device, seq);
+        let answered: Vec<Dot> = (1..=100).map(dot).collect();
+        for dot in answered {
+            sizes.extend(push_sizes(&d.accept(dot, at(region, dot.seq), true)));
+        }
+        let mut before = 0;
+        for size in &sizes {
+            let most = usize::clamp(before, FRAME_BYTES_FIRST, PUSH_BYTES);
+            assert!(*size <= most, "{size} after {before}: {sizes:?}");
+            before += size;
+        }
+        assert!(sizes[0] > TITLE_BYTES && sizes[0] <= FRAME_BYTES_FIRST, "{sizes:?}");
+        assert!(sizes.iter().any(|s| *s > PUSH_BYTES / 2), "{sizes:?}");
+    }
+}
+
+/// Bytes of payload in each Push.
+fn push_sizes(out: &Output) -> Vec<usize> {
+    let size = |push: &wire::Push| {
+        let ops = push.transactions.iter().flat_map(|tx| &tx.ops);
+        ops.map(|op| op.len()).sum()
+    };
+    let frames = out.frames.iter().filter_map(|f| match &f.kind {
+        Some(ToRegion::Push(push)) => Some(size(push)),
+        _ => None,
+    });
+    frames.collect()
+}

@@ -377,7 +377,7 @@ impl Node {
                 absent.push(key.clone());
             }
             // What is left out is asked for again.
-            if rows.full() {
+            if rows.bytes() >= session.chunk_bytes() {
                 break;
             }
         }
@@ -387,7 +387,7 @@ impl Node {
         let body = rows.encode().into();
         let received = received(store, &session.devices)?;
         let delta = wire::Delta { sub: refetch.sub, body, received, place: Some(place) };
-        session.credit -= delta.body.len() as i64;
+        session.tell(delta.body.len());
         send(&mut turn.out, id, ToDevice::Delta(delta));
         Ok(Ok(()))
     }

@@ -121,12 +121,13 @@ impl Node {
     ) -> Result<(), S::Error> {
         let (out, now_ms) = (&mut turn.out, turn.now_ms);
         let session = self.sessions.get_mut(&id).expect("listed by the caller");
+        let bytes = session.chunk_bytes();
         let sub = session.subs.get_mut(&number).expect("listed by the caller");
         let State::Pass(pass) = &mut sub.state else { return Ok(()) };
         let floor_ms = (sub.keep_ms > 0).then(|| now_ms.saturating_sub_unsigned(sub.keep_ms));
         let (scope, since, fresh) = (&*sub.scope, &pass.from, pass.fresh);
         let want = Want { scope, since, fresh, floor_ms };
-        let mut stretch = self.core.stretch(store, want, pass.after.as_ref())?;
+        let mut stretch = self.core.stretch(store, want, pass.after.as_ref(), bytes)?;
         pass.rows += stretch.rows.len() as u64;
         pass.after = stretch.last.or(pass.after.take());
         // What was committed since the pass began is fetched by another, shorter one.
@@ -153,7 +154,7 @@ impl Node {
         }
         out.reports.extend(stretch.rows.take_too_large());
         let body: prost::bytes::Bytes = stretch.rows.encode().into();
-        session.credit -= body.len().max(1) as i64;
+        session.tell(body.len());
         let delta = wire::Delta {
             sub: number,
             body,
