@@ -125,7 +125,7 @@ impl<'a, S: Store> Call<'a, S> {
     }
 
     pub fn put_op(&mut self, op: &OwnOp) -> Result<(), S::Error> {
-        self.reader.forget(&op.sealed.op.key);
+        self.reader.note(op);
         self.store.put_op(op)
     }
 
@@ -145,7 +145,7 @@ impl<'a, S: Store> Call<'a, S> {
         if let Some(session) = &mut self.node.session {
             session.vouched.remove(&dot);
         }
-        self.reader.forget(&op.sealed.op.key);
+        self.reader.note_gone(op);
         self.store.remove_op(dot)?;
         self.store.add_unconfirmed(dot.device, dot.seq)
     }

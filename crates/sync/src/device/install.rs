@@ -380,11 +380,7 @@ impl<S: Store> Call<'_, S> {
 
     /// True if a subscribed scope shows, or will show, something that the op writes.
     pub fn will_show(&mut self, op: &Op) -> Result<bool, S::Error> {
-        let mut scopes = self.reader.scopes(self.store, &op.key)?;
-        let base = self.store.base(&op.key)?;
-        scopes.extend(base.into_iter().flat_map(|b| b.holds));
         let schema = self.schema.clone();
-        let subscribed = self.subscribed()?;
         let shown = |s: &Scope| match &op.action {
             Action::Update(changes) => {
                 !knows_scope(&schema, &op.key, s)
@@ -392,6 +388,14 @@ impl<S: Store> Call<'_, S> {
             }
             _ => true,
         };
+        // Its home scope holds it whatever it says.
+        if self.subscribed()?.contains(&op.key.home) && shown(&op.key.home) {
+            return Ok(true);
+        }
+        let mut scopes = self.reader.scopes(self.store, &op.key)?;
+        let base = self.store.base(&op.key)?;
+        scopes.extend(base.into_iter().flat_map(|b| b.holds));
+        let subscribed = self.subscribed()?;
         Ok(scopes.iter().any(|s| subscribed.contains(s) && shown(s)))
     }
 

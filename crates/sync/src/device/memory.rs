@@ -75,6 +75,12 @@ pub struct MemoryStore {
     outcomes: Table<OutcomeKey, (EntityKey, Outcome)>,
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// Own ops that were read by their entity, in this thread's stores.
+    pub(super) static OPS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl MemoryStore {
     pub fn new() -> Self {
         Self::default()
@@ -368,7 +374,10 @@ impl Store for MemoryStore {
     fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Infallible> {
         let first = (key.clone(), 0, LEAST_DOT);
         let on_key = self.ops_on.rows.range(first..).take_while(|((k, _, _), _)| k == key);
-        Ok(on_key.map(|((_, _, dot), _)| self.ops.expect(dot)).collect())
+        let ops: Vec<OwnOp> = on_key.map(|((_, _, dot), _)| self.ops.expect(dot)).collect();
+        #[cfg(test)]
+        OPS_READ.set(OPS_READ.get() + ops.len());
+        Ok(ops)
     }
 
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {

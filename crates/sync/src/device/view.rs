@@ -1,7 +1,9 @@
 //! What shows of an entity: the base row with the own ops of the overlay applied over it.
 //!
-//! A [`Reader`] keeps what it has merged for the length of one call. Whoever changes a base row or
-//! an own op makes the reader forget that entity.
+//! A [`Reader`] keeps what it has merged for the length of one call. Whoever changes a base row
+//! makes the reader forget that entity. An own op that changes or goes is noted instead: a counter
+//! that was counted a thousand times offline has a thousand own ops, and each of their answers would
+//! have all of them read again.
 
 use super::store::{Base, OwnOp, Store, View};
 use super::texts::Documents;
@@ -29,6 +31,13 @@ pub(super) struct Merged {
 }
 
 impl Merged {
+    fn merge(&mut self) {
+        self.entity = self.base.as_ref().map(|b| b.entity.clone()).unwrap_or_default();
+        for op in self.ops.iter().filter(|op| op.overlay) {
+            self.entity.apply(&op.sealed.op);
+        }
+    }
+
     /// Own ops that are applied over the base row.
     pub fn overlay(&self) -> impl Iterator<Item = &OwnOp> {
         self.ops.iter().filter(|op| op.overlay)
@@ -58,6 +67,42 @@ impl Reader {
         self.rows.remove(key);
     }
 
+    /// The store has this own op as it is here.
+    pub fn note(&mut self, own: &OwnOp) {
+        self.change(own, |merged, at| {
+            let known = &mut merged.ops[at];
+            let shows_else =
+                known.overlay != own.overlay || known.sealed.fingerprint != own.sealed.fingerprint;
+            if shows_else {
+                *known = own.clone();
+            } else {
+                known.state = own.state.clone();
+            }
+            shows_else
+        });
+    }
+
+    /// The store has this own op no more.
+    pub fn note_gone(&mut self, own: &OwnOp) {
+        self.change(own, |merged, at| merged.ops.remove(at).overlay);
+    }
+
+    /// Change an own op of an entity that is merged here, if it is. The change is made at the op's
+    /// place, and true if it shows.
+    fn change(&mut self, own: &OwnOp, change: impl FnOnce(&mut Merged, usize) -> bool) {
+        let op = &own.sealed.op;
+        let Some(merged) = self.rows.get_mut(&op.key) else { return };
+        let at = merged.ops.binary_search_by_key(&own.order, |o| o.order);
+        match at.ok().filter(|at| merged.ops[*at].sealed.op.dot == op.dot) {
+            Some(at) if !self.drafting => {
+                if change(merged, at) {
+                    merged.merge();
+                }
+            }
+            _ => self.forget(&op.key),
+        }
+    }
+
     /// The entity as the store has it, or as a draft has changed it.
     pub fn merged<S: Store>(
         &mut self,
@@ -69,11 +114,9 @@ impl Reader {
                 self.rows.clear();
             }
             let (base, ops) = (store.base(key)?, store.ops_on(key)?);
-            let mut entity = base.as_ref().map(|b| b.entity.clone()).unwrap_or_default();
-            for op in ops.iter().filter(|op| op.overlay) {
-                entity.apply(&op.sealed.op);
-            }
-            self.rows.insert(key.clone(), Merged { base, ops, entity });
+            let mut merged = Merged { base, ops, entity: Entity::default() };
+            merged.merge();
+            self.rows.insert(key.clone(), merged);
         }
         Ok(self.rows.get_mut(key).expect("just inserted"))
     }

@@ -347,3 +347,32 @@ fn the_rest_of_a_transaction_is_not_refused_for_good_where_its_beginning_has_yet
     d.accept(dots[1], at(2, 1), true);
     assert_eq!(d.outcomes(dots[1]), []);
 }
+
+#[test]
+fn answers_for_a_counter_that_was_counted_often_read_its_writes_few_times() {
+    use crate::device::memory::OPS_READ;
+    const COUNTS: u64 = 200;
+    for subscribed in [true, false] {
+        let mut d = Device::new(1);
+        if subscribed {
+            d.subscribe("team/a");
+        }
+        d.write(&[task("1", [vote(1)])]);
+        for _ in 1..COUNTS {
+            d.write(&[update("1", [vote(1)])]);
+        }
+        d.connect_with(0, &[], |welcome| welcome.push_ops = 2 * COUNTS as u32);
+        let at = wire::fate::Kind::Accepted(convert::wire_position(at(0, 1)));
+        let count = COUNTS as u32;
+        let fate = wire::Fate { first: 1, count, kind: Some(at), durable: true };
+        let device = d.id().0.to_vec().into();
+        let before = OPS_READ.get();
+        d.frame(ToDevice::Fates(wire::Fates { device, fates: vec![fate] }));
+        let read = OPS_READ.get() - before;
+        assert!(read as u64 <= 3 * COUNTS, "{read} own ops were read for {COUNTS} answers");
+        // Where nobody will bring the row, what is safe leaves the device.
+        assert_eq!(d.votes(&key("1")), if subscribed { COUNTS as i64 } else { 0 });
+        let seventh = Dot::new(d.id(), 7);
+        assert_eq!(d.own(seventh).is_some(), subscribed);
+    }
+}
