@@ -117,7 +117,10 @@ impl Machine {
     ) -> Result<Self, Error> {
         let file = match directory {
             Some(directory) => File::Disk(directory.join(format!("{account}-{device}.landfall"))),
-            None => File::Memory(MemoryFile::new().map_err(landfall_device::Error::from)?),
+            None => {
+                let file = MemoryFile::with_tables(&world.schema);
+                File::Memory(file.map_err(landfall_device::OpenError::from)?)
+            }
         };
         let name = format!("{account}/{device}");
         let seed = name.bytes().fold(seed, |s, b| mixed(s ^ u64::from(b)));

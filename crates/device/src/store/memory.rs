@@ -5,12 +5,16 @@
 //! connections of the process share and which goes with the last of them. A [`MemoryFile`] is one
 //! connection that is always there.
 
-use super::error::Error;
+use super::error::{Error, OpenError};
+use super::{Database, Options};
+use landfall_model::schema::Schema;
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What SQLite calls the file system in which such files are.
 pub(super) const FILE_SYSTEM: &str = "memdb";
@@ -18,12 +22,19 @@ pub(super) const FILE_SYSTEM: &str = "memdb";
 /// Names are shared by the whole process, so none is given twice.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
+/// Files with the tables of a schema and nothing in them, the latest last. To make tables costs
+/// several times what a copy of them does, and tests of an app open files all the time.
+static BLANKS: Mutex<VecDeque<(Arc<Schema>, MemoryFile)>> = Mutex::new(VecDeque::new());
+
+/// So many of them are kept: a suite of tests has a schema or two.
+const BLANKS_KEPT: usize = 4;
+
 /// A file in this process's memory. It is there for as long as this value is, or a client that has
 /// it open; a transaction that was committed is in it, whatever becomes of the client.
 pub struct MemoryFile {
     path: PathBuf,
-    /// Never used, only held. A connection may go to another thread, but not be shared.
-    _held: Mutex<Connection>,
+    /// Only held, and copied from. A connection may go to another thread, but not be shared.
+    held: Mutex<Connection>,
 }
 
 impl MemoryFile {
@@ -35,7 +46,33 @@ impl MemoryFile {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let held = Connection::open_with_flags_and_vfs(&path, access, FILE_SYSTEM)?;
-        Ok(Self { path, _held: Mutex::new(held) })
+        Ok(Self { path, held: Mutex::new(held) })
+    }
+
+    /// A new file that has the tables of a schema already. A client that limits its file's size
+    /// cannot make this one smaller again.
+    pub fn with_tables(schema: &Arc<Schema>) -> Result<Self, OpenError> {
+        let mut blanks = lock(&BLANKS);
+        if let Some((_, blank)) = blanks.iter().find(|(of, _)| of == schema) {
+            return Ok(blank.copy()?);
+        }
+        let blank = Self::new()?;
+        let options = Options { in_memory: true, ..Options::default() };
+        drop(Database::open(blank.path(), schema, options)?);
+        let copy = blank.copy()?;
+        blanks.push_back((schema.clone(), blank));
+        if blanks.len() > BLANKS_KEPT {
+            blanks.pop_front();
+        }
+        Ok(copy)
+    }
+
+    /// Another file that holds the same.
+    fn copy(&self) -> Result<Self, Error> {
+        const ALL_PAGES: i32 = -1;
+        let copy = Self::new()?;
+        Backup::new(&lock(&self.held), &mut lock(&copy.held))?.step(ALL_PAGES)?;
+        Ok(copy)
     }
 
     /// Its name, as SQLite has it.
@@ -48,4 +85,9 @@ impl fmt::Debug for MemoryFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("MemoryFile").field(&self.path).finish()
     }
+}
+
+/// Nothing is left half done under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,9 +9,7 @@
 //! that is never searched is canonical bytes.
 
 use super::error::Error;
-use super::rows;
 use rusqlite::Connection;
-use std::sync::OnceLock;
 
 /// "LaFa", in the header of every file that this crate makes.
 pub(super) const APPLICATION_ID: i32 = 0x4c61_4661;
@@ -23,37 +21,15 @@ const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// Bring a file from version `from` to [`VERSION`]. Within a transaction.
 pub(super) fn upgrade(conn: &Connection, from: i32) -> Result<(), Error> {
-    let done = usize::try_from(from).expect("the version was checked at opening");
-    match FRESH.get().filter(|_| done == 0) {
-        Some(sql) => conn.execute_batch(sql)?,
-        None => migrate(conn, done)?,
-    }
-    if done == 0 && FRESH.get().is_none() {
-        // Somebody else may have noted the same at the same moment.
-        let _ = FRESH.set(all_sql(conn)?);
-    }
+    migrate(conn, usize::try_from(from).expect("the version was checked at opening"))?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "user_version", VERSION)?;
     Ok(())
 }
 
-/// What the migrations make of an empty file, as SQLite tells it, once one was made. Tables that are
-/// changed after they were made cost several times as much as those that are made right at once,
-/// and tests of an app make files all the time.
-static FRESH: OnceLock<String> = OnceLock::new();
-
 /// Go through the migrations from a version on.
 pub(super) fn migrate(conn: &Connection, from: usize) -> Result<(), Error> {
     Ok(MIGRATIONS[from..].iter().try_for_each(|sql| conn.execute_batch(sql))?)
-}
-
-/// The statements that make what is there.
-fn all_sql(conn: &Connection) -> Result<String, Error> {
-    // What SQLite makes by itself has no statement, as the index of a key, or a name of SQLite's.
-    let sql = "SELECT sql FROM sqlite_schema
-        WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid";
-    let all: Vec<String> = rows::query_all(conn, sql, [], |row| Ok(row.get(0)?))?;
-    Ok(all.join(";\n"))
 }
 
 const V1: &str = "

@@ -56,7 +56,8 @@ pub(super) fn writer(
         return Err(rusqlite::Error::SqliteFailure(error, None).into());
     }
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    if let Found::Version(_) = look(&mut conn)? {
+    // What is in memory has no disk below it that could damage it.
+    if matches!(look(&mut conn)?, Found::Version(_)) && !options.in_memory {
         check_whole(&conn, options.check_bytes_max)?;
     }
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;

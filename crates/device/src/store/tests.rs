@@ -5,13 +5,14 @@ mod search;
 mod sharing;
 mod typed;
 
-use super::{Database, Error, MemoryFile, Options, Transaction};
+use super::{Database, Error, MemoryFile, Options, Transaction, rows};
 use landfall_model::id::{EntityKey, TypeId};
 use landfall_model::schema::{Schema, compile};
 use landfall_sync::device::conformance;
 use landfall_sync::device::store::{Meta, Store};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const ORDERS: &str = r#"
@@ -101,6 +102,27 @@ fn what_was_committed_is_there_after_opening_again() {
     committed(&mut open_in_memory(&file), |t| t.put_meta(&meta));
     assert_eq!(committed(&mut open_in_memory(&file), |t| t.meta()), Some(meta));
     assert_eq!(committed(&mut open_in_memory(&other), |t| t.meta()), None);
+}
+
+#[test]
+fn a_file_in_memory_that_has_its_tables_is_like_one_that_gets_them() {
+    let tables = |file: &MemoryFile| -> Vec<String> {
+        let database = open_in_memory(file);
+        let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY rowid";
+        rows::query_all(&database.conn, sql, [], |row| Ok(row.get(0)?)).unwrap()
+    };
+    let plain = tables(&MemoryFile::new().unwrap());
+    let orders = Arc::new(schema(ORDERS));
+    let meta = Meta { last_seq: 9, ..Meta::default() };
+    for _ in 0..2 {
+        let file = MemoryFile::with_tables(&orders).unwrap();
+        assert_eq!(committed(&mut open_in_memory(&file), |t| t.meta()), None, "nothing is in it");
+        committed(&mut open_in_memory(&file), |t| t.put_meta(&meta));
+        assert_eq!(tables(&file), plain);
+    }
+    let notes = "type Note @entity(strategy: CRDT, scope: \"n\") { id: ID! }";
+    let other = MemoryFile::with_tables(&Arc::new(schema(notes))).unwrap();
+    assert_ne!(tables(&other), plain, "each schema has its own");
 }
 
 #[test]
