@@ -4,6 +4,7 @@ use crate::error::CallError;
 use crate::event::Coverage;
 use crate::row::{self, SqlValue};
 use landfall_device as device;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A window of one table.
@@ -65,7 +66,7 @@ impl From<Query> for device::Query {
 /// What changed in a live query's rows between two of its updates.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct WatchUpdate {
-    /// Names of the columns, in order.
+    /// Names of the columns, in order; empty where an update before had them, since they stay.
     pub columns: Vec<String>,
     /// Removals by falling old place, then moves, insertions and updates by rising new place. The
     /// first update inserts every row.
@@ -180,28 +181,35 @@ pub trait WatchListener: Send + Sync {
 }
 
 /// The client holds it for as long as it may call it, and its end is the listener's end.
-struct Adapter(Arc<dyn WatchListener>);
+struct Adapter {
+    listener: Arc<dyn WatchListener>,
+    has_columns: AtomicBool,
+}
 
 impl device::WatchListener for Adapter {
     fn updated(&self, update: device::WatchUpdate) {
+        let mut update = WatchUpdate::from(update);
+        if !update.columns.is_empty() && self.has_columns.swap(true, Ordering::Relaxed) {
+            update.columns.clear();
+        }
         // What a listener throws is its own affair.
-        let _ = self.0.updated(update.into());
+        let _ = self.listener.updated(update);
     }
 
     fn failed(&self, error: device::Error) {
-        let _ = self.0.failed(error.into());
+        let _ = self.listener.failed(error.into());
     }
 }
 
 impl Drop for Adapter {
     fn drop(&mut self) {
-        let _ = self.0.ended();
+        let _ = self.listener.ended();
     }
 }
 
 /// The device's listener for this one.
 pub(crate) fn adapter(listener: Arc<dyn WatchListener>) -> Arc<dyn device::WatchListener> {
-    Arc::new(Adapter(listener))
+    Arc::new(Adapter { listener, has_columns: AtomicBool::new(false) })
 }
 
 /// How a live query works and what it has done, for somebody who wants to know why it is slow.

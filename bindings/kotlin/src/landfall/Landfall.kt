@@ -14,10 +14,10 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.callbackFlow
 import kotlinx.coroutines.flow.conflate
+import kotlinx.coroutines.flow.emitAll
 import kotlinx.coroutines.flow.filterIsInstance
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.flowOn
-import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.withContext
 import kotlin.time.Duration
 
@@ -62,11 +62,13 @@ public class Landfall internal constructor(
     public fun <T> observe(query: Query, reader: RowReader<T>): Flow<Update<T>> =
         windows(reader) { client, listener -> client.observe(query, listener) }
 
+    /** The rows alone; a slow collector is told the newest only. */
+    internal fun <T> observeRows(query: Query, reader: RowReader<T>): Flow<List<T>> =
+        rows(reader) { client, listener -> client.observe(query, listener) }
+
     /** Watch any SQL that reads; a slow collector is told the newest rows only. */
     public fun watch(sql: String, vararg params: SqlValue): Flow<List<RowView>> =
-        windows({ it }) { client, listener -> client.watch(sql, params.asList(), listener) }
-            .map { it.rows }
-            .conflate()
+        rows({ it }) { client, listener -> client.watch(sql, params.asList(), listener) }
 
     /**
      * Rows of a type that hold these words, the best first; they have the type's columns, `_rank` and
@@ -82,6 +84,10 @@ public class Landfall internal constructor(
     /** The same, now and whenever it changes; it is run anew when rows of its type change. */
     public fun <T> observeSearch(search: Search, reader: RowReader<T>): Flow<Update<T>> =
         windows(reader) { client, listener -> client.observeSearch(search, listener) }
+
+    /** The rows alone; a slow collector is told the newest only. */
+    internal fun <T> observeFound(search: Search, reader: RowReader<T>): Flow<List<T>> =
+        rows(reader) { client, listener -> client.observeSearch(search, listener) }
 
     /** An editor on a text field of an entity that is there. Close it after use. */
     public suspend fun text(kind: String, id: String, field: String): SharedText =
@@ -249,26 +255,42 @@ public class Landfall internal constructor(
     internal suspend fun signOut(files: AccountFiles, unsent: Unsent): ULong =
         withContext(NonCancellable) { call { files.signOut(it, unsent) } }
 
+    /** Updates are differences, so none is dropped between the native thread and [Window]. */
     private fun <T> windows(
         reader: RowReader<T>,
         start: (Client, WatchListener) -> Watch,
     ): Flow<Update<T>> = flow {
         val running = Running(io)
         val window = Window(reader, running::explain)
-        updates(running, start).collect { emit(window.apply(it)) }
+        val updates = updates(running, start) { it }.buffer(Channel.UNLIMITED).flowOn(io)
+        updates.collect { emit(window.apply(it)) }
     }.flowOn(Dispatchers.Default)
 
-    /** Updates are differences, so none is dropped between the native thread and [Window]. */
-    private fun updates(
+    /**
+     * The window is kept up on the native thread, so what a slow collector misses costs nothing, and
+     * what it is told passes from that thread to its own at once.
+     */
+    private fun <T> rows(
+        reader: RowReader<T>,
+        start: (Client, WatchListener) -> Watch,
+    ): Flow<List<T>> = flow {
+        val running = Running(io)
+        val window = Window(reader, running::explain)
+        emitAll(updates(running, start) { window.apply(it).rows }.conflate().flowOn(io))
+    }
+
+    /** What [told] makes of each update, on the thread that it comes on. */
+    private fun <R> updates(
         running: Running,
         start: (Client, WatchListener) -> Watch,
-    ): Flow<WatchUpdate> = callbackFlow {
+        told: (WatchUpdate) -> R,
+    ): Flow<R> = callbackFlow {
         val listener = object : WatchListener {
             override fun updated(update: WatchUpdate) {
                 // The thread calls again and again: to make it a Java thread anew each time costs
                 // more than the update.
                 Native.detach(false)
-                trySend(update)
+                trySend(told(update))
             }
 
             override fun failed(error: CallException) {
@@ -286,7 +308,7 @@ public class Landfall internal constructor(
             watch.stop()
             watch.close()
         }
-    }.buffer(Channel.UNLIMITED).flowOn(io)
+    }
 
     private fun stream(open: (Client) -> EventStream): Flow<Event> = flow {
         calling { open(native) }.use { events ->

@@ -1,8 +1,6 @@
 package landfall
 
 import kotlinx.coroutines.flow.Flow
-import kotlinx.coroutines.flow.conflate
-import kotlinx.coroutines.flow.map
 
 /** A row that was found. */
 public class Found<T>(
@@ -131,7 +129,7 @@ private class Searching<T : Any, C : Any>(
         }
 
     override fun observeSearch(text: String, how: SearchBuilder.(C) -> Unit): Flow<List<Found<T>>> =
-        client.observeSearch(asked(text, how), found).map { it.rows }.conflate()
+        client.observeFound(asked(text, how), found)
 
     private fun asked(text: String, how: SearchBuilder.(C) -> Unit) =
         SearchBuilder(kind, text).apply { how(columns) }.build()

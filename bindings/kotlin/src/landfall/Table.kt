@@ -1,8 +1,6 @@
 package landfall
 
 import kotlinx.coroutines.flow.Flow
-import kotlinx.coroutines.flow.conflate
-import kotlinx.coroutines.flow.map
 
 /** What can be written to one entity type within a batch; generated code adds `upsert`. */
 @LandfallDsl
@@ -63,25 +61,22 @@ public abstract class ReadTable<T : Any, C : Any>(
      * that this version of the app cannot read are left out; [observeChanges] has them.
      */
     public fun observe(window: WindowBuilder.(C) -> Unit = {}): Flow<List<T>> =
-        observeChanges(window).map { it.rows }.conflate()
+        client.observeRows(query(window), reader)
 
     /** The same with what changed and what is on this device. Each update comes, in turn. */
-    public fun observeChanges(window: WindowBuilder.(C) -> Unit = {}): Flow<Update<T>> {
-        val query = WindowBuilder(kind).apply { window(columns) }.build()
-        return client.observe(query, reader)
-    }
+    public fun observeChanges(window: WindowBuilder.(C) -> Unit = {}): Flow<Update<T>> =
+        client.observe(query(window), reader)
 
     /** The rows of a window, with the columns of other rows that it includes. */
-    public fun observeIncluding(window: WindowBuilder.(C) -> Unit): Flow<List<Including<T>>> {
-        val query = WindowBuilder(kind).apply { window(columns) }.build()
-        return client.observe(query) { row -> Including(reader.read(row), row) }
-            .map { it.rows }
-            .conflate()
-    }
+    public fun observeIncluding(window: WindowBuilder.(C) -> Unit): Flow<List<Including<T>>> =
+        client.observeRows(query(window)) { row -> Including(reader.read(row), row) }
 
     /** See [Landfall.explain]. */
     public suspend fun explain(id: String, home: String? = null): Explanation =
         client.explain(kind, id, home)
+
+    private fun query(window: WindowBuilder.(C) -> Unit) =
+        WindowBuilder(kind).apply { window(columns) }.build()
 }
 
 /** The table of an entity type that devices write, too. */
