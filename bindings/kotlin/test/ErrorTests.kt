@@ -52,6 +52,8 @@ val errorTests = listOf(
             Landfall.open(OpenOptions(world.file("mia"), "type A { id: ID! }", "", "mia", emptyList(), true)) { "" }
         }
         equal(faulty.code, "LF2101")
+        val nul = fails<LandfallException.AccountName> { Shop.open(world.file("mi"), "mi\u0000a", emptyList()) { "" } }
+        equal(nul.code, "LF2114")
         equal(fails<LandfallException.File> {
             Shop.open("/proc/no/such/folder", "mia", emptyList()) { "" }
         }.code.take(4), "LF22")

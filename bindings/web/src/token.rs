@@ -1,9 +1,12 @@
 //! Tokens from the app's own function, `(reason) => string | Promise<string>`.
+//!
+//! What goes wrong in it is told on the console, in the function's own words: a browser has no other
+//! log, and of the connection an app hears `no_token` alone.
 
-use js_sys::{Function, Promise};
+use js_sys::{Error, Function, Promise};
 use landfall_device::{TokenError, TokenFuture, TokenProvider, TokenReason};
 use tokio::sync::{mpsc, oneshot};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 type Answer = Result<String, TokenError>;
@@ -20,6 +23,9 @@ impl FromFunction {
             while let Some((reason, mut answer)) = questions.recv().await {
                 tokio::select! {
                     token = ask(&function, reason) => {
+                        if let Err(error) = &token {
+                            web_sys::console::warn_1(&format!("landfall: {error}").into());
+                        }
                         // Whoever asked has given up.
                         let _ = answer.send(token);
                     }
@@ -48,10 +54,18 @@ async fn ask(function: &Function, reason: TokenReason) -> Answer {
         TokenReason::Refused => "refused",
     };
     let given = function.call1(&JsValue::NULL, &reason.into());
-    let given = given.map_err(|_| failed("the app's function failed"))?;
-    let token = JsFuture::from(Promise::resolve(&given)).await;
-    let token = token.map_err(|_| failed("the app's function failed"))?;
+    let given = given.map_err(thrown)?;
+    let token = JsFuture::from(Promise::resolve(&given)).await.map_err(thrown)?;
     token.as_string().ok_or_else(|| failed("the app's function gave no text"))
+}
+
+/// What the function threw, in its words.
+fn thrown(error: JsValue) -> TokenError {
+    let message = error.dyn_ref::<Error>().map(|error| String::from(error.message()));
+    match message.or_else(|| error.as_string()) {
+        Some(message) => TokenError { message },
+        None => failed("the app's function failed"),
+    }
 }
 
 fn failed(message: &str) -> TokenError {

@@ -72,6 +72,8 @@ export const errorTests = {
 
   async "a token that is refused is asked for again, and one that cannot be had is no fault"(phones) {
     const ray = await phones.closed("ray");
+    const told = [];
+    ray.page.on("console", (message) => told.push(message.text()));
     const { connection, reasons } = await ray.run(async (options) => {
       const reasons = [];
       const token = (reason) => {
@@ -87,6 +89,8 @@ export const errorTests = {
     assert.equal(connection.state, "online");
     assert.equal(reasons[0], "connect");
     assert(reasons.includes("refused"), reasons.join());
+    // Why there was none is told in the app's words.
+    assert(told.some((text) => text.includes("no token: not signed in yet")), told.join("\n"));
   },
 
   async "closing gives up a token that never comes"(phones) {

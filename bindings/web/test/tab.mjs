@@ -137,6 +137,44 @@ export const tabTests = {
     assert.equal((await second.query("SELECT count(*) AS n FROM \"Order\""))[0].n, 1);
   },
 
+  async "a panic ends the worker, whatever kind of call it is in, and another tab goes on"(phones) {
+    // Of this tab and of another, in a call that answers at once and in one that is a promise.
+    const ways = [["ida", "own", "digest"], ["ivo", "another's", "digest"], ["ina", "own", "settle"]];
+    for (const [user, whose, method] of ways) {
+      const first = await phones.closed(user);
+      await first.run(async (options) => {
+        const module = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+        window.Worker = class extends Worker {
+          constructor(url, how) {
+            // A module of one function, which is the instruction that a panic ends with.
+            const panics = module(`
+              import { WebClient } from "${new URL("../wasm/landfall_web.js", url)}";
+              const bytes = [
+                0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0,
+                7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11,
+              ];
+              const { f } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports;
+              WebClient.prototype.digest = () => f();
+              WebClient.prototype.settle = () => new Promise(() => queueMicrotask(() => f()));
+            `);
+            super(module(`import "${panics}"; import "${url}";`), how);
+          }
+        };
+        window.client = await window.landfall.open(options);
+      }, first.options({ startOffline: true }));
+      const second = await first.another();
+      await second.open({ startOffline: true });
+      await second.order("p-1", "PLACED");
+      const caller = whose === "own" ? first : second;
+      await caller.fails("LF2104", (method) => window.client[method](1_000), method);
+      await eventually("the page hears of it", () =>
+        first.run(() => window.attempt(() => window.client.connection()).then(({ code }) => code === "LF2104")));
+      await second.order("p-2", "PLACED");
+      assert.equal((await second.query("SELECT count(*) AS n FROM \"Order\" WHERE id LIKE 'p-%'"))[0].n, 2);
+      await second.run(() => window.client.digest());
+    }
+  },
+
   async "a wait longer than a timer of the browser takes is made of several"(phones) {
     const hal = await phones.closed("hal");
     await hal.run(async (options) => {

@@ -512,8 +512,8 @@ export class Landfall<T = AnyTables> {
     try {
       const given = typeof this.#token === "string" ? this.#token : await this.#token(reason);
       this.#send({ token, value: given });
-    } catch {
-      this.#send({ token, failed: true });
+    } catch (error) {
+      this.#send({ token, failed: error instanceof Error ? error.message : String(error) });
     }
   }
 

@@ -44,7 +44,8 @@ export type ToWorker =
   | { open: Omit<OpenOptions, "token"> & { token: string | null } }
   | { task: Task }
   | { call: Call }
-  | { token: number; value?: string; failed?: true };
+  | { token: number; value: string }
+  | { token: number; failed: string };
 
 /** From a worker to its page. */
 export type ToPage = { answer: Answer } | { news: News } | { askToken: number; reason: string };

@@ -20,6 +20,22 @@ const OPEN_PAUSE_MS = 100;
 /** The code for a browser that gives no files, or has not let go of them. */
 export const NO_STORAGE = "LF2201";
 const EDITOR_GONE = "LF2311";
+/** The code for a client that is at its end. */
+const CLOSED = "LF2104";
+
+/** A panic leaves the client's memory in the midst of something: nothing may be asked of it any more,
+ * and it holds the file. Thrown where nobody catches it, it is an error of the worker, which the page
+ * hears of and ends; so are those of calls that are promises. False for any other error. */
+export function isPanic(error: unknown): boolean {
+  if (!(error instanceof WebAssembly.RuntimeError)) {
+    return false;
+  }
+  // Not before what was answered until now has left.
+  setTimeout(() => {
+    throw error;
+  });
+  return true;
+}
 
 /** Do what needs the file, again as long as the browser has not let go of it. */
 export async function patiently<R>(work: () => Promise<R>): Promise<R> {
@@ -49,6 +65,7 @@ export class Owner {
   #lastWait = 0;
   readonly #lastCall = new Map<string, number>();
   readonly #followed = new Set<string>();
+  #broken = false;
 
   static async open(options: object, tabs: Tabs, conditions: Conditions): Promise<Owner> {
     // Not before it is needed: the testkit brings a module of its own.
@@ -84,10 +101,19 @@ export class Owner {
   }
 
   async call(tab: string, { id, method, args }: Call): Promise<Answer> {
+    if (this.#broken) {
+      // The worker is about to end, and the next owner is asked.
+      return new Promise(() => {});
+    }
     try {
       return { id, value: await this.#run(tab, id, method, args) };
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
+      if (isPanic(error)) {
+        this.#broken = true;
+        // The one call that is answered: made again, it would end the next owner, too.
+        return { id, error: { code: CLOSED, message: `The client broke: ${message}` } };
+      }
       return { id, error: { code: code ?? "LF2105", message } };
     }
   }

@@ -8,7 +8,7 @@
 
 import { fileLock } from "./locks.js";
 import type { Answer, Between, Call, Goal, News, ToPage, ToWorker } from "./messages.js";
-import { NO_STORAGE, Owner } from "./owner.js";
+import { NO_STORAGE, Owner, isPanic } from "./owner.js";
 import { carryOut } from "./tasks.js";
 import type { Query, SearchQuery } from "./values.js";
 
@@ -176,7 +176,9 @@ class Tab {
       const options = { ...this.#options, token: askToken, startOffline: !online };
       this.#owner = await Owner.open(options, { tell, goal }, conditions);
     } catch (error) {
-      this.#fail(error as { code: string; message: string });
+      if (!isPanic(error)) {
+        this.#fail(error as { code: string; message: string });
+      }
       return;
     }
     this.#tell({ kind: "owner" });
@@ -229,7 +231,7 @@ function page(message: ToPage): void {
   self_.postMessage(message);
 }
 
-const tokens = new Map<number, { resolve: (token: string) => void; reject: () => void }>();
+const tokens = new Map<number, { resolve: (token: string) => void; reject: (error: Error) => void }>();
 let lastToken = 0;
 
 /** The page has the app's function, or its fixed token. */
@@ -241,6 +243,9 @@ function askToken(reason: string): Promise<string> {
 
 let current: Tab | null = null;
 
+// A panic in what no page waits for, such as a tab that has gone. It may not go unheard.
+self_.addEventListener("unhandledrejection", ({ reason }) => isPanic(reason));
+
 self_.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if ("open" in data) {
     current = new Tab(data.open);
@@ -251,8 +256,8 @@ self_.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   } else {
     const waiting = tokens.get(data.token);
     tokens.delete(data.token);
-    if (data.value === undefined) {
-      waiting?.reject();
+    if ("failed" in data) {
+      waiting?.reject(new Error(data.failed));
     } else {
       waiting?.resolve(data.value);
     }

@@ -63,17 +63,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     match kind {
         Kind::Bundle(bundle) => {
-            terminal::say(if args.json { bundle.to_string() } else { show::bundle(&bundle) });
+            say(args, || bundle.clone(), || show::bundle(&bundle));
             Ok(Exit::Done)
         }
         Kind::Rescue => {
             let rescue = Rescue::load(&args.file)?;
             let report = rescue.report();
             let account = rescue.account();
-            terminal::say(match args.json {
-                true => show::rescue_json(account, &report).to_string(),
-                false => show::rescue(account, &report),
-            });
+            say(args, || show::rescue_json(account, &report), || show::rescue(account, &report));
             Ok(Exit::yes(report.is_whole()))
         }
         Kind::Device => match &args.explain {
@@ -87,6 +84,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             }
             None => Err(nothing_known(&args.file)),
         },
+    }
+}
+
+/// One JSON object; or text, in which what others wrote is spelled already, between headings that may be
+/// bold.
+fn say(args: &Args, json: impl FnOnce() -> Json, text: impl FnOnce() -> String) {
+    match args.json {
+        true => terminal::say_plain(json().to_string()),
+        false => terminal::say(text()),
     }
 }
 
@@ -123,10 +129,7 @@ fn device(args: &Args) -> anyhow::Result<Exit> {
         }
         Err(error) => return Err(sdk(error)),
     };
-    terminal::say(match args.json {
-        true => show::device_json(&inspection).to_string(),
-        false => show::device(&args.file, &inspection),
-    });
+    say(args, || show::device_json(&inspection), || show::device(&args.file, &inspection));
     Ok(Exit::yes(inspection.faults.is_empty()))
 }
 
@@ -146,10 +149,7 @@ fn save(args: &Args, out: &Path) -> anyhow::Result<Exit> {
     let report = rescued.report();
     rescued.save(out)?;
     let account = rescued.account();
-    terminal::say(match args.json {
-        true => show::rescue_json(account, &report).to_string(),
-        false => show::rescue(account, &report),
-    });
+    say(args, || show::rescue_json(account, &report), || show::rescue(account, &report));
     terminal::note(format!("saved as {}; it has the user's data in it", out.display()));
     Ok(Exit::yes(report.is_whole()))
 }
@@ -165,9 +165,9 @@ fn tell_damaged(args: &Args, fault: &str, report: &RescueReport) {
     if args.json {
         let mut json = show::rescue_json(None, report);
         json["fault"] = fault.into();
-        return terminal::say(json);
+        return terminal::say_plain(json.to_string());
     }
-    terminal::say(format!("SQLite cannot read this file: {fault}\n"));
+    terminal::say(format!("SQLite cannot read this file: {}\n", terminal::one_line(fault)));
     terminal::say(show::rescue(None, report));
     terminal::note("--rescue OUT saves what can be read");
 }

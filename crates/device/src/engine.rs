@@ -82,16 +82,7 @@ impl From<Error> for End {
 
 async fn run(inner: Arc<Inner>) {
     let _ended = Ended(inner.clone());
-    let slot = u32::from(inner.device_byte());
-    let mut engine = Engine {
-        choice: Choice::new(inner.regions(), slot),
-        allowance: Allowance::kept(inner.metered_bytes()),
-        hedges: Hedges::default(),
-        leased: false,
-        reason: TokenReason::Connect,
-        backoff: Backoff::new(&inner.options.network),
-        inner: inner.clone(),
-    };
+    let mut engine = Engine::new(inner.clone());
     tokio::select! {
         () = engine.serve() => {}
         () = watch_file(&inner) => {}
@@ -162,6 +153,19 @@ struct Engine {
 }
 
 impl Engine {
+    fn new(inner: Arc<Inner>) -> Self {
+        let slot = u32::from(inner.device_byte());
+        Self {
+            choice: Choice::new(inner.regions(), slot),
+            allowance: Allowance::kept(inner.metered_bytes()),
+            hedges: Hedges::default(),
+            leased: false,
+            reason: TokenReason::Connect,
+            backoff: Backoff::new(&inner.options.network),
+            inner,
+        }
+    }
+
     async fn serve(&mut self) {
         loop {
             let goal = *self.inner.goal.borrow();
@@ -311,28 +315,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_hundred_pushes_so_many_may_be_hedged() {
-        let mut hedges = Hedges::default();
-        let mut spent = 0;
-        for _ in 0..1_000 {
-            hedges.pushed(1, 5);
-            if hedges.may() {
-                hedges.spend();
-                spent += 1;
-            }
-        }
-        assert_eq!(spent, 51, "one at the beginning, and 5 of 100 from then on");
-        // What was saved while all was well is two hedges and no storm of them.
-        hedges.pushed(1_000, 5);
-        let at_once = (0..10).take_while(|_| {
-            let may = hedges.may();
-            hedges.spend();
-            may
-        });
-        assert_eq!(at_once.count(), 2);
-    }
-}
+mod tests;

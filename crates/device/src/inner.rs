@@ -26,6 +26,8 @@ mod subscriptions;
 mod waits;
 
 pub(crate) use goal::Goal;
+#[cfg(test)]
+pub(crate) use room::tests::filled;
 pub(crate) use sessions::{Health, LEASE_LOST};
 
 use self::core::{Core, Fault, Lane};

@@ -26,6 +26,8 @@ public enum LandfallError: Error, Sendable {
     case unreadable(UnreadableRow)
     /// `LF2113`: a rescue document cannot be written, or is none.
     case rescueDocument(code: String, detail: String)
+    /// `LF2114`: the tenant or the subject of an account holds a NUL character.
+    case accountName(code: String, detail: String)
     /// `LF23xx`: something that the app says at opening is not of its form.
     case faultyOption(code: String, detail: String)
     /// `LF22xx`: the file cannot be opened, read or written.
@@ -44,8 +46,8 @@ public enum LandfallError: Error, Sendable {
         case let .refusedWrite(code, detail, _, _): return (code, detail)
         case let .faultySchema(code, detail), let .faultyQuery(code, detail), let .closed(code, detail),
             let .notSettled(code, detail), let .otherAccount(code, detail), let .unsent(code, detail),
-            let .accountFile(code, detail), let .rescueDocument(code, detail), let .faultyOption(code, detail),
-            let .file(code, detail), let .other(code, detail):
+            let .accountFile(code, detail), let .rescueDocument(code, detail), let .accountName(code, detail),
+            let .faultyOption(code, detail), let .file(code, detail), let .other(code, detail):
             return (code, detail)
         case .unreadable:
             return ("LF2112", "The row does not fit the types of this version of the app.")
@@ -66,6 +68,7 @@ public enum LandfallError: Error, Sendable {
         case "LF2109": self = .unsent(code: code, detail: detail)
         case "LF2110": self = .accountFile(code: code, detail: detail)
         case "LF2113": self = .rescueDocument(code: code, detail: detail)
+        case "LF2114": self = .accountName(code: code, detail: detail)
         case _ where code.hasPrefix("LF20") || code == "LF2121":
             self = .refusedWrite(code: code, detail: detail, edit: edit.map { Int($0) }, field: field)
         case _ where code.hasPrefix("LF23"): self = .faultyOption(code: code, detail: detail)

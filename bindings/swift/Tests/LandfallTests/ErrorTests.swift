@@ -30,6 +30,12 @@ final class ErrorTests: XCTestCase {
             _ = try await LandfallClient.open(options) { _ in "" }
         }
         do {
+            _ = try await Shop.open(path: world.file("mi"), subject: "mi\0a", regions: []) { _ in "" }
+            XCTFail("it was opened")
+        } catch let LandfallError.accountName(code, _) {
+            XCTAssertEqual(code, "LF2114")
+        }
+        do {
             _ = try await Shop.open(path: "/proc/no/such/folder", subject: "mia", regions: []) { _ in "" }
             XCTFail("it was opened")
         } catch let LandfallError.file(code, _) {

@@ -1,11 +1,12 @@
-//! The prompt: a line, what it comes to, and meanwhile what the regions say.
+//! The prompt: a line, what it comes to, and meanwhile what the regions say. Where standard input is
+//! no terminal, its lines are a script.
 
 use super::command::{Command, Done, HELP, Phone, Printer, connection};
 use super::{NO_CHANGE, show};
 use crate::exit::Exit;
-use crate::fault;
+use crate::fault::{self, code};
 use crate::terminal;
-use landfall_device::{Event, Fate, WatchHandle};
+use landfall_device::{Dot, Event, Fate, Outcome, WatchHandle, WriteOutcome};
 use rustyline::error::ReadlineError;
 use rustyline::{DefaultEditor, ExternalPrinter};
 use std::io::{BufRead, IsTerminal};
@@ -22,28 +23,76 @@ pub(super) fn run(phone: &Phone) -> anyhow::Result<Exit> {
     if std::io::stdin().is_terminal() { interactive(phone) } else { script(phone) }
 }
 
-/// Lines of standard input, as from a file. The first that fails ends it.
+/// Lines of standard input, as from a file. The first that fails ends it, with the exit code that it
+/// would have alone; what came before it is done, and is sent. Lines do not wait for regions: what those
+/// refuse is told at the end, each with its line, and the answer is no.
 fn script(phone: &Phone) -> anyhow::Result<Exit> {
-    let say: Printer = Arc::new(terminal::say_plain);
-    let mut watches = Vec::new();
-    for (number, line) in std::io::stdin().lock().lines().enumerate() {
-        let line = line?;
-        let Some(command) = parse(&line)
-            .map_err(|wrong| anyhow::anyhow!("standard input, line {}: {wrong}", number + 1))?
-        else {
-            continue;
-        };
-        match phone.run(command, say.clone())? {
-            Done::Watching(handles) => watches = handles,
-            Done::Leave => break,
-            _ => {}
-        }
-    }
+    let (mut asked, mut watches) = (Asked::default(), Vec::new());
+    let ended = lines(phone, &mut asked, &mut watches);
     if phone.client.settle(SETTLE).is_err() {
         terminal::note(format!("{}; the next run goes on", connection(&phone.client.connection())));
     }
     drop(watches);
-    Ok(Exit::Done)
+    let refused = asked.tell_refused(phone)?;
+    ended?;
+    Ok(Exit::yes(!refused))
+}
+
+/// What a script asked of the regions, each with the number of its line.
+#[derive(Default)]
+struct Asked {
+    writes: Vec<(usize, Dot)>,
+    scopes: Vec<(usize, String)>,
+}
+
+fn lines(phone: &Phone, asked: &mut Asked, watches: &mut Vec<WatchHandle>) -> anyhow::Result<()> {
+    let say: Printer = Arc::new(terminal::say_plain);
+    for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
+        let line = line?;
+        let place = || format!("standard input, line {number}");
+        let wrong = |wrong| fault::new(code::ARGUMENTS, wrong).context(place());
+        let Some(command) = parse(&line).map_err(wrong)? else { continue };
+        let done = phone.run(command, say.clone());
+        match done.map_err(|error| super::told(error).context(place()))? {
+            Done::Wrote(receipt) => {
+                asked.writes.extend(receipt.dots.into_iter().map(|dot| (number, dot)));
+            }
+            Done::Subscribed(scope) => asked.scopes.push((number, scope)),
+            Done::Watching(handles) => *watches = handles,
+            Done::Leave => break,
+            // That a row is not here, or not yet, is an answer as good as another.
+            Done::Shown | Done::Nothing => {}
+        }
+    }
+    Ok(())
+}
+
+impl Asked {
+    /// True if the regions refused something of it, as far as they have answered.
+    fn tell_refused(&self, phone: &Phone) -> anyhow::Result<bool> {
+        let client = &phone.client;
+        let mut refused = false;
+        let mut tell = |line: usize, what: String| {
+            refused = true;
+            terminal::note(terminal::one_line(&format!("standard input, line {line}: {what}")));
+        };
+        let outcomes = client.outcomes()?;
+        for (line, dot) in &self.writes {
+            // A write may have been overwritten, too, which is no refusal.
+            let of_dot =
+                |o: &&WriteOutcome| o.dot == *dot && matches!(o.outcome, Outcome::Rejected { .. });
+            if let Some(o) = outcomes.iter().find(of_dot) {
+                tell(*line, show::refused(client, &o.key, &o.outcome, false));
+            }
+        }
+        for (line, scope) in &self.scopes {
+            let denied = client.progress(scope)?.and_then(|progress| progress.missing.denied);
+            if let Some(code) = denied {
+                tell(*line, format!("{scope}: denied ({code})"));
+            }
+        }
+        Ok(refused)
+    }
 }
 
 fn interactive(phone: &Phone) -> anyhow::Result<Exit> {

@@ -5,6 +5,7 @@ use landfall_device::Dot;
 use landfall_model::hex;
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema};
 use landfall_model::value::Value;
+use serde_json::Value as Json;
 
 /// One word of a `put`.
 #[derive(Debug, PartialEq)]
@@ -155,14 +156,41 @@ pub(crate) fn strangers(schema: &Schema, kind: &EntityType, sets: &[Set<'_>]) ->
             Some(kind) => kind,
             None => continue,
         };
-        let FieldKind::Enum(name) = of else { continue };
-        let Some(members) = schema.enums.get(name).map(|e| &e.values) else { continue };
-        if !members.contains(text) {
-            let members = members.join(", ");
-            told.push(format!("`{text}` is no member of {name} in this schema: {members}"));
-        }
+        let json = match of {
+            // What is no JSON is refused, and says so itself.
+            FieldKind::List(_) | FieldKind::Object(_) => {
+                serde_json::from_str(text).unwrap_or_default()
+            }
+            _ => Json::from(text.as_str()),
+        };
+        add_strangers(schema, of, &json, &mut told);
     }
     told
+}
+
+/// The same, of all that is in a list or a value object.
+fn add_strangers(schema: &Schema, kind: &FieldKind, json: &Json, told: &mut Vec<String>) {
+    match (kind, json) {
+        (FieldKind::Enum(name), Json::String(text)) => {
+            let Some(members) = schema.enums.get(name).map(|e| &e.values) else { return };
+            if !members.contains(text) {
+                let members = members.join(", ");
+                told.push(format!("`{text}` is no member of {name} in this schema: {members}"));
+            }
+        }
+        (FieldKind::List(element), Json::Array(items)) => {
+            items.iter().for_each(|item| add_strangers(schema, element, item, told));
+        }
+        (FieldKind::Object(name), Json::Object(members)) => {
+            let fields = schema.values.get(name).map_or(&[][..], |object| &object.fields);
+            for field in fields {
+                if let Some(member) = members.get(&field.name) {
+                    add_strangers(schema, &field.kind, member, told);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> anyhow::Result<T> {
@@ -256,8 +284,11 @@ mod tests {
     #[test]
     fn what_is_no_member_of_an_enum_is_told() {
         let sdl = r#"enum Status { OPEN DONE }
+            type Step @value { status: Status inner: Inner all: [Status!] title: String }
+            type Inner @value { status: Status }
             type Job @entity(strategy: CRDT, scope: "all") {
-              id: ID! status: Status was: [Status!] @set title: String }"#;
+              id: ID! status: Status was: [Status!] @set title: String
+              next: [Status!] step: Step steps: [Step!] any: JSON }"#;
         let schema = landfall_model::schema::compile(sdl).expect("the test's schema");
         let job = schema.entity_named("Job").expect("it is there");
         let check = |words: &[&str], expected: &[&str]| {
@@ -268,5 +299,12 @@ mod tests {
         check(&["status=opn"], &["`opn` is no member of Status in this schema: OPEN, DONE"]);
         check(&["was+=don"], &["`don` is no member of Status in this schema: OPEN, DONE"]);
         check(&["was-=don"], &[]);
+        let don = ["`don` is no member of Status in this schema: OPEN, DONE"];
+        check(&[r#"next=["OPEN","don"]"#], &don);
+        check(&[r#"step={"title":"opn","all":["OPEN"],"status":"don"}"#], &don);
+        check(&[r#"step={"all":["OPEN","don"]}"#], &don);
+        check(&[r#"step={"inner":{"status":"don"}}"#], &don);
+        check(&[r#"steps=[{"status":"OPEN"},{"status":"don"}]"#], &don);
+        check(&[r#"step={"status":null}"#, "next=don", r#"any={"status":"don"}"#], &[]);
     }
 }

@@ -17,12 +17,11 @@ pub(super) fn device(path: &Path, found: &Inspection) -> String {
         [] => out += "  its structure is sound\n",
         faults => {
             out += "  its structure is DAMAGED; --rescue OUT saves the writes\n";
-            faults.iter().for_each(|fault| _ = writeln!(out, "    {fault}"));
+            faults.iter().for_each(|fault| _ = writeln!(out, "    {}", one_line(fault)));
         }
     }
     if let Some((tenant, subject)) = &found.account {
-        let of = if tenant.is_empty() { String::new() } else { format!(" of {tenant}") };
-        let _ = writeln!(out, "  account {}", one_line(&format!("{subject}{of}")));
+        let _ = writeln!(out, "  account {}", account(tenant, subject));
     }
     if let Some(meta) = &found.meta {
         let (id, last, sent) = (meta.device, meta.last_seq, meta.sent_seq);
@@ -126,11 +125,16 @@ pub(super) fn device_json(found: &Inspection) -> Json {
     })
 }
 
-pub(super) fn rescue(account: Option<(&str, &str)>, report: &RescueReport) -> String {
+/// Whose a file is, as the app named them.
+fn account(tenant: &str, subject: &str) -> String {
+    let of = if tenant.is_empty() { String::new() } else { format!(" of {tenant}") };
+    one_line(&format!("{subject}{of}"))
+}
+
+pub(super) fn rescue(of: Option<(&str, &str)>, report: &RescueReport) -> String {
     let mut out = "Writes that can be read\n".to_owned();
-    if let Some((tenant, subject)) = account {
-        let of = if tenant.is_empty() { String::new() } else { format!(" of {tenant}") };
-        out = format!("Writes of {subject}{of} that can be read\n");
+    if let Some((tenant, subject)) = of {
+        out = format!("Writes of {} that can be read\n", account(tenant, subject));
     }
     let line = |n: u64, what: &str| vec![n.to_string(), what.to_owned()];
     let lines = vec![
@@ -174,7 +178,7 @@ pub(super) fn rescue_json(account: Option<(&str, &str)>, report: &RescueReport) 
 /// A support bundle. What a later version added is in `--json`.
 pub(super) fn bundle(bundle: &Json) -> String {
     let number = |json: &Json| json.as_i64().map_or_else(|| "?".to_owned(), |n| n.to_string());
-    let text = |json: &Json| json.as_str().unwrap_or("·").to_owned();
+    let text = |json: &Json| one_line(json.as_str().unwrap_or("·"));
     let at =
         |json: &Json| json.as_i64().filter(|ms| *ms > 0).map_or_else(|| "never".to_owned(), time);
     let none = Vec::new();

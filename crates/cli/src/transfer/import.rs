@@ -15,6 +15,7 @@ mod summary;
 use super::journal::{Journal, Mark, Resume, Tally};
 use super::lines::{At, Lines, Record};
 use super::{Format, Place, kind, settle, store};
+use crate::device::scope;
 use crate::exit::Exit;
 use crate::fault::code;
 use crate::terminal::{self, Progress};
@@ -75,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn import(args: &Args, format: Format, client: &Client) -> anyhow::Result<Summary> {
     let kind = kind(client.schema(), &args.kind)?;
+    args.scopes.iter().try_for_each(|scope| scope::check(client.schema(), scope))?;
     let mut progress = Progress::new(args.json);
     let (hash, bytes) = fingerprint(&args.file, &kind, &mut progress)?;
     let dir = args.place.dir.join("devices");

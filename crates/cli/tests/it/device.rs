@@ -2,6 +2,7 @@
 
 use crate::binary::{repository, stdout};
 use serde_json::Value as Json;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -19,7 +20,7 @@ type Note @entity(strategy: CRDT, scope: "team/{team}") {
 }
 "#;
 
-/// A running world; it ends with the test.
+/// A running world; it ends with the test, by SIGKILL.
 pub(crate) struct Dev {
     child: Child,
     /// What it said at its start.
@@ -36,9 +37,13 @@ impl Drop for Dev {
 impl Dev {
     /// A world in `dir`, on ports that are free.
     pub(crate) fn start(dir: &Path, schema: &Path) -> Self {
+        Self::with(dir, &["--schema".as_ref(), schema.as_os_str()])
+    }
+
+    pub(crate) fn with(dir: &Path, more: &[&OsStr]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
             .args(["dev", "--json", "--seconds", "120", "--port", "0"])
-            .args(["--schema".as_ref(), schema.as_os_str()])
+            .args(more)
             .args(["--dir".as_ref(), dir.as_os_str()])
             .stdout(Stdio::piped())
             .spawn()
@@ -146,7 +151,7 @@ type Order @entity(strategy: CRDT, scope: "region/{region}") { id: ID! region: I
 
 /// What it says on both outputs, if it ends with this code.
 #[track_caller]
-fn ends(dir: &Path, code: i32, words: &[&str]) -> String {
+pub(crate) fn ends(dir: &Path, code: i32, words: &[&str]) -> String {
     let output = phone(dir, words[0], &words[1..], "");
     let text = format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
@@ -191,6 +196,44 @@ fn what_a_region_refuses_ends_with_1_and_says_why() {
         ends(dir, 0, &[&["bea"][..], &scopes, &["dismiss", write]].concat());
     }
     check(0, &bea(&["outcomes"]), &["nothing"]);
+}
+
+#[test]
+fn a_script_ends_at_the_line_that_fails_and_says_which_lines_regions_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let _world = world(dir, JOBS);
+    ends(dir, 0, &["ann", "subscribe", "region/fr"]);
+    let check = |code: i32, scope: &str, lines: &[&str], said: &[&str], unsaid: &[&str]| {
+        let scopes = ["--scope", scope, "--audience", "technician/ann"];
+        let output = phone(dir, "ann", &scopes, &lines.join("\n"));
+        let text = format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{lines:?}: {text}");
+        for part in said {
+            assert!(text.contains(part), "{lines:?}: {part:?} is missing in: {text}");
+        }
+        for part in unsaid {
+            assert!(!text.contains(part), "{lines:?}: {part:?} is in: {text}");
+        }
+    };
+    let [one, two, de] =
+        ["put Job j-1 region=fr price=1", "put Job j-2 region=fr", "put Job j-3 region=de"];
+    let get = "get Job j-1";
+    // What this phone refuses. The lines before it are done, and reach the regions.
+    let ended = [one, "", "# a note", "put Job j-9 title=x", two, get];
+    check(3, "*", &ended, &["line 4: LF2009"], &["price"]);
+    check(3, "*", &[two, "put Nope x", get], &["line 2: LF9005"], &["price"]);
+    check(2, "*", &["frobnicate", get], &["line 1: LF9008", "no command"], &["price"]);
+    check(0, "*", &["get Job j-0", get, "quit", "frobnicate"], &["no Job `j-0`", "price"], &[]);
+    ends(dir, 0, &["bob", "subscribe", "region/fr"]);
+    let held = ends(dir, 0, &["bob", "query", "SELECT id FROM Job ORDER BY id"]);
+    assert!(held.contains("j-1") && held.contains("2 rows"), "{held}");
+    // What regions refuse comes when the lines are done.
+    let refused = [get, de, "put Job j-1 price=2", "subscribe region/de", get];
+    let told = ["line 2: refused (LF4007)", "line 4: region/de: denied (not_allowed)", "price"];
+    check(1, "region/fr", &refused, &told, &["line 3", "line 1"]);
+    // It is told once: this script asked for nothing that was refused.
+    check(0, "region/fr", &[get], &["price"], &["refused", "denied"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::binary::stdout;
 use crate::device::Dev;
+use landfall_device::{Account, Client, Options};
 use serde_json::Value as Json;
 use std::fs;
 use std::path::Path;
@@ -119,6 +120,38 @@ fn a_damaged_file_is_told_and_its_writes_are_saved() {
     };
     check(other.to_str().unwrap(), "LF9013");
     check(folder.path().join("none").to_str().unwrap(), "LF9001");
+}
+
+#[test]
+fn what_a_file_says_of_its_account_does_not_steer_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (file, out, bundle) = (path("a.db"), path("a.lfrescue"), path("bundle.json"));
+    let [tenant, subject] = ["t\u{9b}31m\n", "ann\u{1b}[2J\u{7f}"].map(str::to_owned);
+    let account = Account { tenant, subject };
+    let client = Client::open(Options::from_sdl(&file, SCHEMA, account).unwrap()).unwrap();
+    client.transaction().upsert("Note", "n-1", [("team", "red".into())]).commit().unwrap();
+    client.close().unwrap();
+    let said = serde_json::json!({ "landfall_support": 1, "account": "ann\u{1b}[2J",
+        "connection": { "state": "t\u{9b}31m" } });
+    fs::write(&bundle, said.to_string()).unwrap();
+    for words in [
+        &["inspect", &file][..],
+        &["inspect", &file, "--rescue", &out],
+        &["inspect", &out],
+        &["inspect", &bundle],
+    ] {
+        for flag in [&[][..], &["--json"]] {
+            if words.contains(&"--rescue") {
+                // It takes the place of no other.
+                let _ = fs::remove_file(&out);
+            }
+            let text = says(0, &[words, flag].concat());
+            let raw = text.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(raw, None, "{words:?} {flag:?}: {text:?}");
+            assert!(text.contains("ann\\u001b[2J") && text.contains("t\\u009b31m"), "{text}");
+        }
+    }
 }
 
 #[test]

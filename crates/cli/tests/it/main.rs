@@ -7,6 +7,7 @@
 mod arguments;
 mod bench;
 mod binary;
+mod dev;
 mod device;
 mod failover;
 mod generate;

@@ -177,6 +177,11 @@ fn a_row_that_cannot_be_taken_is_told_with_its_place_and_stops_no_other() {
     let output = place.run(3, &["import", "Thing", "head.csv"]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.contains("head.csv:1:4: Thing has no field `tem`"), "{errors}");
+    // Nothing would ever come of a scope that no row is in.
+    place.write("parts.csv", "id,thing\np,b\n");
+    let output = place.run(3, &["import", "Part", "parts.csv", "--scope", "tem/red"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("LF9005: `tem/red` is no scope"), "{errors}");
 }
 
 #[test]

@@ -429,3 +429,6 @@ impl Side {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

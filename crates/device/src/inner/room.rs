@@ -106,7 +106,7 @@ pub(super) fn progress(scope: &Scope, sub: &Subscription) -> Progress {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::options::{Account, Options};
     use landfall_model::id::EntityKey;
@@ -118,7 +118,7 @@ mod tests {
         "type Note @entity(strategy: CRDT, scope: \"team/{team}\") { id: ID! team: ID! }";
 
     /// A file with so many rows, of which none may stay.
-    fn filled(dir: &tempfile::TempDir, rows: u64) -> Arc<Inner> {
+    pub(crate) fn filled(dir: &tempfile::TempDir, rows: u64) -> Arc<Inner> {
         let account = Account { tenant: String::new(), subject: "u".into() };
         let options = Options::from_sdl(dir.path().join("a.db"), SDL, account).unwrap();
         let inner = Inner::open(Options { disk_bytes_max: Some(1), ..options }, false).unwrap();

@@ -174,7 +174,11 @@ fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Wr
                 FieldKind::List(element) => element,
                 element => element,
             };
-            check_value(schema, element, value)
+            match (element, value, edit) {
+                // What is no JSON may be there since before this was looked at, and can leave.
+                (FieldKind::Json, Value::Text(_), FieldEdit::Remove(_)) => Ok(()),
+                _ => check_value(schema, element, value),
+            }
         }
         (Merge::Counter, FieldEdit::Increment(_))
         | (Merge::Text, FieldEdit::Splice { .. } | FieldEdit::Merge(_)) => Ok(()),
@@ -194,6 +198,8 @@ fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), W
         (FieldKind::Date, Value::Text(s)) => when(is_date(s), Problem::WrongValue),
         (FieldKind::LocalTime, Value::Text(s)) => when(is_time(s), Problem::WrongValue),
         (FieldKind::ZonedDateTime, Value::Text(s)) => when(is_zoned(s), Problem::WrongValue),
+        // It is kept as it is written, so nobody after this would find that it is none.
+        (FieldKind::Json, Value::Text(s)) => when(is_json(s), Problem::WrongValue),
         (FieldKind::Enum(name), Value::Text(s)) => {
             let Some(members) = schema.enums.get(name) else { return Ok(()) };
             let known = !members.closed || members.values.contains(s);
@@ -211,7 +217,7 @@ fn check_value(schema: &Schema, kind: &FieldKind, value: &Value) -> Result<(), W
         | (FieldKind::Float, Value::Float(_))
         | (FieldKind::Boolean, Value::Bool(_))
         | (FieldKind::Bytes, Value::Bytes(_))
-        | (FieldKind::String | FieldKind::Json | FieldKind::Blob, Value::Text(_)) => Ok(()),
+        | (FieldKind::String | FieldKind::Blob, Value::Text(_)) => Ok(()),
         _ => Err(Problem::WrongValue.into()),
     }
 }
@@ -237,6 +243,11 @@ fn check_object(schema: &Schema, object: &ValueType, members: &[Member]) -> Resu
         Some(missing) => Err(Wrong::from(Problem::Required).at(&missing.name)),
         None => Ok(()),
     }
+}
+
+/// Text that a JSON field may hold: one JSON value, nested no deeper than 128.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 /// `2026-01-31`
@@ -313,6 +324,37 @@ mod tests {
         assert_eq!(check(-999), Ok(()));
         assert_eq!(check(1_000), Err(Problem::OutOfRange));
         assert_eq!(check(i64::MIN), Err(Problem::OutOfRange));
+    }
+
+    #[test]
+    fn text_of_a_json_field_is_json_wherever_it_stands() {
+        let sdl = r#"
+            type More @value { any: JSON }
+            type Thing @entity(strategy: LAST_WRITE_WINS, scope: "all") {
+              id: ID! any: JSON more: More many: [JSON!] all: [More!] set: [JSON!] @set }"#;
+        let schema = landfall_model::schema::compile(sdl).expect("the test's schema");
+        let thing = schema.entity_named("Thing").expect("it is there");
+        let member = schema.values["More"].fields[0].id;
+        let more = |text: &str| Value::object([(member, Value::text(text))]);
+        let put = |value: Value| FieldEdit::Put(value);
+        let check = |name: &str, edit: FieldEdit, expected: Result<(), &str>| {
+            let field = thing.field_named(name).expect("it is there");
+            let found = gather(&schema, thing, "t", &[(field.id, edit.clone())]).map(|_| ());
+            let expected = expected.map_err(|path| (Some(path.to_owned()), Problem::WrongValue));
+            assert_eq!(found, expected, "{name} {edit:?}");
+        };
+        for (text, wrong) in [("{\"a\":[1]}", false), ("words", true), ("", true), ("1 2", true)] {
+            let at = |path: &'static str| if wrong { Err(path) } else { Ok(()) };
+            let list = |value: Value| put(Value::List(vec![Value::text("1"), value]));
+            check("any", put(Value::text(text)), at("any"));
+            check("more", put(more(text)), at("more.any"));
+            check("many", list(Value::text(text)), at("many"));
+            check("all", put(Value::List(vec![more("1"), more(text)])), at("all.any"));
+            check("set", FieldEdit::Add(Value::text(text)), at("set"));
+            check("set", FieldEdit::Remove(Value::text(text)), Ok(()));
+        }
+        check("any", put(Value::Null), Ok(()));
+        check("any", put(Value::text("[".repeat(100_000))), Err("any"));
     }
 
     #[test]

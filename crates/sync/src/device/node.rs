@@ -7,6 +7,7 @@
 //! not know of.
 
 pub use super::cancel::Cancelled;
+pub use super::check::is_json;
 pub use super::output::{Close, Event, Output};
 pub use super::refused::{Problem, RefusedEdit, WriteError};
 pub use super::rescued::{Rescued, TakenIn};

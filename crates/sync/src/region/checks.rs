@@ -216,7 +216,9 @@ fn check_limits(op: &Op, now_ms: i64) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Fields that this region's schema does not know pass: a newer app may write them.
+/// Fields that this region's schema does not know pass: a newer app may write them. So do values that
+/// do not fit theirs, such as text of a JSON field that is none: what fits is said by the schema that
+/// the app was compiled with, and devices show what does not fit theirs as it is.
 fn check_schema(op: &Op, kind: &EntityType) -> Result<(), Refusal> {
     if kind.local {
         return Err(refuse(op, code::LOCAL_TYPE, None, "the type stays on the device"));

@@ -1,0 +1,52 @@
+//! What one event does to a session, with nothing on the other end of its connection.
+
+use super::super::greet::Failure;
+use super::super::tests::World;
+use super::*;
+use crate::inner::{Inner, filled};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A session with the first region.
+fn session(inner: &Arc<Inner>) -> Carry {
+    let (outgoing, _) = mpsc::unbounded_channel();
+    let (_, incoming) = mpsc::channel(1);
+    let connection = Connection { outgoing, incoming };
+    let (extent, goal) = (Extent::Whole, *inner.goal.borrow());
+    let (side, push_at, chores) = (Side::None, None, Chores::NONE);
+    Carry { region: 0, connection, side, extent, goal, push_at, chores }
+}
+
+#[test]
+fn a_region_that_refuses_the_token_of_a_probe_is_no_place_to_go_on() {
+    let check = |code: Option<&str>, own: bool, fit: bool| {
+        let world = World::new(2, false);
+        let mut engine = Engine::new(world.inner.clone());
+        engine.choice.ready(0, Duration::ZERO, Duration::ZERO);
+        let mut carry = session(&world.inner);
+        let failure = Failure { code: code.map(str::to_owned), retry_ms: 0, own };
+        let told = Aside::Probed(1, Err(failure));
+        assert!(engine.aside(&mut carry, told, &mut Vec::new()).is_ok(), "{code:?}");
+        assert_eq!(engine.choice.second(), fit.then_some(1), "{code:?}");
+    };
+    check(Some("token_expired"), false, false);
+    check(Some("unauthenticated"), false, false);
+    // It does not answer, or wants nobody.
+    check(None, false, false);
+    check(Some("overloaded"), false, false);
+    // The app has no token to show: that says nothing about the region.
+    check(Some("no_token"), true, true);
+}
+
+#[test]
+fn room_for_what_came_is_made_before_more_of_it_is_taken_in() {
+    let dir = tempfile::tempdir().unwrap();
+    // More than one step lets go of.
+    let inner = filled(&dir, 2_507);
+    let mut engine = Engine::new(inner.clone());
+    assert!(engine.renew(), "nobody else syncs the file");
+    let mut carry = session(&inner);
+    engine.take_in(&mut carry, &mut vec![Ok(RegionFrame::default())]).unwrap();
+    assert_eq!(carry.chores, Chores::NONE, "nothing is left to do");
+    assert!(inner.keep_within().unwrap());
+}
