@@ -3,7 +3,8 @@
 use crate::authority::{Authority, Certified, FAR};
 use crate::http::serve_with;
 use crate::world::{SOON, World, count, eventually, order};
-use landfall_device::transport::{Http, Trust};
+use landfall_device::transport::wire::DeviceFrame;
+use landfall_device::transport::{Http, Traffic, Transport, Trust};
 use landfall_device::{Client, ConnectionState, FixedToken, Network, Options, RegionUrl};
 use landfall_tls::{Acceptor, Files};
 use std::net::SocketAddr;
@@ -11,9 +12,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 /// A year that is over.
 const OVER: i32 = 2020;
@@ -72,7 +74,7 @@ impl Recorder {
                             let mut stream = stream;
                             let n = stream.read(&mut read).await.unwrap_or(0);
                             let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-                            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+                            let _ = stream.write_all(answer).await;
                             let mut rest = Vec::new();
                             let _ = stream.read_to_end(&mut rest).await;
                             [&read[..n], &rest].concat()
@@ -209,4 +211,55 @@ fn roots_that_are_none_are_told_before_a_client_is_opened() {
     let error = Http::trusting(&Trust::PublicAnd(b"no certificate".to_vec())).unwrap_err();
     assert_eq!(error.code(), "LF2140");
     assert!(error.message().contains("-----BEGIN CERTIFICATE-----"), "{error}");
+}
+
+/// A way to a port that tells, of each connection, the bytes that came back over it.
+fn counted(runtime: &Runtime, to: SocketAddr) -> (SocketAddr, mpsc::UnboundedReceiver<usize>) {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (counts, counted) = mpsc::unbounded_channel();
+    runtime.spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let (mut far, mut to_far) = TcpStream::connect(to).await.unwrap().into_split();
+            let (mut near, mut to_near) = near.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut near, &mut to_far).await });
+            let counts = counts.clone();
+            tokio::spawn(async move {
+                let (mut buffer, mut count) = (vec![0; 64 << 10], 0);
+                while let Ok(n @ 1..) = far.read(&mut buffer).await {
+                    count += n;
+                    let _ = to_near.write_all(&buffer[..n]).await;
+                }
+                let _ = counts.send(count);
+            });
+        }
+    });
+    (address, counted)
+}
+
+#[test]
+fn another_session_of_a_client_resumes_what_tls_agreed_on() {
+    let (world, ours) = (World::new(1), Authority::new("ours"));
+    let certified = ours.certify("127.0.0.1", FAR);
+    let (tls, _folder) = acceptor(&certified);
+    let (runtime, address) = serve_with(&world, Some(tls));
+    let (address, mut bytes) = counted(&runtime, address);
+    let http = Http::trusting(&Trust::Only(ours.pem.into())).unwrap();
+    let mut down = Vec::new();
+    for _ in 0..2 {
+        let region = RegionUrl::new("r", format!("https://{address}"));
+        let connecting = http.connect(region, Arc::new(Traffic::default()));
+        let count = async {
+            let mut connection = connecting.await.unwrap();
+            // No greeting: the region says so, and what it said before has been heard.
+            connection.outgoing.send(DeviceFrame::default()).unwrap();
+            connection.incoming.recv().await.expect("an answer").unwrap();
+            drop(connection);
+            bytes.recv().await.unwrap()
+        };
+        let count = async { tokio::time::timeout(SOON, count).await.expect("an end") };
+        down.push(runtime.block_on(count));
+    }
+    // The certificate, which has more bytes than half its text has characters, is not sent again.
+    assert!(down[1] + certified.cert.len() / 2 < down[0], "{down:?}");
 }

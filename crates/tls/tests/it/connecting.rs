@@ -1,11 +1,12 @@
 //! Who is believed, and what is told of who is not.
 
 use crate::authority::{Authority, Certified, FAR};
-use crate::server::{SOON, Server, call, counted, trusting};
+use crate::server::{HELLO, SOON, Server, call, counted, trusting};
 use landfall_tls::{Connector, Endpoint, EndpointError, Error, RootsError, Trust};
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -92,26 +93,47 @@ async fn a_port_without_tls_is_told_from_one_with() {
     timeout(SOON, async { tokio::join!(serving, calling) }).await.expect("an end in time");
 }
 
+/// A server for one connection, of these versions of TLS, that offers these protocols.
+async fn bare(
+    certified: &Certified,
+    versions: &[&'static SupportedProtocolVersion],
+    offers: Vec<Vec<u8>>,
+) -> Endpoint {
+    let chain = vec![CertificateDer::from_pem_slice(certified.cert.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
+    let mut config = config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = offers;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await?;
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await?;
+        stream.write_all(HELLO).await?;
+        stream.flush().await?;
+        stream.read_to_end(&mut Vec::new()).await
+    });
+    Endpoint::new("https", "127.0.0.1", Some(port)).unwrap()
+}
+
+#[tokio::test]
+async fn both_versions_of_tls_are_spoken() {
+    let ours = Authority::new("ours");
+    let certified = ours.certify("127.0.0.1", FAR);
+    for version in [&TLS12, &TLS13] {
+        let endpoint = bare(&certified, &[version], vec![b"h2".to_vec()]).await;
+        let reached = call(&trusting(&ours.pem), &endpoint).await;
+        reached.unwrap_or_else(|error| panic!("{:?}: {error}", version.version));
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_offers_no_http2_is_told_from_one_that_is_not_believed() {
     let ours = Authority::new("ours");
-    let Certified { cert, key } = ours.certify("127.0.0.1", FAR);
-    let chain = vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let config = config.with_single_cert(chain, key).unwrap();
+    let certified = ours.certify("127.0.0.1", FAR);
     for offers in [vec![b"http/1.1".to_vec()], Vec::new()] {
-        let mut config = config.clone();
-        config.alpn_protocols = offers;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            TlsAcceptor::from(Arc::new(config)).accept(stream).await.map(drop)
-        });
-        let endpoint = Endpoint::new("https", "127.0.0.1", Some(port)).unwrap();
+        let endpoint = bare(&certified, &[&TLS12, &TLS13], offers).await;
         let Err(error) = call(&trusting(&ours.pem), &endpoint).await else { panic!("HTTP/2?") };
         assert!(matches!(error, Error::NotHttp2 { .. }), "{error}");
     }
