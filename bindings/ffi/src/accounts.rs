@@ -43,7 +43,7 @@ pub struct AccountsOptions {
     /// Evict rows when more than so many bytes of a file are in use.
     #[uniffi(default = None)]
     pub disk_bytes_max: Option<u64>,
-    /// What syncing may cost, and whose directory of regions is followed.
+    /// What syncing may cost, whose directory of regions is followed, and who may certify them.
     #[uniffi(default = None)]
     pub network: Option<NetworkOptions>,
 }

@@ -2,7 +2,9 @@
 //! operating system's.
 
 use crate::error::CallError;
+use landfall_device::transport::{Http, Trust};
 use landfall_device::{self as device, DirectoryKey, code};
+use std::sync::Arc;
 
 /// What the user's network and battery are like now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
@@ -33,8 +35,8 @@ pub enum OnMetered {
     Nothing,
 }
 
-/// What syncing may cost, and whose directory of regions is followed. What is left out is as
-/// docs/regions.md says.
+/// What syncing may cost, whose directory of regions is followed, and who may certify them. What is
+/// left out is as docs/regions.md says.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct NetworkOptions {
     /// What is synced over a metered network; everything, if left out.
@@ -54,17 +56,35 @@ pub struct NetworkOptions {
     /// them. None: no directory is taken.
     #[uniffi(default = [])]
     pub directory_keys: Vec<String>,
+    /// Authorities that certify regions besides those that browsers trust, such as a company's own:
+    /// their certificates in PEM, one after the other.
+    #[uniffi(default = None)]
+    pub roots: Option<String>,
+    /// Trust those of `roots` alone.
+    #[uniffi(default = false)]
+    pub roots_only: bool,
 }
 
-/// Set what the app says. Fails with `LF2310` if a key is none.
-pub(crate) fn apply(options: NetworkOptions, to: &mut device::Network) -> Result<(), CallError> {
+/// Set what the app says. Fails with `LF2310` if a key is none, with `LF2140` if the roots are none.
+pub(crate) fn apply(options: NetworkOptions, to: &mut device::Options) -> Result<(), CallError> {
     let NetworkOptions {
         on_metered,
         metered_bytes_a_day,
         low_power_gather_ms,
         hedge_percent,
         directory_keys,
+        roots,
+        roots_only,
     } = options;
+    let trust = match roots {
+        Some(pem) if !roots_only => Trust::PublicAnd(pem.into()),
+        Some(pem) => Trust::Only(pem.into()),
+        // None, and nobody else: that is nobody at all.
+        None if roots_only => Trust::Only(Vec::new()),
+        None => Trust::Public,
+    };
+    to.transport = Arc::new(Http::trusting(&trust)?);
+    let to = &mut to.network;
     if let Some(on_metered) = on_metered {
         to.policy.on_metered = match on_metered {
             OnMetered::All => device::OnMetered::All,

@@ -24,7 +24,7 @@ pub struct OpenOptions {
     /// Evict rows when more than so many bytes of the file are in use; nothing: never.
     #[uniffi(default = None)]
     pub disk_bytes_max: Option<u64>,
-    /// What syncing may cost, and whose directory of regions is followed.
+    /// What syncing may cost, whose directory of regions is followed, and who may certify them.
     #[uniffi(default = None)]
     pub network: Option<NetworkOptions>,
 }
@@ -34,7 +34,8 @@ pub struct OpenOptions {
 pub struct Region {
     /// For people: `eu-west`.
     pub name: String,
-    /// `http://host:port`, without a path or with the prefix of one.
+    /// `https://host`, without a path or with the prefix of one; `http://host:port` where nobody
+    /// can listen on the way, since the token travels as it is.
     pub url: String,
 }
 
@@ -105,7 +106,7 @@ pub(crate) fn options(
     opened.network.start_offline = options.start_offline;
     opened.disk_bytes_max = options.disk_bytes_max;
     if let Some(network) = options.network {
-        network::apply(network, &mut opened.network)?;
+        network::apply(network, &mut opened)?;
     }
     Ok(opened)
 }
@@ -118,7 +119,7 @@ pub(crate) fn defaults(options: &AccountsOptions) -> Result<Options, CallError> 
     defaults.network.start_offline = options.start_offline;
     defaults.disk_bytes_max = options.disk_bytes_max;
     if let Some(network) = options.network.clone() {
-        network::apply(network, &mut defaults.network)?;
+        network::apply(network, &mut defaults)?;
     }
     Ok(defaults)
 }

@@ -125,6 +125,27 @@ val networkTests = listOf(
         equal(wrong.code, "LF2310")
     },
 
+    Test("a region that a company certified itself is believed by who is told so") { world ->
+        val region = world.secured()
+        val trusting = NetworkOptions(roots = region.roots, rootsOnly = true)
+        val phone = Shop.open(world.file("pam"), "pam", listOf(region.region), network = trusting) { world.token("pam") }
+        phone.stock.upsert("over TLS")
+        phone.sdk.drain(20.seconds)
+        phone.close()
+
+        val careful = Shop.open(world.file("pam"), "pam", listOf(region.region)) { world.token("pam") }
+        val waiting = careful.sdk.state { it is ConnectionState.Waiting } as ConnectionState.Waiting
+        equal(waiting.code, "certificate_refused")
+        careful.close()
+        region.close()
+        for (none in listOf(NetworkOptions(roots = "none"), NetworkOptions(rootsOnly = true))) {
+            val wrong = fails<LandfallException.FaultyOption> {
+                Shop.open(world.file("pam"), "pam", emptyList(), network = none) { "" }
+            }
+            equal(wrong.code, "LF2140")
+        }
+    },
+
     Test("a slot sends writes first, and asks for nothing of lower priorities than it is for") { world ->
         val other = world.phone("pia")
         other.product.upsert("urgent-row")

@@ -29,7 +29,7 @@ pub(crate) struct Args {
 enum Command {
     /// Sign a list of regions and print it, for `directory` in the regions' configurations
     Sign {
-        /// The list (JSON): {"version": 1, "regions": [{"name": "eu", "urls": ["http://…"]}]}
+        /// The list (JSON): {"version": 1, "regions": [{"name": "eu", "urls": ["https://…"]}]}
         list: PathBuf,
         /// The private key; made if it is not there. Keep it off the regions' machines
         #[arg(long)]
@@ -92,7 +92,7 @@ fn read_list(path: &Path) -> anyhow::Result<List> {
     let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
     if let Some(url) = urls.iter().find(|url| !is_url(url)) {
         return Err(wrong(format!(
-            "`{url}` is no URL; write http://host:port, or https:// for browsers"
+            "`{url}` is no URL; write https://host, or http://host:port for a test"
         )));
     }
     if let Some(region) = list.regions.iter().find(|r| r.urls.is_empty() || r.name.is_empty()) {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use landfall_model::id::RegionId;
 use landfall_region::auth::{Keys, Secret};
 use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig, StartError, StoreError};
+use landfall_region::tls::{Acceptor, Connector, Files, Part, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -37,10 +38,17 @@ pub(crate) struct File {
     pub marker_dir: Option<PathBuf>,
     #[serde(default = "loopback")]
     pub listen: SocketAddr,
+    /// Serve TLS; if not given, something in front of the region must.
+    pub tls: Option<Tls>,
     #[serde(default)]
     pub listen_beyond_loopback: bool,
     #[serde(default)]
     pub peers: Vec<Peer>,
+    /// Authorities (PEM) that may certify peers, besides those that browsers trust.
+    pub peer_roots: Option<PathBuf>,
+    /// Trust those alone.
+    #[serde(default)]
+    pub peer_roots_only: bool,
     /// Regions that are lost for ever.
     #[serde(default)]
     pub lost: Vec<u16>,
@@ -59,6 +67,14 @@ pub(crate) struct File {
     pub ramp_ms: u64,
     /// The list of regions for devices, as `landfall directory sign` made it.
     pub directory: Option<PathBuf>,
+}
+
+/// What a region shows of itself; both files are in PEM, and read again when they change.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -98,8 +114,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let name = config.name.clone();
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
         let server = Server::start(config, schema).await.map_err(told)?;
-        terminal::say(format!("{name} listens on http://{}", server.address()));
+        terminal::say(format!("{name} listens on {scheme}://{}", server.address()));
         tokio::select! {
             () = crate::dev::wait_for_interrupt() => {}
             () = input_closed(), if args.with_parent => {}
@@ -161,15 +178,31 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// A fault of a key that is in a table: at its own line, or at the one that sets all of it.
+    fn fault_within(&self, table: &str, key: &str, message: &str) -> anyhow::Error {
+        let name = format!("{table}.{key}");
+        let line = [&name, table, key].into_iter().find_map(|key| self.line_of(key, 0));
+        self.fault_at(line, &name, message)
+    }
+
     /// A fault at the line that sets this key; of several, at the one counted from 0.
     fn fault(&self, key: &str, nth: usize, message: &str) -> anyhow::Error {
+        self.fault_at(self.line_of(key, nth), key, message)
+    }
+
+    /// The line that sets this key, from 1; of several, the one counted from 0.
+    fn line_of(&self, key: &str, nth: usize) -> Option<usize> {
         let sets = |line: &str| {
             line.trim_start()
                 .strip_prefix(key)
                 .is_some_and(|rest| rest.trim_start().starts_with('='))
         };
         let lines = self.text.lines().enumerate().filter(|(_, line)| sets(line));
-        let line = lines.map(|(at, _)| format!(":{}", at + 1)).nth(nth).unwrap_or_default();
+        lines.map(|(at, _)| at + 1).nth(nth)
+    }
+
+    fn fault_at(&self, line: Option<usize>, key: &str, message: &str) -> anyhow::Error {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         let message = format!("{}{line}: `{key}`: {message}", self.path.display());
         fault::new(code::CONFIGURATION, message)
     }
@@ -206,10 +239,11 @@ fn check(file: &File, source: &Source<'_>) -> anyhow::Result<()> {
     if file.jwks.is_none() && file.dev_key.is_none() {
         return wrong("jwks", "nobody could log in: name it, or `dev_key` for `landfall token`");
     }
-    if !file.listen.ip().is_loopback() && !file.listen_beyond_loopback {
+    let open = file.tls.is_none() && !file.listen_beyond_loopback;
+    if open && !file.listen.ip().is_loopback() {
         let message = format!(
-            "{} is reached from other machines, without TLS; if that is meant, write \
-             `listen_beyond_loopback = true`",
+            "{} is reached from other machines, without TLS; name a certificate by `tls`, or if \
+             that is meant, write `listen_beyond_loopback = true`",
             file.listen.ip()
         );
         return wrong("listen", &message);
@@ -235,9 +269,43 @@ fn keys(file: &File, base: &Path, source: &Source<'_>) -> anyhow::Result<Keys> {
     })
 }
 
+/// What the region serves TLS with, if it does.
+fn tls(file: &File, base: &Path, source: &Source<'_>) -> anyhow::Result<Option<Acceptor>> {
+    let Some(Tls { cert, key }) = &file.tls else { return Ok(None) };
+    let files = Files { cert: base.join(cert), key: base.join(key) };
+    let acceptor = Acceptor::open(files).map_err(|error| {
+        let (key, path, help) = match error.part {
+            Part::Cert => ("cert", cert, "the certificate and those that lead to its authority"),
+            Part::Key => ("key", key, "the certificate's private key, not encrypted"),
+        };
+        let path = path.display();
+        source.fault_within("tls", key, &format!("names {help}, in PEM; {path} {error}"))
+    })?;
+    Ok(Some(acceptor))
+}
+
+/// How peers are reached: whom their certificates must be from.
+fn connector(file: &File, base: &Path, source: &Source<'_>) -> anyhow::Result<Connector> {
+    let Some(path) = &file.peer_roots else {
+        if file.peer_roots_only {
+            let message = "nobody would be trusted: name the authorities by `peer_roots`";
+            return Err(source.fault("peer_roots_only", 0, message));
+        }
+        return Ok(Connector::default());
+    };
+    let wrong = |reason: String| {
+        let help = "is a file with the certificates of authorities, in PEM";
+        source.fault("peer_roots", 0, &format!("{help}: {reason}"))
+    };
+    let pem = std::fs::read(base.join(path)).map_err(|error| wrong(error.to_string()))?;
+    let trust = if file.peer_roots_only { Trust::Only(pem) } else { Trust::PublicAnd(pem) };
+    Connector::new(&trust).map_err(|error| wrong(error.to_string()))
+}
+
 fn config(file: File, base: &Path, source: &Source<'_>) -> anyhow::Result<ServerConfig> {
     check(&file, source)?;
     let data_dir = base.join(&file.data_dir);
+    let (tls, connector) = (tls(&file, base, source)?, connector(&file, base, source)?);
     let keys = keys(&file, base, source)?;
     let marker_dir = match file.marker_dir {
         Some(dir) => base.join(dir),
@@ -253,9 +321,11 @@ fn config(file: File, base: &Path, source: &Source<'_>) -> anyhow::Result<Server
         marker_dir,
         host: host_name(),
         listen: file.listen,
+        tls,
         listen_beyond_loopback: file.listen_beyond_loopback,
         placement: 0,
         peers: file.peers.into_iter().map(peer).collect(),
+        connector,
         lost: file.lost.into_iter().map(RegionId).collect(),
         copies: file.copies.unwrap_or(COPIES),
         keys,

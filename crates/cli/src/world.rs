@@ -24,6 +24,7 @@ use landfall_region::auth::{Claims, Keys, Secret, issue_dev_token};
 use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig};
 use landfall_region::status::Status;
 use landfall_region::store::Database;
+use landfall_region::tls::Connector;
 use landfall_region::world::{Clock, Entropy};
 use landfall_sync::digest;
 use landfall_sync::region::store::Store;
@@ -234,9 +235,11 @@ impl World {
             marker_dir: region.dir.join("marker"),
             host: "this machine".to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
+            tls: None,
             listen_beyond_loopback: false,
             placement: 0,
             peers: (0..self.len()).filter(|j| *j != i).map(peer).collect(),
+            connector: Connector::default(),
             lost: Default::default(),
             copies: 2,
             keys: Keys::new(Some(self.secret.clone()), self.peer_secret.clone()),

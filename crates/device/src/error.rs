@@ -43,6 +43,8 @@ pub mod code {
     pub const LOCAL_SCOPE: &str = "LF2130";
     /// The search names a type or a field that is not searched.
     pub const SEARCH: &str = "LF2120";
+    /// The authorities that are to be trusted cannot be read.
+    pub const ROOTS: &str = "LF2140";
     /// A key of the directory of regions is none.
     pub const DIRECTORY_KEY: &str = "LF2310";
 }

@@ -13,7 +13,7 @@
 //!
 //! let account = Account { tenant: "acme".into(), subject: "user-7".into() };
 //! let mut options = Options::from_sdl("/data/user-7.landfall", sdl, account)?;
-//! options.regions = vec![RegionUrl::new("eu", "http://eu.example:8080")];
+//! options.regions = vec![RegionUrl::new("eu", "https://eu.example")];
 //! let client = Client::open(options)?;
 //!
 //! client.subscribe("region/fr")?;

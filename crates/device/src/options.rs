@@ -51,8 +51,8 @@ impl Account {
 pub struct RegionUrl {
     /// For people: `eu-west`.
     pub name: String,
-    /// `http://host:port`, without a path or with the prefix of one. What else a transport takes it
-    /// says itself: `Http` refuses `https`, a browser's takes it.
+    /// `https://host`, without a path or with the prefix of one; `http://host:port` where nobody
+    /// can listen on the way, since the token travels as it is.
     pub url: String,
 }
 

@@ -11,6 +11,10 @@ mod http;
 #[cfg(not(target_family = "wasm"))]
 pub use http::Http;
 
+/// Whom [`Http`] trusts to certify regions.
+#[cfg(not(target_family = "wasm"))]
+pub use landfall_tls::Trust;
+
 /// The frames themselves, for transports outside of this crate.
 pub use landfall_sync::wire;
 
@@ -51,12 +55,14 @@ pub struct Connection {
 pub struct TransportError {
     /// For people who read logs; names no account and no token.
     pub message: String,
+    /// For programs: `certificate_refused`. It is told as the code of a connection that waits.
+    pub code: Option<&'static str>,
 }
 
 impl TransportError {
     /// An error with its cause in words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self { message: message.into(), code: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! HTTP: the only place that knows it.
 //!
-//! One port speaks HTTP/2 without TLS (prior knowledge) and HTTP/1. Two addresses carry the
+//! One port speaks HTTP/2 (with prior knowledge, or as agreed on by TLS) and HTTP/1. Two addresses carry the
 //! protocol, each as one long POST whose request and response bodies are streams of frames; the
 //! others are for browsers, and for those who look after the region:
 //!

@@ -18,3 +18,6 @@ pub mod server;
 pub mod status;
 pub mod store;
 pub mod world;
+
+/// Whom a region trusts, and what it shows of itself.
+pub use landfall_tls as tls;

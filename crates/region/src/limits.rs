@@ -32,7 +32,8 @@ pub const OVERLOADED_RETRY_MS: u64 = 2_000;
 pub const HELLO_BYTES_MAX: usize = 64 << 10;
 pub const PEER_HELLO_BYTES_MAX: usize = 1 << 20;
 
-/// The first request of a connection, and the first frame of a session, must come within this.
+/// The handshake of TLS, the first request of a connection, and the first frame of a session must
+/// each come within this.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes of frames, over all sessions and links, that wait for the driver. Readers of sockets

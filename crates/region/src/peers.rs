@@ -54,6 +54,7 @@ pub(crate) fn targets(peers: &[PeerConfig]) -> Result<Vec<Peer>, StartError> {
 /// Keep a link to the peer, for ever.
 pub(crate) async fn keep(shared: Arc<Shared>, peer: Peer) {
     let mut backoff = Backoff::default();
+    let mut refused = false;
     loop {
         let began = Instant::now();
         let ended = link(&shared, &peer).await;
@@ -62,7 +63,15 @@ pub(crate) async fn keep(shared: Arc<Shared>, peer: Peer) {
         }
         let wait = backoff.next(shared.config.entropy.as_ref());
         match ended {
-            Ok(()) => tracing::info!(peer = peer.name, ?wait, "the link ended"),
+            Ok(()) => {
+                refused = false;
+                tracing::info!(peer = peer.name, ?wait, "the link ended");
+            }
+            // Until somebody does something about it: told once.
+            Err(error) if error.is_refusal() && !refused => {
+                refused = true;
+                tracing::warn!(peer = peer.name, %error, "no link");
+            }
             Err(error) => tracing::debug!(peer = peer.name, ?wait, %error, "no link"),
         }
         sleep(wait).await;
@@ -77,13 +86,20 @@ enum Error {
     Timeout,
 }
 
+impl Error {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Dial(error) if error.is_refusal())
+    }
+}
+
 /// One link, from dialling to its end.
 async fn link(shared: &Shared, peer: &Peer) -> Result<(), Error> {
     let (outbox, frames) = outbox::outbox();
     // Dropped with the outgoing half, whichever way it ends.
     let (sending, sent) = oneshot::channel::<()>();
     let outgoing = delayed(frames.encode(sending), peer.delay);
-    let dialling = timeout(DIAL_WITHIN, dial(&peer.target, outgoing));
+    let dialling = dial(&shared.config.connector, &peer.target, outgoing);
+    let dialling = timeout(DIAL_WITHIN, dialling);
     let dialled = dialling.await.map_err(|_| Error::Timeout)??;
     let role = shared.next_link();
     let inputs = shared.inputs.clone();

@@ -15,6 +15,7 @@ use crate::{api, limits, peers};
 use landfall_model::id::RegionId;
 use landfall_model::schema::Schema;
 use landfall_sync::region::node::{Directory, LinkId, SessionId};
+use landfall_tls::{Acceptor, Connector};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,12 +39,15 @@ pub struct ServerConfig {
     /// A name of this machine that no other has and that survives a restart.
     pub host: String,
     pub listen: SocketAddr,
-    /// Listen on an address that is not a loopback one. The server speaks no TLS: something in
-    /// front of it must.
+    /// Serve TLS, and nothing without it. `None`: something in front of the server must.
+    pub tls: Option<Acceptor>,
+    /// Listen without TLS on an address that is not a loopback one.
     pub listen_beyond_loopback: bool,
     pub placement: u16,
     /// All other regions of the placement.
     pub peers: Vec<PeerConfig>,
+    /// Reaches them; it knows whom to trust where a URL begins with `https`.
+    pub connector: Connector,
     /// Regions that are lost for ever.
     pub lost: BTreeSet<RegionId>,
     /// Regions that must hold an op before its device may drop it.
@@ -67,7 +71,7 @@ pub struct ServerConfig {
 pub struct PeerConfig {
     pub region: RegionId,
     pub name: String,
-    /// `http://host:port`.
+    /// `https://host:port`, or `http://host:port` over a network that is trusted.
     pub url: String,
     /// Added to the way there and to the way back, to make a distant region of a near one.
     pub delay_ms: u64,
@@ -99,7 +103,7 @@ impl Default for Limits {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{0} is not a loopback address; listening beyond this machine must be asked for")]
+    #[error("{0} is not a loopback address; listening there without TLS must be asked for")]
     NotLoopback(SocketAddr),
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
@@ -223,7 +227,8 @@ impl Server {
         schema: Arc<Schema>,
     ) -> Result<ServerHandle, StartError> {
         let address = config.listen;
-        if !address.ip().is_loopback() && !config.listen_beyond_loopback {
+        let open = config.tls.is_none() && !config.listen_beyond_loopback;
+        if open && !address.ip().is_loopback() {
             return Err(StartError::NotLoopback(address));
         }
         let bound = TcpListener::bind(address).await;

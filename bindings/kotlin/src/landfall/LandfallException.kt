@@ -52,7 +52,7 @@ public sealed class LandfallException(
     /** `LF2114`: the tenant or the subject of an account holds a NUL character. */
     public class AccountName(code: String, detail: String) : LandfallException(code, detail)
 
-    /** `LF23xx`: something that the app says at opening is not of its form. */
+    /** `LF23xx`, `LF2140`: something that the app says at opening is not of its form. */
     public class FaultyOption(code: String, detail: String) : LandfallException(code, detail)
 
     /** `LF2107`: the file belongs to another account. */
@@ -79,7 +79,7 @@ internal fun typed(error: CallException): LandfallException {
         code == "LF2110" -> LandfallException.AccountFile(code, detail)
         code == "LF2113" -> LandfallException.RescueDocument(code, detail)
         code == "LF2114" -> LandfallException.AccountName(code, detail)
-        code.startsWith("LF23") -> LandfallException.FaultyOption(code, detail)
+        code.startsWith("LF23") || code == "LF2140" -> LandfallException.FaultyOption(code, detail)
         code == "LF2107" -> LandfallException.OtherAccount(code, detail)
         code.startsWith("LF22") -> LandfallException.File(code, detail)
         else -> LandfallException.Other(code, detail)

@@ -28,7 +28,7 @@ public enum LandfallError: Error, Sendable {
     case rescueDocument(code: String, detail: String)
     /// `LF2114`: the tenant or the subject of an account holds a NUL character.
     case accountName(code: String, detail: String)
-    /// `LF23xx`: something that the app says at opening is not of its form.
+    /// `LF23xx`, `LF2140`: something that the app says at opening is not of its form.
     case faultyOption(code: String, detail: String)
     /// `LF22xx`: the file cannot be opened, read or written.
     case file(code: String, detail: String)
@@ -71,7 +71,7 @@ public enum LandfallError: Error, Sendable {
         case "LF2114": self = .accountName(code: code, detail: detail)
         case _ where code.hasPrefix("LF20") || code == "LF2121":
             self = .refusedWrite(code: code, detail: detail, edit: edit.map { Int($0) }, field: field)
-        case _ where code.hasPrefix("LF23"): self = .faultyOption(code: code, detail: detail)
+        case _ where code.hasPrefix("LF23") || code == "LF2140": self = .faultyOption(code: code, detail: detail)
         case _ where code.hasPrefix("LF22"): self = .file(code: code, detail: detail)
         default: self = .other(code: code, detail: detail)
         }

@@ -115,6 +115,18 @@ final class NetworkTests: XCTestCase {
         }
     }
 
+    func testRootsThatAreNoneAreTold() async throws {
+        let world = try World.shared.get()
+        for none in [NetworkOptions(roots: "none"), NetworkOptions(rootsOnly: true)] {
+            do {
+                _ = try await Shop.open(path: world.file("pam"), subject: "pam", regions: [], network: none) { _ in "" }
+                XCTFail("it was opened")
+            } catch let LandfallError.faultyOption(code, _) {
+                XCTAssertEqual(code, "LF2140")
+            }
+        }
+    }
+
     func testASlotSendsWritesFirstAndAsksForNothingOfLowerPrioritiesThanItIsFor() async throws {
         let world = try World.shared.get()
         let other = try await world.phone("pia")

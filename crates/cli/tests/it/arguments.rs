@@ -81,6 +81,17 @@ fn a_regions_configuration_is_told_with_file_and_place() {
     check("name = \" \"", &with("copies = 1"), &["region.toml:1: `name`: is empty"]);
     let open = with("copies = 1\nlisten = \"0.0.0.0:0\"");
     check(name, &open, &["region.toml:8: `listen`", "listen_beyond_loopback = true"]);
+    let roots = |line: &str| with(&format!("copies = 1\n{line}"));
+    check(name, &roots("peer_roots_only = true"), &["region.toml:8: `peer_roots_only`", "nobody"]);
+    let none = roots("peer_roots = \"none.json\"");
+    check(name, &none, &["region.toml:8: `peer_roots`", "no certificate in it"]);
+    let tls = |cert: &str| roots(&format!("tls = {{ cert = \"{cert}\", key = \"nowhere\" }}"));
+    check(name, &tls("none.json"), &["region.toml:8: `tls.key`", "nowhere cannot be read"]);
+    check(name, &tls("nowhere"), &["region.toml:8: `tls.cert`", "No such file"]);
+    let table = roots("[tls]\nkey = \"none.json\"\ncert = \"none.json\"");
+    check(name, &table, &["region.toml:10: `tls.cert`", "none.json has no -----BEGIN CERT"]);
+    let half = roots("[tls]\ncert = \"none.json\"");
+    check(name, &half, &["region.toml", "missing field `key`"]);
     let short = "copies = 1\npeer_key = \"peer\"\ndev_key = \"short\"";
     check(name, short, &["region.toml:7: `dev_key`", "32 secret bytes"]);
     let jwks = |file: &str| format!("copies = 1\npeer_key = \"peer\"\njwks = \"{file}\"");

@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "victims tell what they do, and tests their figures")]
 
 mod arguments;
+#[path = "../../../tls/tests/it/authority.rs"]
+mod authority;
 mod bench;
 mod binary;
 mod dev;
@@ -21,6 +23,7 @@ mod replay;
 mod schema;
 mod sim;
 mod throttle;
+mod tls;
 mod transfer;
 mod victim;
 mod world;

@@ -193,7 +193,7 @@ fn config(region: usize, ports: &[u16]) -> String {
 
 /// A port that is free now, below those that the system gives to outgoing connections: one of
 /// these could take it while its region is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() as u16 % 10_000;
     for _ in 0..10_000 {

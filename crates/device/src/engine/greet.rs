@@ -74,7 +74,7 @@ impl Failure {
 
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
-        Self::new(&error.message)
+        Self { code: error.code.map(str::to_owned), ..Self::new(&error.message) }
     }
 }
 

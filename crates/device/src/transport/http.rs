@@ -1,12 +1,14 @@
 //! A session over HTTP/2: one POST whose request and response bodies stay open and carry frames.
 //!
-//! Cleartext with prior knowledge; what stands in front of the app may add TLS. A URL that asks for
-//! TLS by itself is refused: its token would travel in the clear. The
+//! A URL that begins with `https` is reached over TLS, and nothing of a session leaves before the
+//! region has shown that it is who it should be. One with `http` is cleartext with prior knowledge,
+//! token and all: for a region on this machine, or behind a network that is trusted. The
 //! request body is fed from the queue of outgoing frames, many frames to one data frame where
 //! they wait; the response body is cut into frames again. HTTP/2's flow control bounds what lies
 //! in between, and its pings tell a quiet connection from a dead one.
 
 use super::{Connecting, Connection, INCOMING_FRAMES_MAX, Traffic, Transport, TransportError};
+use crate::error::{Error, OpenError, code};
 use crate::options::RegionUrl;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -15,13 +17,13 @@ use hyper::client::conn::http2;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use landfall_sync::wire::{self, DeviceFrame, FrameReader, RegionFrame, region_frame::Kind};
+use landfall_tls::{Connector, Endpoint, Trust};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// The media type of a session's bodies.
@@ -39,25 +41,42 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 /// ... and is closed when it does not answer within this time.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
+/// What a connection's state says of a region whose certificate is refused.
+const CERTIFICATE_REFUSED: &str = "certificate_refused";
+
 /// The bytes of a refusal that are read for the log.
 const REFUSAL_BYTES_MAX: usize = 512;
 
-/// HTTP/2 without TLS, a connection per session.
+/// HTTP/2, a connection per session. Clones share what sessions of TLS are resumed with.
 #[derive(Debug, Clone, Default)]
 pub struct Http {
-    _private: (),
+    connector: Connector,
 }
 
 impl Http {
-    /// The transport with its regular settings.
+    /// The transport with its regular settings: with `https`, a region is believed that an authority
+    /// certified which browsers trust.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, trusting these authorities. Fails with `LF2140` if they cannot be read.
+    pub fn trusting(trust: &Trust) -> Result<Self, OpenError> {
+        let failed = |e| Error::new(code::ROOTS, format!("The roots are not taken: {e}."));
+        Ok(Self { connector: Connector::new(trust).map_err(failed)? })
     }
 }
 
 impl Transport for Http {
     fn connect(&self, region: RegionUrl, traffic: Arc<Traffic>) -> Connecting {
-        Box::pin(connect(region, traffic))
+        Box::pin(connect(self.connector.clone(), region, traffic))
+    }
+}
+
+impl From<landfall_tls::Error> for TransportError {
+    fn from(error: landfall_tls::Error) -> Self {
+        let code = error.is_refusal().then_some(CERTIFICATE_REFUSED);
+        Self { message: error.to_string(), code }
     }
 }
 
@@ -66,15 +85,18 @@ fn failed(what: &str, error: impl std::fmt::Display) -> TransportError {
     TransportError::new(format!("{what}: {error}"))
 }
 
-async fn connect(region: RegionUrl, traffic: Arc<Traffic>) -> Result<Connection, TransportError> {
-    let (uri, address) = target(&region.url)?;
-    let stream = TcpStream::connect(address).await.map_err(|e| failed("connect", e))?;
-    stream.set_nodelay(true).map_err(|e| failed("connect", e))?;
+async fn connect(
+    connector: Connector,
+    region: RegionUrl,
+    traffic: Arc<Traffic>,
+) -> Result<Connection, TransportError> {
+    let (uri, endpoint) = target(&region.url)?;
+    let socket = connector.connect(&endpoint).await?;
     let (mut requests, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PONG_WITHIN)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(socket))
         .await
         .map_err(|e| failed("HTTP/2 handshake", e))?;
     tokio::spawn(async move {
@@ -110,16 +132,15 @@ async fn connect(region: RegionUrl, traffic: Arc<Traffic>) -> Result<Connection,
 }
 
 /// The URL of a region's sessions, and where to connect.
-fn target(url: &str) -> Result<(Uri, String), TransportError> {
+fn target(url: &str) -> Result<(Uri, Endpoint), TransportError> {
     let uri: Uri = format!("{}{SESSION_PATH}", url.trim_end_matches('/'))
         .parse()
         .map_err(|e| failed("region URL", e))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(TransportError::new("region URL: it does not begin with http://"));
-    }
+    let scheme = uri.scheme_str().unwrap_or_default();
     let host = uri.host().ok_or_else(|| TransportError::new("region URL: no host"))?;
-    let address = format!("{host}:{}", uri.port_u16().unwrap_or(80));
-    Ok((uri, address))
+    let endpoint = Endpoint::new(scheme, host, uri.port_u16());
+    let endpoint = endpoint.map_err(|e| failed("region URL", e))?;
+    Ok((uri, endpoint))
 }
 
 /// Cut the response into frames until it ends or nobody listens.
@@ -205,12 +226,18 @@ mod tests {
     fn a_region_is_found_by_its_url() {
         let check = |url: &str, uri: &str, address: &str| {
             let (found, to) = target(url).expect("a URL");
-            assert_eq!((found.to_string().as_str(), to.as_str()), (uri, address));
+            assert_eq!((found.to_string().as_str(), to.address().as_str()), (uri, address));
         };
         check("http://a.example", "http://a.example/v1/session", "a.example:80");
         check("http://127.0.0.1:8080/", "http://127.0.0.1:8080/v1/session", "127.0.0.1:8080");
         check("http://h:1/eu", "http://h:1/eu/v1/session", "h:1");
-        for bad in ["not a url", "https://a.example", "a.example:80", "ws://a.example"] {
+        check("https://a.example", "https://a.example/v1/session", "a.example:443");
+        check(
+            "https://a.example:8443/eu/",
+            "https://a.example:8443/eu/v1/session",
+            "a.example:8443",
+        );
+        for bad in ["not a url", "https://", "a.example:80", "ws://a.example"] {
             assert!(target(bad).is_err(), "{bad}");
         }
     }

@@ -11,7 +11,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use landfall_device::transport::{Http, Traffic, Transport};
 use landfall_device::{Client, RegionUrl, Value};
 use landfall_sync::wire::{self, FrameReader, region_frame::Kind};
+use landfall_tls::{Acceptor, Socket};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -20,20 +22,33 @@ type Body = StreamBody<futures_util::stream::BoxStream<'static, Result<Frame<Byt
 
 /// Serves sessions of region 0 on a port of this machine, as long as the runtime lives.
 fn serve(world: &World) -> (tokio::runtime::Runtime, String) {
+    let (runtime, address) = serve_with(world, None);
+    (runtime, format!("http://{address}"))
+}
+
+/// The same, with TLS if there is something to show.
+pub fn serve_with(world: &World, tls: Option<Acceptor>) -> (tokio::runtime::Runtime, SocketAddr) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let regions = world.wire();
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let regions = regions.clone();
-            let answer = service_fn(move |request| session(request, regions.clone()));
-            let http = http2::Builder::new(TokioExecutor::new());
-            tokio::spawn(http.serve_connection(TokioIo::new(stream), answer));
+            let (regions, tls) = (regions.clone(), tls.clone());
+            tokio::spawn(async move {
+                let socket: Box<dyn Socket> = match tls {
+                    Some(tls) => tls.accept(stream).await?,
+                    None => Box::new(stream),
+                };
+                let answer = service_fn(move |request| session(request, regions.clone()));
+                let http = http2::Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(socket), answer).await;
+                std::io::Result::Ok(())
+            });
         }
     });
-    (runtime, url)
+    (runtime, address)
 }
 
 async fn session(request: Request<Incoming>, regions: Wire) -> Result<Response<Body>, Infallible> {

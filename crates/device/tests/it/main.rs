@@ -1,6 +1,8 @@
 //! The SDK as an app sees it, against regions in memory.
 
 mod accounts;
+#[path = "../../../tls/tests/it/authority.rs"]
+mod authority;
 mod field;
 mod http;
 mod live;
@@ -13,6 +15,7 @@ mod rescue;
 mod search;
 mod shared;
 mod sync;
+mod tls;
 mod windows;
 mod world;
 mod writes;

@@ -1,4 +1,4 @@
-//! The accept loop.
+//! The accept loop, and the handshake of TLS where the region serves it.
 
 use super::router;
 use crate::limits;
@@ -8,6 +8,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use landfall_tls::{Acceptor, Socket};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,9 +53,16 @@ pub(crate) async fn serve(
             continue;
         };
         let (app, closing) = (app.clone(), closing.clone());
-        let within = shared.config.limits.hello_within;
+        let (tls, within) = (shared.config.tls.clone(), shared.config.limits.hello_within);
         connections.spawn(async move {
-            connection(stream, app, within, closing).await;
+            let mut hanging_up = closing.clone();
+            let secured = tokio::select! {
+                secured = secured(stream, tls, within) => secured,
+                _ = hanging_up.changed() => None,
+            };
+            if let Some(socket) = secured {
+                connection(socket, app, within, closing).await;
+            }
             drop(seat);
         });
     }
@@ -63,15 +71,30 @@ pub(crate) async fn serve(
     let _ = timeout(CLOSE_WITHIN, all).await;
 }
 
+/// The connection with TLS, where the region serves it; `None` if that came to nothing in time.
+async fn secured(
+    stream: TcpStream,
+    tls: Option<Acceptor>,
+    within: Duration,
+) -> Option<Box<dyn Socket>> {
+    // Frames are small and awaited: never hold one back for the next.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return Some(Box::new(stream)) };
+    match timeout(within, tls.accept(stream)).await {
+        Ok(Ok(socket)) => return Some(socket),
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS with who connected"),
+        Err(_) => tracing::debug!("who connected said too little for TLS"),
+    }
+    None
+}
+
 /// One connection, of either version of HTTP.
 async fn connection(
-    stream: TcpStream,
+    socket: Box<dyn Socket>,
     app: Router,
     within: Duration,
     mut closing: watch::Receiver<bool>,
 ) {
-    // Frames are small and awaited: never hold one back for the next.
-    let _ = stream.set_nodelay(true);
     let app = TowerToHyperService::new(app);
     let used = AtomicBool::new(false);
     let service = service_fn(|request| {
@@ -80,7 +103,7 @@ async fn connection(
     });
     let builder = builder();
     let mut connection =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(socket), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = unused_for(within, &used) => return,

@@ -1,4 +1,4 @@
-//! The calling side of a conversation with a peer: HTTP/2 without TLS, one request per connection.
+//! The calling side of a conversation with a peer: HTTP/2, one request per connection.
 
 use super::MEDIA_TYPE;
 use super::duplex::AbortOnDrop;
@@ -11,14 +11,14 @@ use http_body_util::{BodyDataStream, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use landfall_tls::{Connector, Endpoint};
 use std::convert::Infallible;
-use tokio::net::TcpStream;
 
 /// Why a peer was not reached.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot connect: {0}")]
-    Connect(#[from] std::io::Error),
+    #[error(transparent)]
+    Connect(#[from] landfall_tls::Error),
     #[error("HTTP: {0}")]
     Http(#[from] hyper::Error),
     #[error("the peer answered {0}")]
@@ -27,24 +27,30 @@ pub enum Error {
     Request(#[from] http::Error),
 }
 
+impl Error {
+    /// Whoever answered did not show that it is the peer.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_refusal())
+    }
+}
+
 /// Where a peer listens.
 #[derive(Debug, Clone)]
 pub struct Target {
-    authority: String,
+    endpoint: Endpoint,
     uri: Uri,
 }
 
 impl Target {
-    /// From `http://host:port`.
+    /// From `https://host:port` or `http://host:port`.
     pub fn parse(url: &str) -> Result<Self, String> {
         let base: Uri = url.parse().map_err(|_| format!("{url} is not a URL"))?;
-        if base.scheme_str() != Some("http") {
-            return Err(format!("{url} does not begin with http://"));
-        }
+        let scheme = base.scheme_str().unwrap_or_default();
         let authority = base.authority().ok_or_else(|| format!("{url} names no host"))?;
-        let uri = format!("http://{authority}/v1/peer").parse().map_err(|_| url.to_owned())?;
-        let port = authority.port_u16().unwrap_or(80);
-        Ok(Self { authority: format!("{}:{port}", authority.host()), uri })
+        let endpoint = Endpoint::new(scheme, authority.host(), authority.port_u16());
+        let endpoint = endpoint.map_err(|error| format!("{url}: {error}"))?;
+        let uri = format!("{scheme}://{authority}/v1/peer").parse().map_err(|_| url.to_owned())?;
+        Ok(Self { endpoint, uri })
     }
 }
 
@@ -56,19 +62,18 @@ pub struct Dialled {
 }
 
 /// Connect, and begin to send `outgoing`. Returns when the peer's headers are here.
-pub async fn dial<S>(target: &Target, outgoing: S) -> Result<Dialled, Error>
+pub async fn dial<S>(connector: &Connector, target: &Target, outgoing: S) -> Result<Dialled, Error>
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
 {
-    let stream = TcpStream::connect(&target.authority).await?;
-    stream.set_nodelay(true)?;
+    let socket = connector.connect(&target.endpoint).await?;
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(limits::KEEPALIVE_EVERY)
         .keep_alive_timeout(limits::KEEPALIVE_WITHIN)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(socket))
         .await?;
     let connection = AbortOnDrop(tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -93,10 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_http_with_a_host_is_a_target() {
-        assert!(Target::parse("http://127.0.0.1:7001").is_ok());
-        assert_eq!(Target::parse("http://peer").unwrap().authority, "peer:80");
-        for bad in ["", "peer:80", "https://peer", "http://", "/v1"] {
+    fn only_http_with_a_host_is_a_target() {
+        let check = |url: &str, address: &str, uri: &str| {
+            let target = Target::parse(url).unwrap();
+            assert_eq!(
+                (target.endpoint.address().as_str(), &*target.uri.to_string()),
+                (address, uri)
+            );
+        };
+        check("http://127.0.0.1:7001", "127.0.0.1:7001", "http://127.0.0.1:7001/v1/peer");
+        check("http://peer", "peer:80", "http://peer/v1/peer");
+        check("https://peer", "peer:443", "https://peer/v1/peer");
+        for bad in ["", "peer:80", "ws://peer", "http://", "https://", "/v1"] {
             assert!(Target::parse(bad).is_err(), "{bad}");
         }
     }

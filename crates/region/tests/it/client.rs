@@ -8,6 +8,7 @@ use http_body_util::{BodyDataStream, BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use landfall_region::tls::{Connector, Endpoint, Socket};
 use landfall_sync::wire::{self, FrameReader, encode_frame};
 use prost::Message;
 use std::convert::Infallible;
@@ -31,7 +32,22 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(address: SocketAddr, path: &str) -> Self {
-        let (outgoing, response) = request(address, path).await;
+        Self::answered(path, request(address, path).await)
+    }
+
+    /// Over TLS, from a device that trusts as this connector does.
+    pub async fn connect_over(connector: &Connector, address: SocketAddr, path: &str) -> Self {
+        let host = address.ip().to_string();
+        let endpoint = Endpoint::new("https", &host, Some(address.port())).expect("an address");
+        let socket = timeout(PATIENCE, connector.connect(&endpoint)).await.expect("in time");
+        let uri = format!("https://{address}{path}");
+        Self::answered(path, request_on(socket.expect("TLS"), &uri).await)
+    }
+
+    fn answered(
+        path: &str,
+        (outgoing, response): (mpsc::UnboundedSender<Bytes>, Response<Incoming>),
+    ) -> Self {
         assert_eq!(response.status(), 200, "{path}");
         let incoming = BodyDataStream::new(response.into_body());
         Self { outgoing: Some(outgoing), incoming, reader: FrameReader::default() }
@@ -104,18 +120,25 @@ pub async fn request(
     address: SocketAddr,
     path: &str,
 ) -> (mpsc::UnboundedSender<Bytes>, Response<Incoming>) {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    request_on(Box::new(stream), &format!("http://{address}{path}")).await
+}
+
+async fn request_on(
+    socket: Box<dyn Socket>,
+    uri: &str,
+) -> (mpsc::UnboundedSender<Bytes>, Response<Incoming>) {
     let (outgoing, queue) = mpsc::unbounded_channel::<Bytes>();
     let body = unfold(queue, |mut queue| async {
         let bytes = queue.recv().await?;
         Some((Ok::<_, Infallible>(Frame::data(bytes)), queue))
     });
-    let stream = TcpStream::connect(address).await.expect("a connection");
-    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await;
     let (mut sender, connection) = handshake.expect("HTTP/2");
     tokio::spawn(connection);
     let request = Request::builder()
         .method(Method::POST)
-        .uri(format!("http://{address}{path}"))
+        .uri(uri)
         .header("content-type", "application/x-landfall")
         .body(StreamBody::new(Box::pin(body)))
         .expect("a request");

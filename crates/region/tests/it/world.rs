@@ -8,6 +8,7 @@ use landfall_model::stamp::Hlc;
 use landfall_model::value::Value;
 use landfall_region::auth::{Claims, Keys, Secret, issue_dev_token};
 use landfall_region::server::{Limits, PeerConfig, Server, ServerConfig, ServerHandle};
+use landfall_region::tls::Connector;
 use landfall_region::world::{Clock, Entropy};
 use landfall_sync::wire;
 use std::collections::BTreeSet;
@@ -81,9 +82,11 @@ pub fn config(region: u16, directory: &Path) -> ServerConfig {
         marker_dir: directory.join("markers"),
         host: "test".to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
         listen_beyond_loopback: false,
         placement: 0,
         peers: Vec::new(),
+        connector: Connector::default(),
         lost: BTreeSet::new(),
         copies: 2,
         keys: keys(),
@@ -134,7 +137,7 @@ pub async fn pair(delay_ms: u64) -> (ServerHandle, ServerHandle, TempDir) {
     (handles.pop().expect("two"), second, directory)
 }
 
-async fn bind() -> TcpListener {
+pub async fn bind() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a port")
 }
 
@@ -173,7 +176,15 @@ impl Device {
     }
 
     pub async fn join_and_hear(&self, address: SocketAddr) -> (Client, wire::Welcome) {
-        let mut client = Client::connect(address, "/v1/session").await;
+        self.greet(Client::connect(address, "/v1/session").await).await
+    }
+
+    /// A session over TLS that has been welcomed.
+    pub async fn join_over(&self, connector: &Connector, address: SocketAddr) -> Client {
+        self.greet(Client::connect_over(connector, address, "/v1/session").await).await.0
+    }
+
+    async fn greet(&self, mut client: Client) -> (Client, wire::Welcome) {
         client.send(ToRegion::Hello(self.hello()));
         let welcome = match client.next().await {
             Some(FromRegion::Welcome(welcome)) => welcome,
