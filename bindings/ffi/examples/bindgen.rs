@@ -39,14 +39,13 @@ const CHANGES: &[(&str, &str)] = &[
     return return_value
 }
 
-/** The status of a thread's last call that succeeded, for its next. A call within a call has another. */
+/** Statuses of a thread's calls that succeeded, for its next ones. A call within a call has another. */
 private object KeptStatus {
-    private val kept = ThreadLocal<UniffiRustCallStatus?>()
+    private val kept = ThreadLocal.withInitial { ArrayDeque<UniffiRustCallStatus>() }
 
-    fun take(): UniffiRustCallStatus =
-        kept.get()?.also { kept.set(null) } ?: UniffiRustCallStatus()
+    fun take(): UniffiRustCallStatus = kept.get().removeLastOrNull() ?: UniffiRustCallStatus()
 
-    fun give(status: UniffiRustCallStatus) = kept.set(status)
+    fun give(status: UniffiRustCallStatus) = kept.get().addLast(status)
 }
 ",
     ),

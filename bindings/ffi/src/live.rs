@@ -4,7 +4,6 @@ use crate::error::CallError;
 use crate::event::Coverage;
 use crate::row::{self, SqlValue};
 use landfall_device as device;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A window of one table.
@@ -66,7 +65,7 @@ impl From<Query> for device::Query {
 /// What changed in a live query's rows between two of its updates.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct WatchUpdate {
-    /// Names of the columns, in order; empty where an update before had them, since they stay.
+    /// Names of the columns, in order; empty where they are those of the update before.
     pub columns: Vec<String>,
     /// Removals by falling old place, then moves, insertions and updates by rising new place. The
     /// first update inserts every row.
@@ -137,11 +136,17 @@ fn place(at: usize) -> u32 {
     u32::try_from(at).expect("a window of 4 billion rows is in no memory")
 }
 
-impl From<device::WatchUpdate> for WatchUpdate {
-    fn from(update: device::WatchUpdate) -> Self {
-        let columns = update.rows.first().map(|row| row.columns().to_vec());
+impl WatchUpdate {
+    /// An update, for somebody who was told these columns.
+    fn new(update: device::WatchUpdate, told: &mut Vec<String>) -> Self {
+        let columns = update.rows.first().map_or(&[][..], |row| row.columns());
+        let mut news = Vec::new();
+        if !columns.is_empty() && columns != told {
+            columns.clone_into(told);
+            news.clone_from(told);
+        }
         Self {
-            columns: columns.unwrap_or_default(),
+            columns: news,
             changes: update.changes.iter().map(Into::into).collect(),
             coverage: update.coverage.into(),
             incremental: update.incremental,
@@ -183,15 +188,15 @@ pub trait WatchListener: Send + Sync {
 /// The client holds it for as long as it may call it, and its end is the listener's end.
 struct Adapter {
     listener: Arc<dyn WatchListener>,
-    has_columns: AtomicBool,
+    columns: Mutex<Vec<String>>,
 }
 
 impl device::WatchListener for Adapter {
     fn updated(&self, update: device::WatchUpdate) {
-        let mut update = WatchUpdate::from(update);
-        if !update.columns.is_empty() && self.has_columns.swap(true, Ordering::Relaxed) {
-            update.columns.clear();
-        }
+        let update = {
+            let mut told = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+            WatchUpdate::new(update, &mut told)
+        };
         // What a listener throws is its own affair.
         let _ = self.listener.updated(update);
     }
@@ -209,7 +214,7 @@ impl Drop for Adapter {
 
 /// The device's listener for this one.
 pub(crate) fn adapter(listener: Arc<dyn WatchListener>) -> Arc<dyn device::WatchListener> {
-    Arc::new(Adapter { listener, has_columns: AtomicBool::new(false) })
+    Arc::new(Adapter { listener, columns: Mutex::default() })
 }
 
 /// How a live query works and what it has done, for somebody who wants to know why it is slow.

@@ -177,6 +177,10 @@ val partTests = listOf(
             val mended = seen.await()
             equal(mended.rows, listOf("d1", "d2", "d3", "d4"))
             equal(mended.unreadable, emptyList())
+            // What is no exception is not to be gone on from: both kinds of flows fail with it.
+            val broken = RowReader<Nothing> { throw NotImplementedError("no") }
+            fails<NotImplementedError> { phone.sdk.observe(window, broken).first() }
+            fails<NotImplementedError> { phone.sdk.observeRows(window, broken).first() }
         }
         phone.close()
     },

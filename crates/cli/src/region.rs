@@ -248,8 +248,20 @@ fn check(file: &File, source: &Source<'_>) -> anyhow::Result<()> {
         );
         return wrong("listen", &message);
     }
+    let plain = |peer: &Peer| {
+        let host = peer.url.strip_prefix("http://");
+        host.is_some_and(|host| !LOOPBACK.iter().any(|here| host.starts_with(here)))
+    };
+    if let (Some(nth), Some(_)) = (file.peers.iter().position(plain), &file.peer_roots) {
+        let message =
+            "goes in the clear, though `peer_roots` says who certifies peers: write https://";
+        return Err(source.fault("url", nth, message));
+    }
     Ok(())
 }
+
+/// How a host begins that is this machine.
+const LOOPBACK: [&str; 3] = ["127.", "[::1]", "localhost"];
 
 /// Keys of the configuration, each with what its file must be.
 fn keys(file: &File, base: &Path, source: &Source<'_>) -> anyhow::Result<Keys> {

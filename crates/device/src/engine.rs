@@ -205,11 +205,12 @@ impl Engine {
     /// One session from its beginning to its end, through all regions that it moves between, and
     /// the wait behind it if there has to be one.
     async fn attempt(&mut self, extent: Extent, goal: Goal) {
-        let began = self.inner.options.runtime.now();
         let mut end = match self.race(extent).await {
             Ok(greeted) => End::Moved(Box::new(greeted)),
             Err(end) => end,
         };
+        // A race that takes long and that nobody wins is no session.
+        let began = self.inner.options.runtime.now();
         while let End::Moved(greeted) = end {
             end = self.session(*greeted, extent).await;
         }
@@ -226,7 +227,13 @@ impl Engine {
         let (failure, wait) = match end {
             End::Unwanted | End::Again | End::Moved(_) => return,
             End::Failed(failure) => (failure, self.backoff.after_failure(regions, random)),
-            End::Nobody(failure) => (failure, self.backoff.after_round(regions, random)),
+            End::Nobody(failure) => {
+                let wait = match failure.lasts {
+                    true => self.backoff.after_refusals(regions, random),
+                    false => self.backoff.after_round(regions, random),
+                };
+                (failure, wait)
+            }
         };
         let refused_token = failure.refused_token();
         self.reason = if refused_token { TokenReason::Refused } else { TokenReason::Connect };
@@ -268,9 +275,12 @@ impl Engine {
             return Err(End::Unwanted);
         }
         // All failed, or the token was refused: that says nothing about any one of them.
+        let lasts = failed.iter().all(|(_, f)| f.lasts);
         let best = failed.into_iter().map(|(_, f)| f);
-        let best = best.min_by_key(|f| (!f.refused_token(), f.retry_ms));
-        Err(End::Nobody(best.unwrap_or_else(|| Failure::new("no region"))))
+        // One that says why tells more than silence.
+        let best = best.min_by_key(|f| (!f.refused_token(), f.code.is_none(), f.retry_ms));
+        let best = best.unwrap_or_else(|| Failure::new("no region"));
+        Err(End::Nobody(Failure { lasts: best.lasts && lasts, ..best }))
     }
 
     /// What is held against a region from now on.

@@ -61,6 +61,11 @@ impl RegionUrl {
     pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self { name: name.into(), url: url.into() }
     }
+
+    /// It is reached over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+    }
 }
 
 /// Why a token is asked for.

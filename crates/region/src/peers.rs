@@ -58,7 +58,8 @@ pub(crate) async fn keep(shared: Arc<Shared>, peer: Peer) {
     loop {
         let began = Instant::now();
         let ended = link(&shared, &peer).await;
-        if began.elapsed() > RETRY_MAX {
+        // To wait long for nothing is no link.
+        if ended.is_ok() && began.elapsed() > RETRY_MAX {
             backoff = Backoff::default();
         }
         let wait = backoff.next(shared.config.entropy.as_ref());

@@ -16,10 +16,12 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Ops of one session that may wait for an answer.
 pub const PUSH_OPS_MAX: u32 = 4_096;
 
-/// The first frames of a session with ops or rows. Later ones may be as large as all before them
+/// A session's first frames with ops, and with rows. Later ones may be as large as all before them
 /// together, up to PUSH_BYTES or CHUNK_BYTES: a frame that did not arrive whole counts for nothing,
-/// so a session that is cut off anywhere keeps half of what it carried, however slow its link.
-pub const FRAME_BYTES_FIRST: usize = 8 << 10;
+/// so a session that is cut off anywhere keeps half of what it carried, however slow its link. A part
+/// of a pass shows by itself, so what most catch-ups bring is one.
+pub const PUSH_BYTES_FIRST: usize = 8 << 10;
+pub const CHUNK_BYTES_FIRST: usize = 64 << 10;
 
 /// Bytes of op payload in one Push frame, after which the device starts another.
 pub const PUSH_BYTES: usize = 256 << 10;
@@ -82,12 +84,7 @@ pub const DELETION_BYTES_MAX: usize = 512 << 10;
 /// long as the row is there; few rows are ever brought back twice.
 pub const CARRIED_BIRTHS_MAX: usize = 16;
 
-/// The size of the next frame in a session that has carried so many bytes in frames like it.
-pub fn frame_bytes(carried: usize, most: usize) -> usize {
-    carried.clamp(FRAME_BYTES_FIRST, most)
-}
-
-const _: () = assert!(FRAME_BYTES_FIRST <= PUSH_BYTES && FRAME_BYTES_FIRST <= CHUNK_BYTES);
+const _: () = assert!(PUSH_BYTES_FIRST <= PUSH_BYTES && CHUNK_BYTES_FIRST <= CHUNK_BYTES);
 const _: () = assert!(CARRIED_BIRTHS_MAX < DOTS_PER_OP_MAX);
 const _: () = assert!(DELETION_BYTES_MAX < OP_BYTES_MAX);
 const _: () = assert!(DELETION_BYTES_MAX <= DELETIONS_BYTES_KEPT);

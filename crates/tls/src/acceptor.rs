@@ -118,6 +118,8 @@ struct Shared {
 
 struct Served {
     config: Arc<ServerConfig>,
+    /// What it was made of.
+    contents: Contents,
     /// What the last look found, whether it is served or not.
     found: Result<Contents, FilesError>,
     looked: Instant,
@@ -133,7 +135,8 @@ impl Acceptor {
     pub fn looking_every(look_every: Duration, files: Files) -> Result<Self, FilesError> {
         let contents = files.read()?;
         let config = contents.config()?;
-        let served = Served { config, found: Ok(contents), looked: Instant::now() };
+        let found = Ok(contents.clone());
+        let served = Served { config, contents, found, looked: Instant::now() };
         Ok(Self { shared: Arc::new(Shared { files, look_every, served: Mutex::new(served) }) })
     }
 
@@ -173,17 +176,25 @@ impl Shared {
     /// Look at the files, and serve what is new in them if it can be served.
     fn look(&self) {
         let found = self.files.read();
-        if self.served().found == found {
-            return;
-        }
-        let made = found.clone().and_then(|contents| contents.config());
-        let mut served = self.served();
-        served.found = found;
-        match made {
-            Ok(config) => {
-                served.config = config;
-                tracing::info!("another certificate is served from now on");
+        {
+            let mut served = self.served();
+            if served.found == found {
+                return;
             }
+            // They could not be read for a moment, and are what they were: its tickets stay good.
+            if found.as_ref() == Ok(&served.contents) {
+                served.found = found;
+                return;
+            }
+        }
+        let made = found.clone().and_then(|contents| Ok((contents.config()?, contents)));
+        let now_served = {
+            let mut served = self.served();
+            served.found = found;
+            made.map(|(config, contents)| (served.config, served.contents) = (config, contents))
+        };
+        match now_served {
+            Ok(()) => tracing::info!("another certificate is served from now on"),
             Err(error) => {
                 let file = match error.part {
                     Part::Cert => &self.files.cert,

@@ -1,7 +1,8 @@
 //! The side that calls: a TCP connection, and where the URL asks for it TLS over it.
 //!
 //! A peer is verified before a byte of the caller's leaves: name, dates and authority. Sessions are
-//! resumed, in memory, for as long as the connector or a clone of it lives; nothing is sent before
+//! resumed, in memory, for as long as the connector or a clone of it lives, and their peers are not
+//! verified again: who was believed once is believed until the process ends. Nothing is sent before
 //! the handshake is over (no early data).
 
 use crate::trust::{RootsError, Trust};
@@ -68,10 +69,7 @@ pub enum Error {
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     /// Something answered that is not TLS.
-    #[error(
-        "{address} does not speak TLS; a URL for a port without it begins with http:// (which \
-         everybody on the way can read)"
-    )]
+    #[error("{address} does not speak TLS")]
     NotTls {
         /// `host:port`.
         address: String,

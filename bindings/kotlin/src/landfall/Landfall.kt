@@ -267,8 +267,8 @@ public class Landfall internal constructor(
     }.flowOn(Dispatchers.Default)
 
     /**
-     * The window is kept up on the native thread, so what a slow collector misses costs nothing, and
-     * what it is told passes from that thread to its own at once.
+     * The window is kept up on the thread of live queries, so what it shows passes from there to the
+     * collector at once, and updates that a slow one misses are not kept.
      */
     private fun <T> rows(
         reader: RowReader<T>,
@@ -290,7 +290,12 @@ public class Landfall internal constructor(
                 // The thread calls again and again: to make it a Java thread anew each time costs
                 // more than the update.
                 Native.detach(false)
-                trySend(told(update))
+                try {
+                    trySend(told(update))
+                } catch (e: Throwable) {
+                    // Nobody above this is the app's; updates are differences, so none can be left out.
+                    close(e)
+                }
             }
 
             override fun failed(error: CallException) {

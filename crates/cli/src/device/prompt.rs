@@ -33,9 +33,10 @@ fn script(phone: &Phone) -> anyhow::Result<Exit> {
         terminal::note(format!("{}; the next run goes on", connection(&phone.client.connection())));
     }
     drop(watches);
-    let refused = asked.tell_refused(phone)?;
+    let refused = asked.tell_refused(phone);
+    // What failed first says more than what failed by it.
     ended?;
-    Ok(Exit::yes(!refused))
+    Ok(Exit::yes(!refused?))
 }
 
 /// What a script asked of the regions, each with the number of its line.

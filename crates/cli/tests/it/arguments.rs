@@ -85,6 +85,9 @@ fn a_regions_configuration_is_told_with_file_and_place() {
     check(name, &roots("peer_roots_only = true"), &["region.toml:8: `peer_roots_only`", "nobody"]);
     let none = roots("peer_roots = \"none.json\"");
     check(name, &none, &["region.toml:8: `peer_roots`", "no certificate in it"]);
+    let peer = peer.replace("127.0.0.1", "10.0.0.2");
+    let clear = roots(&format!("peer_roots = \"none.json\"\n{peer}"));
+    check(name, &clear, &["region.toml:12: `url`", "write https://"]);
     let tls = |cert: &str| roots(&format!("tls = {{ cert = \"{cert}\", key = \"nowhere\" }}"));
     check(name, &tls("none.json"), &["region.toml:8: `tls.key`", "nowhere cannot be read"]);
     check(name, &tls("nowhere"), &["region.toml:8: `tls.cert`", "No such file"]);

@@ -14,6 +14,9 @@ pub(super) struct Backoff {
 /// Doublings after which the wait no longer grows, whatever its bounds are.
 const DOUBLINGS_MAX: u32 = 16;
 
+/// The longest wait for what somebody has to mend, in milliseconds.
+const LASTING_MS_MAX: u64 = 300_000;
+
 impl Backoff {
     pub fn new(network: &Network) -> Self {
         let max_ms = network.backoff_ms_max.max(1);
@@ -45,6 +48,16 @@ impl Backoff {
         self.after_failure(regions, random)
     }
 
+    /// All regions failed in a way that lasts: the waits grow on, to [`LASTING_MS_MAX`]. A new network
+    /// or the app's wish ends them, as any other.
+    pub fn after_refusals(&mut self, regions: usize, random: u64) -> Duration {
+        let max_ms = self.max_ms;
+        self.max_ms = max_ms.max(LASTING_MS_MAX);
+        let wait = self.after_round(regions, random);
+        self.max_ms = max_ms;
+        wait
+    }
+
     /// A wait that a region asked for, as far as this device follows it.
     pub fn capped(&self, wait_ms: u64) -> u64 {
         wait_ms.min(self.max_ms)
@@ -61,6 +74,9 @@ mod tests {
         let mut backoff = Backoff::new(&network);
         let waits: Vec<u128> = (0..9).map(|_| backoff.after_failure(2, 0).as_millis()).collect();
         assert_eq!(waits, [0, 100, 0, 200, 0, 400, 0, 500, 0]);
+        let waits: Vec<u128> = (0..9).map(|_| backoff.after_refusals(2, 0).as_millis()).collect();
+        assert_eq!(waits, [1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 102_400, 204_800, 300_000]);
+        assert_eq!(backoff.after_round(2, 0).as_millis(), 500, "no other wait is longer for it");
         for random in [0, 1, 50, 51, u64::MAX] {
             backoff.reset();
             let wait_ms = backoff.after_failure(1, random).as_millis();

@@ -393,7 +393,7 @@ impl Engine {
     /// Whether the session is at its end, as far as the file's side knows.
     fn verdict(&self) -> Option<End> {
         let failed = |code: &str, retry_ms: u64, own: bool| {
-            Some(End::Failed(Failure { code: Some(code.to_owned()), retry_ms, own }))
+            Some(End::Failed(Failure { code: Some(code.to_owned()), retry_ms, own, lasts: false }))
         };
         match self.inner.health() {
             // The app went offline, if only for a moment; or the file failed, as the next call tells.

@@ -42,18 +42,21 @@ pub(super) struct Failure {
     pub retry_ms: u64,
     /// It lies with this device: its token, its file, its lease.
     pub own: bool,
+    /// Until somebody does something about it, such as a certificate that cannot be believed: to come
+    /// back soon helps nobody.
+    pub lasts: bool,
 }
 
 impl Failure {
     /// For a reason that goes to the log.
     pub fn new(reason: &str) -> Self {
         tracing::debug!(reason, "region given up");
-        Self { code: None, retry_ms: 0, own: false }
+        Self { code: None, retry_ms: 0, own: false, lasts: false }
     }
 
     /// Another process has the lease by now.
     fn no_lease() -> Self {
-        Self { code: Some(LEASE_LOST.to_owned()), retry_ms: 0, own: true }
+        Self { code: Some(LEASE_LOST.to_owned()), retry_ms: 0, own: true, lasts: false }
     }
 
     /// The region wants another token.
@@ -74,7 +77,8 @@ impl Failure {
 
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
-        Self { code: error.code.map(str::to_owned), ..Self::new(&error.message) }
+        let code = error.code.map(str::to_owned);
+        Self { lasts: code.is_some(), code, ..Self::new(&error.message) }
     }
 }
 
@@ -157,7 +161,7 @@ async fn until_ready(
         Some(Kind::Error(e)) => {
             tracing::info!(code = e.code, message = e.message, "session refused");
             let (code, retry_ms) = (Some(e.code.clone()), e.retry_after_ms);
-            return Err(Failure { code, retry_ms, own: false });
+            return Err(Failure { code, retry_ms, own: false, lasts: false });
         }
         // A region that says nothing of it takes all.
         Some(Kind::Welcome(w)) if w.accepts_percent > 0 => w.accepts_percent,

@@ -13,13 +13,20 @@ const DIRECTORY: &str = "directory";
 /// Day and bytes.
 const METERED: &str = "metered";
 
+/// Those of the directory, or where there are none, of the app. Where the app asks for TLS, a directory
+/// from before that does not lead to a region without it.
+fn chosen(given: &[RegionUrl], mut told: Vec<RegionUrl>) -> Vec<RegionUrl> {
+    if given.iter().any(RegionUrl::is_secure) {
+        told.retain(RegionUrl::is_secure);
+    }
+    if told.is_empty() { given.to_vec() } else { told }
+}
+
 impl Inner {
-    /// The regions to choose from: those of the directory, or where there is none, of the app.
+    /// The regions to choose from.
     pub fn regions(&self) -> Vec<RegionUrl> {
-        match self.directory() {
-            Some(directory) => directory.regions,
-            None => self.options.regions.clone(),
-        }
+        let told = self.directory().map(|d| d.regions).unwrap_or_default();
+        chosen(&self.options.regions, told)
     }
 
     /// The version of the directory at hand; 0: none.
@@ -83,5 +90,25 @@ impl Inner {
     pub fn device_byte(&self) -> u8 {
         let meta = self.read(|t| t.meta()).ok().flatten();
         meta.map_or(0, |meta| meta.device.0[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_does_not_lead_an_app_that_asks_for_tls_away_from_it() {
+        let urls = |urls: &[&str]| -> Vec<RegionUrl> {
+            urls.iter().map(|url| RegionUrl::new(*url, *url)).collect()
+        };
+        let check = |given: &[&str], told: &[&str], expected: &[&str]| {
+            assert_eq!(chosen(&urls(given), urls(told)), urls(expected), "{given:?} {told:?}");
+        };
+        check(&["http://a"], &["http://b", "https://c"], &["http://b", "https://c"]);
+        check(&["HTTPS://a"], &["http://b", "https://c"], &["https://c"]);
+        check(&["http://x", "https://a"], &["http://b"], &["http://x", "https://a"]);
+        check(&[], &["http://b"], &["http://b"]);
+        check(&["https://a"], &[], &["https://a"]);
     }
 }

@@ -8,7 +8,7 @@
 use super::error::{Error, OpenError};
 use super::{Database, Options};
 use landfall_model::schema::Schema;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::VecDeque;
 use std::fmt;
@@ -71,8 +71,8 @@ impl MemoryFile {
     fn copy(&self) -> Result<Self, Error> {
         const ALL_PAGES: i32 = -1;
         let copy = Self::new()?;
-        Backup::new(&lock(&self.held), &mut lock(&copy.held))?.step(ALL_PAGES)?;
-        Ok(copy)
+        let done = Backup::new(&lock(&self.held), &mut lock(&copy.held))?.step(ALL_PAGES)?;
+        if done == StepResult::Done { Ok(copy) } else { Err(Error::Busy) }
     }
 
     /// Its name, as SQLite has it.

@@ -151,7 +151,10 @@ async fn read(
     traffic: &Traffic,
 ) -> Result<(), TransportError> {
     if response.status() != StatusCode::OK {
-        return Err(refusal(response).await);
+        return tokio::select! {
+            refused = refusal(response) => Err(refused),
+            () = sender.closed() => Ok(()),
+        };
     }
     let mut body = response.into_body();
     let mut reader = FrameReader::default();

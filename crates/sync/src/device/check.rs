@@ -245,7 +245,8 @@ fn check_object(schema: &Schema, object: &ValueType, members: &[Member]) -> Resu
     }
 }
 
-/// Text that a JSON field may hold: one JSON value, nested no deeper than 128.
+/// Text that a JSON field may hold: one JSON value, nested no deeper than 128, with numbers in the
+/// range of a double and no half of a surrogate pair.
 pub fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text).is_ok()
 }

@@ -79,7 +79,8 @@ impl<S: Store> Call<'_, S> {
         delta: wire::Delta,
         random: &mut dyn FnMut() -> u64,
     ) -> Handled<S::Error> {
-        let bytes = delta.body.len() as u64;
+        // As the region counts it.
+        let bytes = delta.body.len().max(1) as u64;
         let sub = delta.sub;
         let received = match self.note_received(&delta.received) {
             Ok(received) => received,

@@ -37,7 +37,7 @@ struct Frames {
 impl Frames {
     fn add(&mut self, ops: &[OwnOp]) {
         let bytes: usize = ops.iter().map(|o| o.sealed.payload.len()).sum();
-        let most = limits::frame_bytes(self.before, limits::PUSH_BYTES);
+        let most = self.before.clamp(limits::PUSH_BYTES_FIRST, limits::PUSH_BYTES);
         if self.bytes > 0 && self.bytes + bytes > most {
             self.done.push(std::mem::take(&mut self.open));
             self.before += std::mem::take(&mut self.bytes);

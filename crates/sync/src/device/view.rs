@@ -28,6 +28,8 @@ pub(super) struct Merged {
     pub ops: Vec<OwnOp>,
     /// Base and overlay together.
     pub entity: Entity,
+    /// The overlay is another by now.
+    stale: bool,
 }
 
 impl Merged {
@@ -36,6 +38,7 @@ impl Merged {
         for op in self.ops.iter().filter(|op| op.overlay) {
             self.entity.apply(&op.sealed.op);
         }
+        self.stale = false;
     }
 
     /// Own ops that are applied over the base row.
@@ -95,9 +98,7 @@ impl Reader {
         let at = merged.ops.binary_search_by_key(&own.order, |o| o.order);
         match at.ok().filter(|at| merged.ops[*at].sealed.op.dot == op.dot) {
             Some(at) if !self.drafting => {
-                if change(merged, at) {
-                    merged.merge();
-                }
+                merged.stale |= change(merged, at);
             }
             _ => self.forget(&op.key),
         }
@@ -114,11 +115,14 @@ impl Reader {
                 self.rows.clear();
             }
             let (base, ops) = (store.base(key)?, store.ops_on(key)?);
-            let mut merged = Merged { base, ops, entity: Entity::default() };
-            merged.merge();
+            let merged = Merged { base, ops, entity: Entity::default(), stale: true };
             self.rows.insert(key.clone(), merged);
         }
-        Ok(self.rows.get_mut(key).expect("just inserted"))
+        let merged = self.rows.get_mut(key).expect("just inserted");
+        if merged.stale {
+            merged.merge();
+        }
+        Ok(merged)
     }
 
     /// Which births of the entity's parent have fallen.

@@ -79,7 +79,7 @@ impl Session {
 
     /// Bytes of rows at which the next chunk is closed.
     pub fn chunk_bytes(&self) -> usize {
-        limits::frame_bytes(self.told, limits::CHUNK_BYTES)
+        self.told.clamp(limits::CHUNK_BYTES_FIRST, limits::CHUNK_BYTES)
     }
 
     /// A chunk of rows of this size leaves.

@@ -24,7 +24,7 @@ fn a_region_that_refuses_the_token_of_a_probe_is_no_place_to_go_on() {
         let mut engine = Engine::new(world.inner.clone());
         engine.choice.ready(0, Duration::ZERO, Duration::ZERO);
         let mut carry = session(&world.inner);
-        let failure = Failure { code: code.map(str::to_owned), retry_ms: 0, own };
+        let failure = Failure { code: code.map(str::to_owned), retry_ms: 0, own, lasts: false };
         let told = Aside::Probed(1, Err(failure));
         assert!(engine.aside(&mut carry, told, &mut Vec::new()).is_ok(), "{code:?}");
         assert_eq!(engine.choice.second(), fit.then_some(1), "{code:?}");

@@ -86,7 +86,7 @@ fn a_hedge_that_becomes_the_session_carries_what_it_was_greeted_for() {
 
 #[test]
 fn pushes_of_a_session_grow_with_what_it_has_carried() {
-    use crate::limits::{FRAME_BYTES_FIRST, PUSH_BYTES};
+    use crate::limits::{PUSH_BYTES, PUSH_BYTES_FIRST};
     const TITLE_BYTES: usize = 2_000;
     let mut d = Device::new(1);
     let title = "x".repeat(TITLE_BYTES);
@@ -106,11 +106,11 @@ fn pushes_of_a_session_grow_with_what_it_has_carried() {
         }
         let mut before = 0;
         for size in &sizes {
-            let most = usize::clamp(before, FRAME_BYTES_FIRST, PUSH_BYTES);
+            let most = usize::clamp(before, PUSH_BYTES_FIRST, PUSH_BYTES);
             assert!(*size <= most, "{size} after {before}: {sizes:?}");
             before += size;
         }
-        assert!(sizes[0] > TITLE_BYTES && sizes[0] <= FRAME_BYTES_FIRST, "{sizes:?}");
+        assert!(sizes[0] > TITLE_BYTES && sizes[0] <= PUSH_BYTES_FIRST, "{sizes:?}");
         assert!(sizes.iter().any(|s| *s > PUSH_BYTES / 2), "{sizes:?}");
     }
 }
