@@ -10,7 +10,9 @@ import { Testkit } from "../dist/testkit.js";
 const SCHEMA = await readFile(new URL("../../../examples/shop/schema.graphql", import.meta.url), "utf8");
 const DESK = await readFile(new URL("../../test/desk.graphql", import.meta.url), "utf8");
 const NOON = Date.UTC(2026, 0, 1, 12) * 1_000;
-const ROUNDS = 20;
+const ROUNDS = 100;
+// While the engine still compiles.
+const EARLY = 20;
 
 const place = (app, id) => app.upsert("Order", id, { market: "fr", placedAt: NOON, status: "PLACED" });
 const status = async (app, id) =>
@@ -66,9 +68,11 @@ test("an order placed offline is refused, mended, and seen by another phone", as
     worked.push(process.cpuUsage(before).user / 1_000);
   }
   const [first] = times;
+  const early = times.slice(0, EARLY).sort((a, b) => a - b);
   [times, worked].forEach((all) => all.sort((a, b) => a - b));
   const ms = (time) => `${time.toFixed(1)} ms`;
   console.log(`the story: ${ms(first)} at first, ${ms(times[0])} at best, ${ms(times[ROUNDS / 2])} in the middle`);
+  console.log(`of the first ${EARLY}: ${ms(early[EARLY / 2])} in the middle`);
   console.log(`of that at work: ${ms(worked[0])} at best, ${ms(worked[ROUNDS / 2])} in the middle`);
 });
 
