@@ -250,22 +250,18 @@ impl Database {
     }
 
     /// Run what only reads on the one connection that a browser's file has. Whatever a statement
-    /// leaves open is rolled back.
+    /// leaves open is rolled back. That each only reads is checked where it is prepared: to forbid
+    /// the connection to write would have SQLite prepare all of its statements anew.
     #[cfg(target_family = "wasm")]
     pub fn read<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let conn = &self.conn;
-        conn.pragma_update(None, "query_only", true).map_err(Error::from)?;
         let done = work(conn);
-        let mut ended = Ok(());
         if !conn.is_autocommit() {
-            ended = rows::execute(conn, "ROLLBACK", []).map(drop);
+            rows::execute(conn, "ROLLBACK", [])?;
         }
-        // Also when that failed: nobody could write any more.
-        conn.pragma_update(None, "query_only", false).map_err(Error::from)?;
-        ended?;
         done
     }
 
