@@ -4,8 +4,21 @@
 //! A benchmark builds a world of its own from real devices and regions, and says with its exit
 //! code whether what it measures has the shape that is promised. It never judges a time.
 
+mod bootstrap;
 mod cost;
+mod failover;
+mod idle;
+mod live_query;
 mod machine;
+mod metadata;
+mod propagation;
+mod push;
+mod replication;
+mod report;
+mod stage;
+mod store;
+mod text;
+mod wire_session;
 
 use crate::exit::Exit;
 use crate::replay::Place;
@@ -19,6 +32,29 @@ pub(crate) enum Command {
     /// What work costs, in counts and bytes: commits per push, encodings per change, bytes of a
     /// reconnect
     Cost(Cost),
+    /// Durable ops a second into one region, from devices that come online with full outboxes
+    Ingest(Ingest),
+    /// How long the writes of one device that was offline take to be durable at a region
+    Push(Push),
+    /// From a write on one device, by way of a region, to the row on another
+    Propagation(Propagation),
+    /// Rows a second into a fresh device, memory on both sides, and what a killed one fetches again
+    Bootstrap(Bootstrap),
+    /// What a device does by itself: writes, opening, and a live query on many rows
+    LiveQuery(LiveQuery),
+    /// Sessions that wait on one region, what each costs it, and a change that all of them hear
+    Idle(Idle),
+    /// How fast a region that was away catches up with its peer, which serves devices meanwhile
+    Replication(Replication),
+    /// From a write to its ack elsewhere, when a device's region falls silent, hangs up or drains
+    Failover(Failover),
+    /// Typing: a commit per key, and a hundred keys a commit
+    Text(Text),
+    /// What is kept of entities and devices beside their values, after ten times the history
+    Metadata(Metadata),
+    /// What `bootstrap` runs as a device of its own
+    #[command(hide = true)]
+    Fetch(Fetch),
 }
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +71,134 @@ pub(crate) struct Cost {
     rows: u32,
     #[command(flatten)]
     output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ingest {
+    /// Devices that push at once
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    devices: u16,
+    /// Ops in the outbox of each
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    ops: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Push {
+    /// Writes that were made offline
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    ops: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Propagation {
+    /// Writes, each of which waits for the one before to arrive
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    writes: u32,
+    /// Then so many a second
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// for so long
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bootstrap {
+    /// Rows of the scope
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    rows: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LiveQuery {
+    /// Local writes, none of which is ever sent
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    writes: u32,
+    /// Rows of the table that the live query reads
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    rows: u32,
+    /// Changes a second
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rate: u32,
+    /// For so long
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Idle {
+    /// Sessions
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    sessions: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replication {
+    /// Ops that are accepted while the peer is away
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    ops: u32,
+    /// Ops a second that its region takes while it catches up
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Failover {
+    /// How often each of them happens
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rounds: u16,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Text {
+    /// A recorded editing history of one author: JSON, plain or gzip. Without it, keys are made up
+    file: Option<PathBuf>,
+    /// So many
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    keys: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Metadata {
+    /// Rows
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rows: u32,
+    /// How often each is written at first
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Fetch {
+    #[arg(long)]
+    name: String,
+    #[arg(long)]
+    url: String,
+    #[arg(long)]
+    file: PathBuf,
+    #[arg(long)]
+    schema: PathBuf,
 }
 
 /// What all benchmarks take.
@@ -59,12 +223,52 @@ trait Figures: Serialize {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let place = |output: &Output| Place::new(output.dir.as_deref());
     match command {
         Command::Cost(args) => {
-            let place = Place::new(args.output.dir.as_deref())?;
-            let figures = runtime.block_on(cost::run(&args, &place))?;
-            print(&figures, args.output.json)
+            let report = runtime.block_on(cost::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
         }
+        Command::Ingest(args) => {
+            let report = runtime.block_on(push::ingest(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Push(args) => {
+            let report = runtime.block_on(push::push(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Propagation(args) => {
+            let report = runtime.block_on(propagation::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Bootstrap(args) => {
+            let report = runtime.block_on(bootstrap::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::LiveQuery(args) => {
+            print(&live_query::run(&args, &place(&args.output)?)?, args.output.json)
+        }
+        Command::Idle(args) => {
+            let report = runtime.block_on(idle::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Replication(args) => {
+            let report = runtime.block_on(replication::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Failover(args) => {
+            let report = runtime.block_on(failover::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Text(args) => {
+            let report = runtime.block_on(text::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Metadata(args) => {
+            let report = runtime.block_on(metadata::run(&args, &place(&args.output)?))?;
+            print(&report, args.output.json)
+        }
+        Command::Fetch(args) => bootstrap::fetch(&args).map(|()| Exit::yes(true)),
     }
 }
 

@@ -24,6 +24,10 @@ mod world;
 use clap::{Parser, Subcommand};
 use exit::Exit;
 
+/// A region makes and drops many small things for each op.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An offline-first, multi-region backend for mobile apps.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, max_term_width = 100, after_help = exit::HELP)]

@@ -10,6 +10,7 @@ use crate::world::{Wan, WorldOptions};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub(crate) use text::{Trace, read as read_trace};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {

@@ -131,6 +131,20 @@ impl World {
         format!("http://{}", self.regions[region].front.address())
     }
 
+    /// The region itself, without the proxy in front of it.
+    pub(crate) fn straight_url(&self, region: usize) -> anyhow::Result<String> {
+        let server = self.regions[region].server.as_ref().context("the region does not run")?;
+        Ok(format!("http://{}", server.address()))
+    }
+
+    /// `None` if it does not run as a process of its own.
+    pub(crate) fn process_id(&self, region: usize) -> Option<u32> {
+        match self.regions[region].server.as_ref()? {
+            Running::Here(_) => None,
+            Running::Child(process) => Some(process.id()),
+        }
+    }
+
     /// A country's region: the same every time, whatever the number of devices.
     pub(crate) fn region_for(&self, country: &str) -> usize {
         (landfall_model::hash::hash64(country.as_bytes()) % self.len() as u64) as usize
@@ -172,6 +186,20 @@ impl World {
         }
     }
 
+    /// End a region in order.
+    pub(crate) async fn stop_region(&mut self, i: usize) {
+        if let Some(server) = self.regions[i].server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// Ask a region that is a process to end; it tells its devices first.
+    pub(crate) fn ask_to_end(&mut self, i: usize) {
+        if let Some(Running::Child(process)) = &mut self.regions[i].server {
+            process.ask_to_end();
+        }
+    }
+
     /// Throw a region's files away, as if its disk had burned.
     pub(crate) fn wipe_region(&mut self, i: usize) -> anyhow::Result<()> {
         let dir = &self.regions[i].dir;
@@ -186,6 +214,11 @@ impl World {
     /// Cut or mend the way that devices take to a region.
     pub(crate) fn set_front_cut(&self, region: usize, cut: bool) {
         self.regions[region].front.set_way(way(cut));
+    }
+
+    /// Have the way that devices take to a region swallow what is sent, and answer nothing.
+    pub(crate) fn set_front_silent(&self, region: usize) {
+        self.regions[region].front.set_way(Way::Swallowing);
     }
 
     pub(crate) fn link_cut(&self, from: usize, to: usize) -> bool {
@@ -241,7 +274,7 @@ impl World {
             peers: (0..self.len()).filter(|j| *j != i).map(peer).collect(),
             connector: Connector::default(),
             lost: Default::default(),
-            copies: 2,
+            copies: self.len().min(2),
             keys: Keys::new(Some(self.secret.clone()), self.peer_secret.clone()),
             limits: Limits::default(),
             gather: Duration::ZERO,
@@ -287,17 +320,28 @@ impl World {
         scopes: &[&str],
         audiences: &[&str],
     ) -> anyhow::Result<Client> {
+        let mut options = self.device_options(subject, scopes, audiences)?;
+        options.regions = (0..self.len())
+            .map(|i| (nearest + i) % self.len())
+            .map(|i| RegionUrl::new(self.name(i), self.url(i)))
+            .collect();
+        Client::open(options).with_context(|| format!("device {subject}"))
+    }
+
+    /// What a device is opened with, but for its regions.
+    pub(crate) fn device_options(
+        &self,
+        subject: &str,
+        scopes: &[&str],
+        audiences: &[&str],
+    ) -> anyhow::Result<Options> {
         let dir = self.options.dir.join("devices");
         std::fs::create_dir_all(&dir)?;
         let account = Account { tenant: String::new(), subject: subject.to_owned() };
         let path = dir.join(format!("{subject}.db"));
         let mut options = Options::new(path, self.options.schema.clone(), account);
         options.tokens = Arc::new(FixedToken(self.token(subject, scopes, audiences)?));
-        options.regions = (0..self.len())
-            .map(|i| (nearest + i) % self.len())
-            .map(|i| RegionUrl::new(self.name(i), self.url(i)))
-            .collect();
-        Client::open(options).with_context(|| format!("device {subject}"))
+        Ok(options)
     }
 
     /// Wait until all regions hold the same logs.
@@ -350,9 +394,19 @@ impl World {
         self.regions.iter().map(digest).collect()
     }
 
+    /// A stopped region's file.
+    pub(crate) fn store_path(&self, region: usize) -> PathBuf {
+        self.regions[region].dir.join("data").join(STORE_FILE)
+    }
+
+    /// What is in it, for reading.
+    pub(crate) fn open_stopped(&self, region: usize) -> anyhow::Result<Database> {
+        open_store(&self.regions[region].dir.join("data"))
+    }
+
     /// Bytes of all documents in a stopped region's store.
     pub(crate) fn stored_text_bytes(&self, region: usize) -> anyhow::Result<u64> {
-        let mut store = open_store(&self.regions[region].dir.join("data"))?;
+        let mut store = self.open_stopped(region)?;
         let mut bytes = 0;
         for (key, _) in store.entities(None, usize::MAX)? {
             for field in self.options.schema.text_fields(key.kind) {

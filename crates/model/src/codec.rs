@@ -8,14 +8,24 @@
 use crate::op::DecodeError;
 use minicbor::{Decode, Encode};
 
+/// Room for what most values take, so that the buffer does not grow step by step.
+const BYTES_MOST: usize = 256;
+
 /// Encode to a fresh buffer.
 pub fn to_bytes<T: Encode<()>>(value: &T) -> Vec<u8> {
-    minicbor::to_vec(value).expect("encoding to memory does not fail")
+    let mut bytes = Vec::with_capacity(BYTES_MOST);
+    minicbor::encode(value, &mut bytes).expect("encoding to memory does not fail");
+    bytes
 }
 
 /// Decode the whole of `bytes`.
 pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
     check_shape(bytes)?;
+    from_checked_bytes(bytes)
+}
+
+/// Decode the whole of bytes that have been decoded before.
+pub(crate) fn from_checked_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = decoder.decode().map_err(|e| DecodeError::Malformed(e.to_string()))?;
     match bytes.len() - decoder.position() {
@@ -36,36 +46,40 @@ pub const VALUE_NESTING_MAX: usize = NESTING_MAX - 9;
 fn check_shape(bytes: &[u8]) -> Result<(), DecodeError> {
     let malformed = |what: &str| DecodeError::Malformed(what.to_owned());
     let mut at = 0;
-    let mut open: Vec<u64> = Vec::new();
+    // What is left to read of each array and map that is open, and how many are.
+    let (mut open, mut depth) = ([0_u64; NESTING_MAX], 0);
     while at < bytes.len() {
         let (major, length, next) = header(bytes, at).ok_or_else(|| malformed("bad header"))?;
         at = next;
-        match major {
+        let opened = match major {
             2 | 3 => {
                 let length = usize::try_from(length).map_err(|_| malformed("too long"))?;
                 at = at.checked_add(length).ok_or_else(|| malformed("too long"))?;
                 if at > bytes.len() {
                     return Err(malformed("ends early"));
                 }
+                None
             }
-            4 => open.push(length),
-            5 => open.push(length.checked_mul(2).ok_or_else(|| malformed("too long"))?),
+            4 => Some(length),
+            5 => Some(length.checked_mul(2).ok_or_else(|| malformed("too long"))?),
             6 => return Err(malformed("tags are not used")),
-            _ => {}
-        }
-        if open.len() > NESTING_MAX {
-            return Err(malformed("nested too deep"));
+            _ => None,
+        };
+        if let Some(items) = opened {
+            *open.get_mut(depth).ok_or_else(|| malformed("nested too deep"))? = items;
+            depth += 1;
         }
         // An item is complete unless it opened an array or map; completing may close its parents.
-        let mut complete = !matches!(major, 4 | 5);
-        while let Some(left) = open.last_mut() {
+        let mut complete = opened.is_none();
+        while depth > 0 {
+            let left = &mut open[depth - 1];
             if complete {
                 *left -= 1;
             }
             if *left > 0 {
                 break;
             }
-            open.pop();
+            depth -= 1;
             complete = true;
         }
     }

@@ -127,7 +127,8 @@ impl Store for Database {
     }
 
     fn put_device(&mut self, device: DeviceId, record: &DeviceRecord) -> Result<(), Error> {
-        self.write_device(device, record)
+        self.keep_device(device, record);
+        Ok(())
     }
 
     fn dots(&mut self, dot: Dot) -> Result<Vec<DotRecord>, Error> {
@@ -147,8 +148,8 @@ impl Store for Database {
         self.read_dot_records(device, from, limit)
     }
 
-    fn remove_dots(&mut self, dot: Dot) -> Result<(), Error> {
-        self.delete_dots(dot)
+    fn remove_dots(&mut self, device: DeviceId, first: u64, last: u64) -> Result<(), Error> {
+        self.delete_dots(device, first, last)
     }
 
     fn refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {

@@ -16,6 +16,9 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Ops of one session that may wait for an answer.
 pub const PUSH_OPS_MAX: u32 = 4_096;
 
+/// Ops that a session retires before it tells the region so without waiting for its next poll.
+pub const CONFIRM_OPS: usize = 4_096;
+
 /// A session's first frames with ops, and with rows. Later ones may be as large as all before them
 /// together, up to PUSH_BYTES or CHUNK_BYTES: a frame that did not arrive whole counts for nothing,
 /// so a session that is cut off anywhere keeps half of what it carried, however slow its link. A part

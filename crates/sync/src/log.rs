@@ -14,12 +14,12 @@ use minicbor::{Decode, Encode};
 
 /// One entry of a log.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum Entry {
+pub enum Entry<'a> {
     /// Ops of one transaction in one home scope, ascending by number.
     #[n(0)]
     Ops {
-        #[n(0)]
-        payloads: Vec<Payload>,
+        #[b(0)]
+        payloads: Vec<Payload<'a>>,
         /// Some of the ops have a dot that was already used by another op: merge them all the same.
         #[n(1)]
         fork: bool,
@@ -39,7 +39,7 @@ pub enum Entry {
 
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(transparent)]
-pub struct Payload(#[cbor(n(0), with = "minicbor::bytes")] pub Vec<u8>);
+pub struct Payload<'a>(#[cbor(b(0), with = "minicbor::bytes")] pub &'a [u8]);
 
 /// The hash of the fingerprints of all ops of a transaction, as the region that decided it saw
 /// them. It tells what completes a part of the transaction from what only says so.
@@ -65,11 +65,11 @@ pub enum Opened {
     Cut { origin: Origin, last: u64 },
 }
 
-impl Entry {
+impl Entry<'_> {
     /// What an entry's bytes say of its transaction as a whole.
     pub fn whole(bytes: &[u8]) -> Option<Whole> {
         match codec::from_bytes(bytes) {
-            Ok(Self::Ops { whole, .. }) => whole,
+            Ok(Entry::Ops { whole, .. }) => whole,
             _ => None,
         }
     }
@@ -79,8 +79,7 @@ impl Opened {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match codec::from_bytes(bytes)? {
             Entry::Ops { payloads, fork, whole } => {
-                let ops =
-                    payloads.iter().map(|p| Sealed::decode(&p.0)).collect::<Result<_, _>>()?;
+                let ops = payloads.iter().map(|p| Sealed::decode(p.0)).collect::<Result<_, _>>()?;
                 Ok(Self::Ops { ops, fork, whole })
             }
             Entry::Cut { origin, last } => Ok(Self::Cut { origin, last }),
@@ -98,7 +97,7 @@ impl Opened {
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Ops { ops, fork, whole } => {
-                let payloads = ops.iter().map(|o| Payload(o.payload.to_vec())).collect();
+                let payloads = ops.iter().map(|o| Payload(&o.payload)).collect();
                 codec::to_bytes(&Entry::Ops { payloads, fork: *fork, whole: *whole })
             }
             Self::Cut { origin, last } => {

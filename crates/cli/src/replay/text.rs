@@ -43,6 +43,47 @@ struct Txn {
     patches: Vec<(usize, usize, String)>,
 }
 
+impl Trace {
+    /// One author who types so many keys, and takes back every tenth.
+    pub(crate) fn typed(keys: usize) -> Self {
+        let mut text: Vec<char> = Vec::new();
+        let mut txns = Vec::with_capacity(keys);
+        for n in 0..keys {
+            // Most at the end, now and then somewhere before it.
+            let random = landfall_model::hash::hash64(&n.to_be_bytes()) as usize;
+            let at = if n % 50 == 49 { random % (text.len() + 1) } else { text.len() };
+            let patch = if n % 10 == 9 && at > 0 {
+                text.remove(at - 1);
+                (at - 1, 1, String::new())
+            } else {
+                let key = if random.is_multiple_of(6) {
+                    ' '
+                } else {
+                    (b'a' + (random % 26) as u8) as char
+                };
+                text.insert(at, key);
+                (at, 0, key.to_string())
+            };
+            txns.push(Txn { agent: 0, parents: None, patches: vec![patch] });
+        }
+        let end_content = text.into_iter().collect();
+        Self { start_content: String::new(), end_content, authors: 1, txns }
+    }
+
+    pub(crate) fn start_content(&self) -> &str {
+        &self.start_content
+    }
+
+    pub(crate) fn end_content(&self) -> &str {
+        &self.end_content
+    }
+
+    /// All edits in the recording's order, which is that of one author: position, deleted, inserted.
+    pub(crate) fn patches(&self) -> impl Iterator<Item = &(usize, usize, String)> {
+        self.txns.iter().flat_map(|txn| &txn.patches)
+    }
+}
+
 fn one() -> usize {
     1
 }

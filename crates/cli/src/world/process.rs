@@ -109,13 +109,22 @@ impl Process {
         Ok(process)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     async fn status(&self) -> Option<Status> {
         tokio::time::timeout(STATUS_WITHIN, get_status(self.address)).await.ok()?.ok()
     }
 
+    /// It ends when its parent's end of its input closes.
+    pub fn ask_to_end(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// True if it ended in order.
     async fn stop(mut self) -> bool {
-        drop(self.child.stdin.take());
+        self.ask_to_end();
         let end = Instant::now() + STOP_WITHIN;
         // What does not end by itself is killed when it is dropped.
         loop {

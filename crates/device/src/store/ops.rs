@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::rows;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, TypeId};
-use landfall_model::op::Sealed;
+use landfall_model::op::{Fingerprint, Sealed};
 use landfall_model::stamp::Hlc;
 use landfall_model::vector::SeqSet;
 use landfall_sync::device::store::{Meta, OpState, OwnOp};
@@ -72,6 +72,18 @@ pub(super) fn put(conn: &Connection, own: &OwnOp) -> Result<(), Error> {
     Ok(())
 }
 
+/// Of a row that is there: what changes of an op on its way, and none of what never does.
+pub(super) fn put_state(conn: &Connection, own: &OwnOp) -> Result<(), Error> {
+    let dot = own.sealed.op.dot;
+    let (state, about) = state_columns(&own.state);
+    let sql = "UPDATE _lf_op SET state = ?, about = ?, overlay = ? WHERE device = ? AND seq = ?";
+    let params = params![state, about, own.overlay, dot.device.0, rows::bits(dot.seq)];
+    match rows::execute(conn, sql, params)? {
+        1 => Ok(()),
+        _ => Err(Error::Damaged("an op that is on its way is not kept".to_owned())),
+    }
+}
+
 pub(super) fn get(conn: &Connection, dot: Dot) -> Result<Option<OwnOp>, Error> {
     let sql = "SELECT place, state, about, overlay, payload, print FROM _lf_op
         WHERE device = ? AND seq = ?";
@@ -94,6 +106,17 @@ pub(super) fn outbox(conn: &Connection, after: u64, limit: usize) -> Result<Vec<
     // The condition on `state` is the one of the partial index, word for word.
     let sql = "SELECT place, state, about, overlay, payload, print FROM _lf_op
         WHERE state <= 2 AND place > ? ORDER BY place, device, seq LIMIT ?";
+    rows::query_all(conn, sql, params![rows::rank(after), rows::limit(limit)], own_at)
+}
+
+/// The indexes of [`all`], with those left out that no region can have.
+pub(super) fn that_left(conn: &Connection, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {
+    let sql = "SELECT place, state, about, overlay, payload, print, device, seq FROM _lf_op
+        WHERE state <= 2 AND state > 0 AND place > ?1
+        UNION ALL
+        SELECT place, state, about, overlay, payload, print, device, seq FROM _lf_op
+        WHERE state > 2 AND place > ?1
+        ORDER BY place, device, seq LIMIT ?2";
     rows::query_all(conn, sql, params![rows::rank(after), rows::limit(limit)], own_at)
 }
 
@@ -202,12 +225,13 @@ pub(super) fn put_own_birth(
 
 fn own_at(row: &Row<'_>) -> Result<OwnOp, Error> {
     let payload: std::sync::Arc<[u8]> = row.get(4)?;
-    let sealed = Sealed::decode(&payload).map_err(|e| Error::Damaged(e.to_string()))?;
     let print: Option<[u8; 16]> = row.get(5)?;
-    if print.is_some_and(|print| print != sealed.fingerprint.0) {
-        // Another op than the one that was written must not leave under its number.
-        return Err(Error::Damaged("an op is not as it was written".to_owned()));
-    }
+    // Another op than the one that was written must not leave under its number.
+    let sealed = match print {
+        Some(print) => Sealed::reopen(payload, Fingerprint(print)).map_err(|e| e.to_string()),
+        None => Sealed::decode(&payload).map_err(|e| e.to_string()),
+    };
+    let sealed = sealed.map_err(Error::Damaged)?;
     let order = rows::from_bits(row.get(0)?);
     Ok(OwnOp { order, sealed, state: state_at(row)?, overlay: row.get(3)? })
 }

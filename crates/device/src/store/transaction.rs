@@ -186,6 +186,10 @@ impl Store for Transaction<'_> {
         ops::put(self.conn, op)
     }
 
+    fn put_op_state(&mut self, op: &OwnOp) -> Result<(), Error> {
+        ops::put_state(self.conn, op)
+    }
+
     fn op(&mut self, dot: Dot) -> Result<Option<OwnOp>, Error> {
         ops::get(self.conn, dot)
     }
@@ -200,6 +204,10 @@ impl Store for Transaction<'_> {
 
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {
         ops::outbox(self.conn, after, limit)
+    }
+
+    fn ops_that_left(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {
+        ops::that_left(self.conn, after, limit)
     }
 
     fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Error> {

@@ -13,7 +13,7 @@ pub struct Cache<K, V> {
     limit: usize,
 }
 
-impl<K: Hash + Eq, V: Copy> Cache<K, V> {
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     pub fn new(limit: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), limit: limit.max(1) }
     }
@@ -24,10 +24,10 @@ impl<K: Hash + Eq, V: Copy> Cache<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         if let Some(value) = self.young.get(key) {
-            return Some(*value);
+            return Some(value.clone());
         }
         let (key, value) = self.old.remove_entry(key)?;
-        self.insert(key, value);
+        self.insert(key, value.clone());
         Some(value)
     }
 
@@ -36,6 +36,15 @@ impl<K: Hash + Eq, V: Copy> Cache<K, V> {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, value);
+    }
+
+    pub fn remove<Q>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.young.remove(key);
+        self.old.remove(key);
     }
 
     pub fn clear(&mut self) {
@@ -58,6 +67,8 @@ mod tests {
         }
         assert_eq!(cache.get(&500), None);
         assert_eq!(cache.get(&999), Some(999));
+        cache.remove(&999);
+        assert_eq!(cache.get(&999), None);
         cache.clear();
         assert_eq!(cache.get(&0), None);
     }

@@ -7,8 +7,8 @@
 //! SQLite does the same at the next opening.
 //!
 //! Beside the file there is memory that only saves look-ups: numbers of names ([`super::names`]),
-//! heads of logs, and how many entries a scope gained. A rollback throws it away. It is written
-//! last before the commit: heads, sizes, and the commit counter.
+//! heads of logs, devices ([`super::devices`]), and how many entries a scope gained. A rollback throws
+//! it away. What is written last before the commit: heads, devices, sizes, and the commit counter.
 
 use landfall_model::id::RegionId;
 use landfall_model::vector::Origin;
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::Path;
 
+use super::devices::Devices;
 use super::error::{Error, OpenError};
 use super::marker::{Facts, FileIdentity};
 use super::names::Names;
@@ -51,6 +52,7 @@ pub struct Database {
     file: FileIdentity,
     pub(super) names: Names,
     pub(super) heads: Heads,
+    pub(super) devices: Devices,
     /// Entries that scopes gained in this transaction, by scope number.
     pub(super) grown: HashMap<i64, u64>,
     commits: u64,
@@ -76,6 +78,7 @@ impl Database {
             file: FileIdentity::of(path)?,
             names: Names::new(),
             heads: Heads::default(),
+            devices: Devices::new(),
             grown: HashMap::new(),
             commits: 0,
             begun_at: None,
@@ -112,6 +115,7 @@ impl Database {
         let begun_at = self.begun_at.ok_or(Error::OutOfTransaction)?;
         self.write_grown()?;
         self.write_heads()?;
+        self.write_devices()?;
         let changed = self.connection.total_changes() != begun_at;
         if changed {
             self.statement("UPDATE meta SET commits = commits + 1")?.execute(())?;
@@ -127,6 +131,7 @@ impl Database {
         self.begun_at = None;
         self.names.forget();
         self.heads = Heads::default();
+        self.devices = Devices::new();
         self.grown.clear();
         // After some errors SQLite has rolled back by itself. Should it fail to now, the next
         // `begin` fails, and the driver gives up the store.

@@ -1,11 +1,17 @@
 //! Devices, the ops that they sent, and what was refused of them.
+//!
+//! What is known of a device is asked for several times with each of its ops and changes with most
+//! of them, so it is kept in memory while the transaction is open, and written once, before the
+//! commit. Most devices have never been refused anything: which have is remembered, too.
 
 use landfall_model::id::{DeviceId, Dot, FieldId};
 use landfall_model::op::{Fingerprint, Tx};
 use landfall_model::vector::Position;
 use landfall_sync::region::store::{DeviceRecord, DotRecord, Refusal};
 use rusqlite::{OptionalExtension, Row};
+use std::collections::BTreeMap;
 
+use super::cache::Cache;
 use super::database::Database;
 use super::error::Error;
 use super::values::{Bytes16, Number, decode, encode};
@@ -19,8 +25,53 @@ struct DotRow {
     tx: Tx,
 }
 
+/// Devices remembered per generation; one takes a few hundred bytes. One whose numbers have so many
+/// gaps that it would take much more is read anew each time.
+const DEVICES_MAX: usize = 8 << 10;
+const RANGES_REMEMBERED: usize = 64;
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Devices {
+    known: Cache<DeviceId, DeviceRecord>,
+    /// What the open transaction changed.
+    changed: BTreeMap<DeviceId, DeviceRecord>,
+    /// Whether the device has rows in `refusal`, or had.
+    refused: Cache<DeviceId, bool>,
+}
+
+impl Devices {
+    pub fn new() -> Self {
+        Self {
+            known: Cache::new(DEVICES_MAX),
+            changed: BTreeMap::new(),
+            refused: Cache::new(DEVICES_MAX),
+        }
+    }
+
+    fn remember(&mut self, device: DeviceId, record: DeviceRecord) {
+        let ranges = record.received.ranges().len() + record.confirmed.ranges().len();
+        match ranges <= RANGES_REMEMBERED {
+            true => self.known.insert(device, record),
+            false => self.known.remove(&device),
+        }
+    }
+}
+
 impl Database {
     pub(super) fn read_device(&mut self, device: DeviceId) -> Result<DeviceRecord, Error> {
+        if let Some(record) = self.devices.changed.get(&device) {
+            return Ok(record.clone());
+        }
+        if let Some(record) = self.devices.known.get(&device) {
+            return Ok(record);
+        }
+        let record = self.read_device_row(device)?;
+        self.devices.remember(device, record.clone());
+        Ok(record)
+    }
+
+    fn read_device_row(&self, device: DeviceId) -> Result<DeviceRecord, Error> {
         let mut statement = self.statement(
             "SELECT received, confirmed, closed, principal FROM device WHERE device = ?1",
         )?;
@@ -36,20 +87,30 @@ impl Database {
         })
     }
 
-    pub(super) fn write_device(
-        &mut self,
-        device: DeviceId,
-        record: &DeviceRecord,
-    ) -> Result<(), Error> {
-        let (received, confirmed) = (encode(&record.received), encode(&record.confirmed));
-        let principal = record.principal.as_deref();
-        self.statement(
-            "INSERT INTO device (device, received, confirmed, closed, principal)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (device) DO UPDATE
-             SET received = ?2, confirmed = ?3, closed = ?4, principal = ?5",
-        )?
-        .execute((Bytes16(device.0), received, confirmed, record.closed, principal))?;
+    pub(super) fn keep_device(&mut self, device: DeviceId, record: &DeviceRecord) {
+        self.devices.changed.insert(device, record.clone());
+    }
+
+    /// Called last before a commit.
+    pub(super) fn write_devices(&mut self) -> Result<(), Error> {
+        for (device, record) in std::mem::take(&mut self.devices.changed) {
+            let (received, confirmed) = (encode(&record.received), encode(&record.confirmed));
+            let principal = record.principal.as_deref();
+            self.statement(
+                "INSERT INTO device (device, received, confirmed, closed, principal)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (device) DO UPDATE
+                 SET received = ?2, confirmed = ?3, closed = ?4, principal = ?5",
+            )?
+            .execute((
+                Bytes16(device.0),
+                received,
+                confirmed,
+                record.closed,
+                principal,
+            ))?;
+            self.devices.remember(device, record);
+        }
         Ok(())
     }
 
@@ -134,13 +195,21 @@ impl Database {
         Ok(DotRecord { fingerprint: row.fingerprint, position, tx: row.tx })
     }
 
-    pub(super) fn delete_dots(&mut self, dot: Dot) -> Result<(), Error> {
-        self.statement("DELETE FROM dot WHERE device = ?1 AND seq = ?2")?
-            .execute((Bytes16(dot.device.0), Number(dot.seq)))?;
+    pub(super) fn delete_dots(
+        &mut self,
+        device: DeviceId,
+        first: u64,
+        last: u64,
+    ) -> Result<(), Error> {
+        self.statement("DELETE FROM dot WHERE device = ?1 AND seq BETWEEN ?2 AND ?3")?
+            .execute((Bytes16(device.0), Number(first), Number(last)))?;
         Ok(())
     }
 
     pub(super) fn read_refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {
+        if !self.was_refused(dot.device)? {
+            return Ok(None);
+        }
         let refusal = |row: &Row<'_>| {
             let seq: Number = row.get(1)?;
             let field: Option<u32> = row.get(2)?;
@@ -158,6 +227,17 @@ impl Database {
         Ok(statement.query_row(name, refusal).optional()?)
     }
 
+    fn was_refused(&mut self, device: DeviceId) -> Result<bool, Error> {
+        if let Some(refused) = self.devices.refused.get(&device) {
+            return Ok(refused);
+        }
+        let refused = self
+            .statement("SELECT EXISTS (SELECT 1 FROM refusal WHERE device = ?1)")?
+            .query_row([Bytes16(device.0)], |row| row.get(0))?;
+        self.devices.refused.insert(device, refused);
+        Ok(refused)
+    }
+
     pub(super) fn write_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Error> {
         self.statement(
             "INSERT OR REPLACE INTO refusal (device, seq, code, cause, field, detail)
@@ -171,6 +251,7 @@ impl Database {
             refusal.field.map(|f| f.0),
             &refusal.detail,
         ))?;
+        self.devices.refused.insert(dot.device, true);
         Ok(())
     }
 

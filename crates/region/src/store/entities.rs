@@ -18,9 +18,9 @@ struct Columns {
 
 impl Columns {
     fn of(record: &Record) -> Self {
-        let names = |scopes: &'_ BTreeSet<Scope>| -> Vec<String> {
-            scopes.iter().map(|s| s.to_string()).collect()
-        };
+        fn names(scopes: &BTreeSet<Scope>) -> Vec<&str> {
+            scopes.iter().map(|s| &**s).collect()
+        }
         Self {
             scopes: encode(&(names(&record.scopes), names(&record.past))),
             touch: encode(&record.touch),
@@ -57,12 +57,18 @@ impl Database {
             return rows.next()?.map_or(Ok(None), |row| record(row, 0));
         }
         // Not remembered: name and record in one look-up.
-        let (id, found) = {
+        let found = {
             let mut statement =
                 self.statement("SELECT id, scopes, touch, state FROM entity WHERE key = ?1")?;
             let mut rows = statement.query([key_bytes(key)])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            (row.get(0)?, record(row, 1)?)
+            match rows.next()? {
+                Some(row) => Some((row.get(0)?, record(row, 1)?)),
+                None => None,
+            }
+        };
+        let Some((id, found)) = found else {
+            self.names.absent = Some(key.clone());
+            return Ok(None);
         };
         self.remember_entity(key, id);
         Ok(found)
@@ -75,13 +81,14 @@ impl Database {
                 .execute((id, scopes, touch, state))?;
             return Ok(());
         }
-        let id = self
-            .statement(
-                "INSERT INTO entity (key, scopes, touch, state) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (key) DO UPDATE SET scopes = ?2, touch = ?3, state = ?4
-                 RETURNING id",
-            )?
-            .query_row((key_bytes(key), scopes, touch, state), |row| row.get(0))?;
+        if self.names.absent.take_if(|absent| absent == key).is_none()
+            && self.entity_number(key)?.is_some()
+        {
+            return self.write_entity(key, record);
+        }
+        self.statement("INSERT INTO entity (key, scopes, touch, state) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((key_bytes(key), scopes, touch, state))?;
+        let id = self.connection.last_insert_rowid();
         self.remember_entity(key, id);
         Ok(())
     }

@@ -19,9 +19,11 @@ use super::entities::{key_column, key_or_first, limit_column};
 use super::error::Error;
 use super::values::{Number, key_bytes, key_from_bytes};
 
-pub const TOUCH: &str = "INSERT INTO touch (scope, entity, origin, seq) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (scope, entity, origin) DO UPDATE SET seq = excluded.seq
-     WHERE excluded.seq > touch.seq";
+// Not one statement with ON CONFLICT DO UPDATE: for that, SQLite keeps a journal of the statement.
+pub const TOUCH: &str =
+    "INSERT OR IGNORE INTO touch (scope, entity, origin, seq) VALUES (?1, ?2, ?3, ?4)";
+pub const TOUCH_AGAIN: &str =
+    "UPDATE touch SET seq = ?4 WHERE scope = ?1 AND entity = ?2 AND origin = ?3 AND seq < ?4";
 pub const ALL: &str = "SELECT key FROM entry WHERE scope = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 pub const NEXT_ORIGIN: &str =
     "SELECT origin FROM touch WHERE scope = ?1 AND origin > ?2 ORDER BY origin LIMIT 1";
@@ -45,7 +47,10 @@ impl Database {
         }
         let (scope, entity) = (self.name_scope(scope)?, self.name_entity(key)?);
         let origin = self.name_origin(origin)?;
-        self.statement(TOUCH)?.execute((scope, entity, origin, Number(seq)))?;
+        let touch = (scope, entity, origin, Number(seq));
+        if self.statement(TOUCH)?.execute(touch)? == 0 {
+            self.statement(TOUCH_AGAIN)?.execute(touch)?;
+        }
         if self.entry_may_be_new(scope, entity) {
             let added = self
                 .statement("INSERT OR IGNORE INTO entry (scope, key, entity) VALUES (?1, ?2, ?3)")?

@@ -24,6 +24,8 @@ const NAMES_MAX: usize = 64 << 10;
 pub struct Names {
     entities: Cache<EntityKey, i64>,
     scopes: Cache<Scope, i64>,
+    /// The entity that was looked for last, if it had no row then.
+    pub(super) absent: Option<EntityKey>,
     /// (scope, entity) that have a row in the change index.
     entries: Cache<(i64, i64), ()>,
     /// All of them, read once: there are a few hundred at most.
@@ -40,6 +42,7 @@ impl Names {
     pub fn new() -> Self {
         Self {
             entities: Cache::new(NAMES_MAX),
+            absent: None,
             scopes: Cache::new(NAMES_MAX),
             entries: Cache::new(NAMES_MAX),
             origins: None,
@@ -48,6 +51,7 @@ impl Names {
 
     pub fn forget(&mut self) {
         self.entities.clear();
+        self.absent = None;
         self.scopes.clear();
         self.entries.clear();
         self.origins = None;
@@ -75,6 +79,7 @@ impl Database {
         if let Some(id) = self.entity_number(key)? {
             return Ok(id);
         }
+        self.names.absent = None;
         self.statement("INSERT INTO entity (key) VALUES (?1)")?.execute([key_bytes(key)])?;
         let id = self.connection.last_insert_rowid();
         self.remember_entity(key, id);

@@ -129,14 +129,25 @@ impl<'a, S: Store> Call<'a, S> {
         self.store.put_op(op)
     }
 
+    /// Keep what changed of an op that is kept.
+    pub fn put_op_state(&mut self, op: &OwnOp) -> Result<(), S::Error> {
+        self.reader.note(op);
+        self.store.put_op_state(op)
+    }
+
     /// Keep an own op in another state and tell of it.
     pub fn set_state(&mut self, op: &mut OwnOp, state: OpState) -> Result<(), S::Error> {
+        self.tell_state(op, state);
+        self.put_op_state(op)
+    }
+
+    /// Tell of another state of an own op, which is kept or goes.
+    pub fn tell_state(&mut self, op: &mut OwnOp, state: OpState) {
         if op.state != state {
             op.state = state.clone();
             let (dot, key) = (op.sealed.op.dot, op.sealed.op.key.clone());
             self.out.events.push(Event::Fate { dot, key, state });
         }
-        self.put_op(op)
     }
 
     /// The op is held by enough regions and its effect, if any shows here, is in the base row.
@@ -144,6 +155,7 @@ impl<'a, S: Store> Call<'a, S> {
         let dot = op.sealed.op.dot;
         if let Some(session) = &mut self.node.session {
             session.vouched.remove(&dot);
+            session.retired += 1;
         }
         self.reader.note_gone(op);
         self.store.remove_op(dot)?;
@@ -163,6 +175,20 @@ impl<'a, S: Store> Call<'a, S> {
         loop {
             let after = all.last().map_or(0, |op| op.order);
             let page = self.store.ops(after, OPS_PER_READ)?;
+            let last = page.len() < OPS_PER_READ;
+            all.extend(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Own ops that a region may have, in order.
+    pub fn ops_that_left(&mut self) -> Result<Vec<OwnOp>, S::Error> {
+        let mut all: Vec<OwnOp> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |op| op.order);
+            let page = self.store.ops_that_left(after, OPS_PER_READ)?;
             let last = page.len() < OPS_PER_READ;
             all.extend(page);
             if last {

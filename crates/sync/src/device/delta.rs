@@ -446,10 +446,9 @@ impl<S: Store> Call<'_, S> {
     /// A pass is over, and own ops that the region has are still in the overlay: it left out what
     /// is gone by now. Asked by name, it says so.
     fn miss_own(&mut self, from: &Snapshot) -> Result<(), S::Error> {
-        for own in self.all_ops()? {
+        for own in self.ops_that_left()? {
             let op = &own.sealed.op;
             if own.overlay
-                && own.state != OpState::Unsent
                 && from.has(op.dot)
                 && self.reader.scopes(self.store, &op.key)?.contains(&from.scope)
             {

@@ -73,7 +73,7 @@ impl<S: Store> Call<'_, S> {
             }
         }
         self.restamp()?;
-        self.confirm()?;
+        self.confirm_many()?;
         self.push()?;
         self.refetch_settled()?;
         Ok(Ok(()))
@@ -145,9 +145,11 @@ impl<S: Store> Call<'_, S> {
         self.mark_texts(&own)?;
         self.touch(&own.sealed.op.key.clone());
         own.overlay &= self.will_show(&own.sealed.op)?;
-        let leaves = !own.overlay;
-        self.set_state(&mut own, OpState::Durable { position })?;
-        if leaves { self.retire(&own) } else { Ok(()) }
+        if own.overlay {
+            return self.set_state(&mut own, OpState::Durable { position });
+        }
+        self.tell_state(&mut own, OpState::Durable { position });
+        self.retire(&own)
     }
 
     fn void_durable(&mut self, dot: Dot) -> Result<(), S::Error> {
@@ -175,7 +177,7 @@ impl<S: Store> Call<'_, S> {
                 self.durable(own, position)?;
             }
         }
-        self.confirm()?;
+        self.confirm_many()?;
         Ok(Ok(()))
     }
 
@@ -262,7 +264,7 @@ impl<S: Store> Call<'_, S> {
             let OpState::Sent { regions, refused_by } = &mut own.state else { continue };
             refused_by.insert(region);
             let all = regions.iter().all(|r| refused_by.contains(r) || lost.contains(r));
-            self.put_op(&own)?;
+            self.put_op_state(&own)?;
             if (all && !waits) || reason.code == FORKED_DEVICE {
                 ends.push(own);
             }

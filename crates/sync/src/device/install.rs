@@ -183,7 +183,7 @@ impl<S: Store> Call<'_, S> {
                 }
             } else if own.in_outbox() && !own.overlay {
                 // It was in the base row and is not any more: its region was lost.
-                self.put_op(&OwnOp { overlay: true, ..own.clone() })?;
+                self.put_op_state(&OwnOp { overlay: true, ..own.clone() })?;
             }
         }
         Ok(landed)
@@ -331,7 +331,7 @@ impl<S: Store> Call<'_, S> {
         if matches!(own.state, OpState::Durable { .. }) {
             self.retire(&own)
         } else {
-            self.put_op(&own)
+            self.put_op_state(&own)
         }
     }
 

@@ -90,7 +90,7 @@ impl<S: Store> Call<'_, S> {
     fn show_lost(&mut self, key: &EntityKey, from: &Snapshot) -> Result<(), S::Error> {
         for own in self.store.ops_on(key)? {
             if own.in_outbox() && !own.overlay && !from.has(own.sealed.op.dot) {
-                self.put_op(&OwnOp { overlay: true, ..own })?;
+                self.put_op_state(&OwnOp { overlay: true, ..own })?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ mod table;
 mod tests;
 
 use super::store::{
-    Base, Deletion, Held, Meta, Outcome, OwnOp, Store, Subscription, TextMark, View,
+    Base, Deletion, Held, Meta, OpState, Outcome, OwnOp, Store, Subscription, TextMark, View,
 };
 use landfall_model::codec;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
@@ -358,6 +358,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn put_op_state(&mut self, op: &OwnOp) -> Result<(), Infallible> {
+        let kept = self.ops.expect(&op.sealed.op.dot);
+        self.put_op(&OwnOp { state: op.state.clone(), overlay: op.overlay, ..kept })
+    }
+
     fn op(&mut self, dot: Dot) -> Result<Option<OwnOp>, Infallible> {
         Ok(self.ops.get(&dot).as_deref().cloned())
     }
@@ -383,6 +388,13 @@ impl Store for MemoryStore {
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
         let behind = self.outbox.rows.range((after, LEAST_DOT)..).filter(|((o, _), _)| *o > after);
         Ok(behind.take(limit).map(|((_, dot), _)| self.ops.expect(dot)).collect())
+    }
+
+    fn ops_that_left(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {
+        let mut ops = self.ops(after, usize::MAX)?;
+        ops.retain(|op| op.state != OpState::Unsent);
+        ops.truncate(limit);
+        Ok(ops)
     }
 
     fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Infallible> {

@@ -177,7 +177,7 @@ impl<S: Store> Call<'_, S> {
         let mut sent = Vec::new();
         for own in lacking {
             let own = self.mark_sent(region, own)?;
-            self.put_op(&own)?;
+            self.put_op_state(&own)?;
             sent.push(own);
         }
         frames.add(&sent);

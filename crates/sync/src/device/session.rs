@@ -93,6 +93,8 @@ pub(super) struct Session {
     pub round_trip: Option<i64>,
     /// Own ops up to this `order` need no look: they are pushed, or may not be.
     pub scanned: u64,
+    /// Ops retired since the region was last told of such.
+    pub retired: usize,
     /// Retired numbers that the region was told, until it answers what was sent behind them.
     pub confirming: Option<(i64, Vec<(DeviceId, SeqSet)>)>,
     pub refetched_ms: i64,
@@ -340,7 +342,7 @@ impl<S: Store> Call<'_, S> {
     /// of a copy of this file.
     fn ask_fates(&mut self) -> Result<(), S::Error> {
         let mut asked: BTreeMap<DeviceId, BTreeMap<u64, Fingerprint>> = BTreeMap::new();
-        let ops = self.all_ops()?.into_iter().chain(self.store.voids()?);
+        let ops = self.ops_that_left()?.into_iter().chain(self.store.voids()?);
         for own in ops {
             let dot = own.sealed.op.dot;
             let wanted = match own.state {
@@ -485,6 +487,13 @@ impl<S: Store> Call<'_, S> {
         Ok(Ok(()))
     }
 
+    /// Tell the region now if many ops were retired, else with the next poll: it costs an fsync here and
+    /// a commit there, and nothing waits for it.
+    pub fn confirm_many(&mut self) -> Result<(), S::Error> {
+        let retired = self.node.session.as_ref().map_or(0, |s| s.retired);
+        if retired >= limits::CONFIRM_OPS { self.confirm() } else { Ok(()) }
+    }
+
     /// Tell the region which numbers it need not remember.
     pub fn confirm(&mut self) -> Result<(), S::Error> {
         let Some(session) = &self.node.session else { return Ok(()) };
@@ -509,6 +518,7 @@ impl<S: Store> Call<'_, S> {
         self.send(Kind::Ping(wire::Ping { sent_ms }));
         if let Some(session) = &mut self.node.session {
             session.confirming = Some((sent_ms, told));
+            session.retired = 0;
         }
         Ok(())
     }

@@ -375,12 +375,16 @@ pub trait Store {
     // ---- own ops ----
 
     fn put_op(&mut self, op: &OwnOp) -> Result<(), Self::Error>;
+    /// Keep another state, or another word on the overlay, of an op that is kept.
+    fn put_op_state(&mut self, op: &OwnOp) -> Result<(), Self::Error>;
     fn op(&mut self, dot: Dot) -> Result<Option<OwnOp>, Self::Error>;
     fn remove_op(&mut self, dot: Dot) -> Result<(), Self::Error>;
     /// Own ops of an entity, by `order`.
     fn ops_on(&mut self, key: &EntityKey) -> Result<Vec<OwnOp>, Self::Error>;
     /// Own ops that are in the outbox, by `order` after `after`, at most `limit`.
     fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Self::Error>;
+    /// Own ops that are not unsent, by `order` after `after`, at most `limit`.
+    fn ops_that_left(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Self::Error>;
     /// All own ops that are kept, in whatever state, by `order` after `after`, at most `limit`.
     fn ops(&mut self, after: u64, limit: usize) -> Result<Vec<OwnOp>, Self::Error>;
     /// The void that takes an op's number once the op is finally refused. The op itself stays

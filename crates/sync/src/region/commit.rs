@@ -46,21 +46,21 @@ impl Core {
         &mut self,
         store: &mut S,
         author: &Author,
-        ops: &[Sealed],
+        ops: Vec<Sealed>,
         now_ms: i64,
         batch: &mut Batch,
     ) -> Result<Vec<(Dot, Verdict)>, S::Error> {
         let all =
             |r: Refusal| ops.iter().map(|o| (o.op.dot, Verdict::Rejected(r.clone()))).collect();
-        if let Err(refusal) = self.check_shape(author, ops) {
+        if let Err(refusal) = self.check_shape(author, &ops) {
             return Ok(all(refusal));
         }
         let known = ops.iter().map(|o| self.known(store, o)).collect::<Result<Vec<_>, _>>()?;
         let mut part = Part::None;
         if known.iter().any(|k| matches!(k, Known::New | Known::Fork)) {
-            part = self.part_of(store, ops, batch)?;
+            part = self.part_of(store, &ops, batch)?;
         }
-        if let Some(refusal) = self.refusal(store, author, ops, &known, &part, now_ms)? {
+        if let Some(refusal) = self.refusal(store, author, &ops, &known, &part, now_ms)? {
             // A stamp is mended and sent again under the same dot, and a part again when the others
             // have come; anything else stays refused, so that a copy of this push that is still on
             // its way finds the same answer.
@@ -78,7 +78,8 @@ impl Core {
             }
             return Ok(all(refusal));
         }
-        self.accept(store, author, ops, &known, part.whole(ops), batch)
+        let whole = part.whole(&ops);
+        self.accept(store, author, ops, &known, whole, batch)
     }
 
     fn known<S: Store>(&self, store: &mut S, sealed: &Sealed) -> Result<Known, S::Error> {
@@ -158,20 +159,22 @@ impl Core {
         &mut self,
         store: &mut S,
         author: &Author,
-        ops: &[Sealed],
+        ops: Vec<Sealed>,
         known: &[Known],
         whole: Option<Whole>,
         batch: &mut Batch,
     ) -> Result<Vec<(Dot, Verdict)>, S::Error> {
-        let mut entries: BTreeMap<Scope, (Vec<&Sealed>, bool)> = BTreeMap::new();
-        for (o, known) in ops.iter().zip(known) {
+        let (device, tx) = (ops[0].op.dot.device, ops[0].op.tx);
+        let asked: Vec<(Dot, Fingerprint)> =
+            ops.iter().map(|o| (o.op.dot, o.fingerprint)).collect();
+        let mut entries: BTreeMap<Scope, (Vec<Sealed>, bool)> = BTreeMap::new();
+        for (o, known) in ops.into_iter().zip(known) {
             if matches!(known, Known::New | Known::Fork) {
                 let entry = entries.entry(o.op.key.home.clone()).or_default();
                 entry.0.push(o);
                 entry.1 |= matches!(known, Known::Fork);
             }
         }
-        let (device, tx) = (ops[0].op.dot.device, ops[0].op.tx);
         batch.parts.remove(&(device, tx.first));
         let mut record = store.device(device)?;
         let mut positions: BTreeMap<(u64, Fingerprint), Position> = BTreeMap::new();
@@ -192,14 +195,14 @@ impl Core {
             store.put_device(device, &record)?;
             batch.devices.insert(device);
         }
-        let answer = |(o, known): (&Sealed, &Known)| {
+        let answer = |((dot, fingerprint), known): ((Dot, Fingerprint), &Known)| {
             let position = match known {
                 Known::Duplicate(p) => *p,
-                _ => positions[&(o.op.dot.seq, o.fingerprint)],
+                _ => positions[&(dot.seq, fingerprint)],
             };
-            (o.op.dot, Verdict::Accepted(position))
+            (dot, Verdict::Accepted(position))
         };
-        Ok(ops.iter().zip(known).map(answer).collect())
+        Ok(asked.into_iter().zip(known).map(answer).collect())
     }
 
     /// Append ops of one transaction and home scope to this region's own log.
@@ -234,10 +237,9 @@ impl Core {
 }
 
 /// The ops of one entry per home scope, unless a mutant tears them.
-fn torn(entries: BTreeMap<Scope, (Vec<&Sealed>, bool)>) -> Vec<(Vec<Sealed>, bool)> {
+fn torn(entries: BTreeMap<Scope, (Vec<Sealed>, bool)>) -> Vec<(Vec<Sealed>, bool)> {
     let mut out = Vec::new();
     for (ops, fork) in entries.into_values() {
-        let ops: Vec<Sealed> = ops.into_iter().cloned().collect();
         if mutant::active(Mutant::HalfTransaction) {
             out.extend(ops.into_iter().map(|op| (vec![op], fork)));
         } else {

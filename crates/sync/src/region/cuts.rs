@@ -181,7 +181,7 @@ impl Core {
         position: Position,
     ) -> Result<(), S::Error> {
         let records = store.dots(dot)?;
-        store.remove_dots(dot)?;
+        store.remove_dots(dot.device, dot.seq, dot.seq)?;
         for mut record in records {
             if record.position == was {
                 record.position = position;

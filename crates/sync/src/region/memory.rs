@@ -306,8 +306,10 @@ impl Store for MemoryStore {
         Ok(records.collect())
     }
 
-    fn remove_dots(&mut self, dot: Dot) -> Result<(), Error> {
-        self.dots.remove(&dot);
+    fn remove_dots(&mut self, device: DeviceId, first: u64, last: u64) -> Result<(), Error> {
+        let range = Dot::new(device, first)..=Dot::new(device, last);
+        let dots: Vec<Dot> = self.dots.range(range).map(|(dot, _)| *dot).collect();
+        dots.iter().for_each(|dot| self.dots.remove(dot));
         Ok(())
     }
 

@@ -128,8 +128,9 @@ impl Core {
         record.past.extend(before);
         record.past.retain(|s| !record.scopes.contains(s) && *s != key.home);
         let touched = depth == 0;
-        index(store, key, &record, touched, moves, position, batch)?;
+        // The entity first: the index then finds its name.
         store.put_entity(key, &record)?;
+        index(store, key, &record, touched, moves, position, batch)?;
         let childless = self.schema.children(key.kind).next().is_none();
         if !moves || childless || depth == PARENTS_MAX {
             return Ok(());

@@ -67,6 +67,10 @@ impl Core {
         batch: &mut Batch,
     ) -> Result<Part, S::Error> {
         let (device, tx) = (ops[0].op.dot.device, ops[0].op.tx);
+        if tx.count == 1 {
+            // It has no parts.
+            return Ok(Part::None);
+        }
         let here = match batch.parts.remove(&(device, tx.first)).filter(|here| here.tx == tx) {
             Some(here) => here,
             None => self.here(store, device, tx)?,

@@ -197,8 +197,8 @@ pub trait Store {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, DotRecord)>, Self::Error>;
-    /// Forget the records of a dot.
-    fn remove_dots(&mut self, dot: Dot) -> Result<(), Self::Error>;
+    /// Forget the records of a device's dots from `first` to `last`.
+    fn remove_dots(&mut self, device: DeviceId, first: u64, last: u64) -> Result<(), Self::Error>;
     fn refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Self::Error>;
     fn put_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Self::Error>;
     fn remove_refusal(&mut self, dot: Dot) -> Result<(), Self::Error>;

@@ -201,7 +201,10 @@ impl<R: Rng> World<R> {
         let dot = self.dot();
         match self.below(8) {
             0 => told(s.put_device(dot.device, &self.device_record())),
-            1 => told(s.remove_dots(dot)),
+            1 => {
+                let last = dot.seq.saturating_add(self.below(3));
+                told(s.remove_dots(dot.device, dot.seq, last))
+            }
             2 => {
                 let field = (self.below(2) > 0).then(|| self.field());
                 let refusal =

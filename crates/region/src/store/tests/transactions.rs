@@ -2,10 +2,10 @@
 
 use super::super::Error;
 use super::{append, commit, dot, key, log_row, open, origin, temporary};
-use landfall_model::id::EntityKey;
+use landfall_model::id::{DeviceId, EntityKey};
 use landfall_model::op::{Fingerprint, Tx};
 use landfall_model::vector::{Position, Vector};
-use landfall_sync::region::store::{DotRecord, Head, Record, Store};
+use landfall_sync::region::store::{DeviceRecord, DotRecord, Head, Record, Refusal, Store};
 
 fn ids(keys: Vec<EntityKey>) -> Vec<String> {
     keys.iter().map(|k| k.id.to_string()).collect()
@@ -122,4 +122,48 @@ fn an_entry_out_of_order_spoils_nothing() {
         append(d, [3]);
     });
     commit(&mut database, |d| assert_eq!(d.log(origin(1, 0), 0, 9_999).unwrap().len(), 3));
+}
+
+#[test]
+fn what_is_remembered_of_a_device_is_what_the_file_holds() {
+    let (_directory, path) = temporary();
+    let mut database = open(&path);
+    let device = DeviceId::from_number(1);
+    let with_gaps = |gaps: u64| {
+        let mut record = DeviceRecord::default();
+        (1..=gaps).for_each(|n| record.received.insert(2 * n));
+        record
+    };
+    // One that is remembered, and one that takes too much for that.
+    for gaps in [3, 500, 4] {
+        commit(&mut database, |d| d.put_device(device, &with_gaps(gaps)).unwrap());
+        assert_eq!(commit(&mut database, |d| d.device(device).unwrap()), with_gaps(gaps));
+        database.begin().unwrap();
+        database.put_device(device, &with_gaps(9)).unwrap();
+        assert_eq!(database.device(device).unwrap(), with_gaps(9));
+        database.rollback();
+        assert_eq!(commit(&mut database, |d| d.device(device).unwrap()), with_gaps(gaps));
+    }
+    drop(database);
+    let mut database = open(&path);
+    assert_eq!(commit(&mut database, |d| d.device(device).unwrap()), with_gaps(4));
+}
+
+#[test]
+fn a_refusal_is_found_whether_or_not_it_was_asked_for_before() {
+    let (_directory, path) = temporary();
+    let mut database = open(&path);
+    let (code, detail) = ("c".to_owned(), "d".to_owned());
+    let refusal = Refusal { code, seq: 1, field: None, detail };
+    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 1)).unwrap()), None);
+    commit(&mut database, |d| d.put_refusal(dot(1, 1), &refusal).unwrap());
+    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 1)).unwrap()), Some(refusal.clone()));
+    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 2)).unwrap()), None);
+    database.begin().unwrap();
+    database.put_refusal(dot(2, 1), &refusal).unwrap();
+    database.rollback();
+    assert_eq!(commit(&mut database, |d| d.refusal(dot(2, 1)).unwrap()), None);
+    drop(database);
+    let mut database = open(&path);
+    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 1)).unwrap()), Some(refusal));
 }

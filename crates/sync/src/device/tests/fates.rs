@@ -245,9 +245,11 @@ fn retired_numbers_are_confirmed_until_the_region_answers() {
     let mut d = Device::new(1);
     let a = d.write(&[task("1", [])]);
     d.connect(0, &[]);
-    let out = d.accept(a.dots[0], at(0, 1), true);
     let confirms =
         |out: &Output| out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Confirm(_))));
+    // It is worth no fsync of its own.
+    assert!(!confirms(&d.accept(a.dots[0], at(0, 1), true)));
+    let out = d.poll();
     assert!(confirms(&out) && out.durable);
     assert!(!confirms(&d.poll()));
     // The connection broke before an answer came.
@@ -256,6 +258,23 @@ fn retired_numbers_are_confirmed_until_the_region_answers() {
     d.frame(ToDevice::Pong(pong));
     assert!(d.store.unconfirmed().unwrap().is_empty());
     assert!(!confirms(&d.connect(0, &[only(1)])));
+}
+
+#[test]
+fn many_retired_numbers_are_confirmed_at_once() {
+    let mut d = Device::new(1);
+    let many = 1..=limits::CONFIRM_OPS as u64;
+    let dots: Vec<Dot> =
+        many.clone().map(|n| d.write(&[task(&n.to_string(), [])]).dots[0]).collect();
+    d.connect(0, &[]);
+    let told: Vec<bool> = many
+        .zip(dots)
+        .map(|(n, dot)| {
+            let out = d.accept(dot, at(0, n), true);
+            out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Confirm(_))))
+        })
+        .collect();
+    assert_eq!(told.iter().position(|told| *told), Some(limits::CONFIRM_OPS - 1));
 }
 
 #[test]

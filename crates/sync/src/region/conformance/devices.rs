@@ -39,11 +39,19 @@ pub fn dots_keep_every_fingerprint<S: Store>(s: &mut S) {
     assert_eq!(s.dots(d).unwrap(), both, "in order of arrival, each under its first position");
     assert!(s.dots(dot(1, 6)).unwrap().is_empty());
     assert!(s.dots(dot(2, 5)).unwrap().is_empty());
-    s.remove_dots(d).unwrap();
+    s.remove_dots(d.device, 5, 5).unwrap();
     assert!(s.dots(d).unwrap().is_empty(), "all records of the dot are forgotten");
-    s.remove_dots(d).unwrap();
+    s.remove_dots(d.device, 5, 5).unwrap();
     s.add_dot(d, second).unwrap();
     assert_eq!(s.dots(d).unwrap(), [second]);
+    for seq in [4, 6, 7] {
+        s.add_dot(dot(1, seq), first).unwrap();
+        s.add_dot(dot(2, seq), first).unwrap();
+    }
+    s.remove_dots(d.device, 5, 6).unwrap();
+    let left = [4, 5, 6, 7].map(|seq| s.dots(dot(1, seq)).unwrap().len());
+    assert_eq!(left, [1, 0, 0, 1], "both ends are gone, and nothing beyond them");
+    assert_eq!(s.dots(dot(2, 6)).unwrap(), [first], "another device's stay");
 }
 
 pub fn dot_records_come_in_order<S: Store>(s: &mut S) {

@@ -8,7 +8,7 @@ use crate::region::commit::Verdict;
 use crate::region::feed::{Rows, Want};
 use crate::region::node::{Output, Report, SessionId};
 use crate::region::session::{Pass, Session, State, Sub};
-use crate::region::store::Store;
+use crate::region::store::{DotRecord, Store};
 use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, Scope};
 use landfall_model::op::Sealed;
@@ -227,7 +227,7 @@ impl Node {
                 return Ok(Err(Stop::new("unknown_device", message)));
             }
             let (core, author) = (&mut self.core, &session.author);
-            let answers = core.commit(store, author, &ops, turn.now_ms, &mut turn.batch)?;
+            let answers = core.commit(store, author, ops, turn.now_ms, &mut turn.batch)?;
             turn.out.transactions += 1;
             turn.out.wrote = true;
             for (dot, verdict) in answers {
@@ -338,10 +338,12 @@ impl Node {
     ) -> Result<u64, S::Error> {
         let page = store.dot_records(device, from, limits::PUSH_OPS_MAX as usize)?;
         let next = page.last().map_or(0, |(last, _)| last + 1);
-        for (seq, dot) in page {
-            if confirmed.contains(seq) && self.core.settled(dot.position) {
-                store.remove_dots(Dot::new(device, seq))?;
-            }
+        let stays = |(seq, dot): &(u64, DotRecord)| {
+            !confirmed.contains(*seq) || !self.core.settled(dot.position)
+        };
+        // Between those that stay, all go.
+        for gone in page.split(stays).filter(|gone| !gone.is_empty()) {
+            store.remove_dots(device, gone[0].0, gone[gone.len() - 1].0)?;
         }
         Ok(if next > confirmed.highest() { 0 } else { next })
     }
