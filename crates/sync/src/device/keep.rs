@@ -141,6 +141,9 @@ impl<S: Store> Call<'_, S> {
         if self.store.is_pinned(key)? {
             return Ok(true);
         }
+        if mutant::active(Mutant::UnsentRowEvicted) {
+            return Ok(false);
+        }
         let ops = self.store.ops_on(key)?;
         Ok(ops.iter().any(|own: &OwnOp| own.overlay || own.in_outbox()))
     }
