@@ -1,13 +1,18 @@
 //! `landfall sim`: simulated worlds, one per seed.
 
+mod mutants;
+mod shrink;
+mod threads;
+
 use crate::exit::Exit;
 use crate::fault::{self, code};
 use crate::terminal::{self, Progress};
-use landfall_sim::{Failure, Mutant, Options, Outcome, Weather, run_regions, run_seed};
+use landfall_sim::paths::PATHS;
+use landfall_sim::{
+    Failure, Mutant, Options, Outcome, Overrides, Plan, Weather, run_regions, run_seed,
+};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +26,25 @@ pub(crate) struct Args {
     /// Plant this fault; the answer is yes if the checkers catch it. `list` names them all
     #[arg(long)]
     mutant: Option<String>,
+    /// Plant every fault in turn, run seeds until the checkers catch it, at most `--seeds`, from
+    /// several starting seeds; the answer is yes if all are caught
+    #[arg(long, conflicts_with_all = ["mutant", "regions", "story", "marks"])]
+    mutants: bool,
+    /// Take out of this failing seed's world what its failure does not need, and print the rest
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["mutants", "regions", "story", "marks"])]
+    shrink: Option<u64>,
+    /// Kinds of trouble that there are not, by name; `list` names them all
+    #[arg(long, value_delimiter = ',', value_name = "KINDS", conflicts_with = "mutants")]
+    without: Vec<String>,
+    /// At most so many devices
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "mutants")]
+    devices: Option<u64>,
+    /// At most so many local transactions
+    #[arg(long, conflicts_with = "mutants")]
+    acts: Option<u64>,
+    /// Another course of events in the same world; 0 is the seed's own
+    #[arg(long, default_value_t = 0, conflicts_with = "mutants")]
+    luck: u64,
     /// Which faults there may be
     #[arg(long, value_enum, default_value_t = Sky::Storm)]
     weather: Sky,
@@ -33,7 +57,7 @@ pub(crate) struct Args {
     /// Print every event of each seed, not only the last ones before a failure
     #[arg(long)]
     story: bool,
-    /// Print in how many seeds each hard path was taken
+    /// Print in how many seeds each hard path was taken, those with 0 first
     #[arg(long)]
     marks: bool,
     /// One JSON object on standard output
@@ -70,103 +94,110 @@ fn processors() -> u64 {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mutant = match args.mutant.as_deref() {
-        Some("list") => {
-            Mutant::all().iter().for_each(|m| {
-                terminal::say(format!("{:<40} {}", m.name(), m.description()));
-            });
-            return Ok(Exit::Done);
-        }
-        Some(name) => match Mutant::named(name) {
-            Some(m) => Some(m),
-            None => {
-                let message = format!("no mutant is called {name:?}; `--mutant list` names them");
-                return Err(fault::new(code::UNKNOWN_NAME, message));
-            }
-        },
-        None => None,
-    };
+    if args.mutant.as_deref() == Some("list") {
+        Mutant::all().iter().for_each(|m| {
+            terminal::say(format!("{:<40} {}", m.name(), m.description()));
+        });
+        return Ok(Exit::Done);
+    }
+    if args.without == ["list"] {
+        Plan::default().kinds().iter().for_each(|(name, _)| terminal::say(name));
+        return Ok(Exit::Done);
+    }
+    if args.mutants {
+        return Ok(mutants::run(args));
+    }
+    let options = options(args)?;
+    if let Some(seed) = args.shrink {
+        return Ok(shrink::run(args, seed, &options));
+    }
     let started = Instant::now();
-    let tally = run_all(args, mutant);
+    let tally = run_all(args, &options);
     let seconds = started.elapsed().as_secs_f64();
     let failed = tally.failures.len() as u64;
     if args.json {
-        terminal::say(to_json(args, &tally, seconds));
+        terminal::say(to_json(args, &tally, &options.overrides, seconds));
     } else {
         let stories = if args.keep_going { 0 } else { usize::MAX };
-        tally.failures.iter().take(stories).for_each(|(seed, f)| tell(args, *seed, f));
+        tally.failures.iter().take(stories).for_each(|(seed, f)| {
+            tell(args, *seed, f, &options.overrides);
+        });
         if args.keep_going {
             tell_kinds(&tally.failures);
         }
         if args.marks {
-            tally.marks.iter().for_each(|(m, n)| terminal::say(format!("{n:>8}  {m}")));
+            let marks = tally.marks.iter();
+            let mut marks: Vec<(u64, &str)> = marks.map(|(mark, n)| (*n, *mark)).collect();
+            marks.sort();
+            marks.iter().for_each(|(n, mark)| terminal::say(format!("{n:>8}  {mark}")));
         }
         let rate = (tally.passed + failed) as f64 / seconds;
         terminal::note(format!("{seconds:.1} s, {rate:.0} seeds/s, {} steps", tally.steps));
         terminal::say(format!("{} passed, {failed} failed", tally.passed));
     }
     // A planted fault is there to be found.
-    Ok(Exit::yes((failed > 0) == mutant.is_some()))
+    Ok(Exit::yes((failed > 0) == options.mutant.is_some()))
 }
 
-fn run_all(args: &Args, mutant: Option<Mutant>) -> Tally {
-    let next = AtomicU64::new(0);
-    let stop = AtomicBool::new(false);
-    let (send, receive) = mpsc::channel();
-    let mut tally = Tally::default();
-    std::thread::scope(|scope| {
-        for _ in 0..args.jobs {
-            let send = send.clone();
-            let (next, stop) = (&next, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= args.seeds {
-                        break;
-                    }
-                    let seed = args.from + i;
-                    if send.send((seed, world(args, mutant, seed))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(send);
-        let mut progress = Progress::new(args.json);
-        for (seed, outcome) in receive {
-            tally.steps += outcome.steps;
-            for (mark, n) in outcome.marks {
-                *tally.marks.entry(mark).or_default() += u64::from(n > 0);
-            }
-            outcome.events.iter().for_each(terminal::say);
-            match outcome.failure {
-                None => tally.passed += 1,
-                Some(failure) => {
-                    tally.failures.push((seed, failure));
-                    // One story is enough to work on; so is one catch.
-                    stop.store(!args.keep_going, Ordering::Relaxed);
-                }
-            }
-            let (passed, failed) = (tally.passed, tally.failures.len());
-            progress.show(|| format!("{} of {} seeds, {failed} failed", passed, args.seeds));
-        }
-        progress.clear();
-    });
-    tally.failures.sort_by_key(|(seed, _)| *seed);
-    tally
-}
-
-fn world(args: &Args, mutant: Option<Mutant>, seed: u64) -> Outcome {
+/// What the arguments ask for, with every name known.
+fn options(args: &Args) -> anyhow::Result<Options> {
+    let mutant = match args.mutant.as_deref() {
+        Some(name) => Some(Mutant::named(name).ok_or_else(|| {
+            let message = format!("no mutant is called {name:?}; `--mutant list` names them");
+            fault::new(code::UNKNOWN_NAME, message)
+        })?),
+        None => None,
+    };
+    let mut without = BTreeSet::new();
+    for name in &args.without {
+        without.insert(Plan::trouble_named(name).ok_or_else(|| {
+            let message = format!("no trouble is called {name:?}; `--without list` names them");
+            fault::new(code::UNKNOWN_NAME, message)
+        })?);
+    }
+    let count = |n: Option<u64>| n.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let (devices, acts, luck) = (count(args.devices), count(args.acts), args.luck);
+    let overrides = Overrides { without, devices, acts, luck };
     let weather = match args.weather {
         Sky::Calm => Weather::Calm,
         Sky::Rough => Weather::Rough,
         Sky::Storm => Weather::Storm,
     };
-    let options = Options { mutant, weather, keep_all: args.story };
-    if args.regions { run_regions(seed, &options) } else { run_seed(seed, &options) }
+    Ok(Options { mutant, weather, overrides, keep_all: args.story })
 }
 
-fn repeat(args: &Args, seed: u64) -> String {
+fn run_all(args: &Args, options: &Options) -> Tally {
+    let mut tally = Tally::default();
+    // Paths that must be taken are listed though no seed takes them.
+    tally.marks.extend(PATHS.iter().map(|path| (*path, 0)));
+    let seeds = (0..args.seeds).map(|i| args.from + i).collect();
+    let mut progress = Progress::new(args.json);
+    let world = |seed: &u64| match args.regions {
+        true => run_regions(*seed, options),
+        false => run_seed(*seed, options),
+    };
+    threads::spread(args.jobs, seeds, world, |seed, outcome: Outcome| {
+        tally.steps += outcome.steps;
+        for (mark, n) in outcome.marks {
+            *tally.marks.entry(mark).or_default() += u64::from(n > 0);
+        }
+        outcome.events.iter().for_each(terminal::say);
+        match outcome.failure {
+            None => tally.passed += 1,
+            Some(failure) => tally.failures.push((seed, failure)),
+        }
+        let (passed, failed) = (tally.passed, tally.failures.len());
+        progress.show(|| format!("{} of {} seeds, {failed} failed", passed, args.seeds));
+        // One story is enough to work on; so is one catch.
+        args.keep_going || failed == 0
+    });
+    progress.clear();
+    tally.failures.sort_by_key(|(seed, _)| *seed);
+    tally
+}
+
+/// The command that runs this seed in this world again.
+fn repeat(args: &Args, seed: u64, overrides: &Overrides) -> String {
     let mut command = format!("landfall sim --from {seed} --seeds 1");
     if let Some(name) = &args.mutant {
         command += &format!(" --mutant {name}");
@@ -179,17 +210,27 @@ fn repeat(args: &Args, seed: u64) -> String {
     if args.regions {
         command += " --regions";
     }
+    if !overrides.without.is_empty() {
+        let kinds: Vec<&str> = overrides.without.iter().copied().collect();
+        command += &format!(" --without {}", kinds.join(","));
+    }
+    for (name, most) in [("devices", overrides.devices), ("acts", overrides.acts)] {
+        command += &most.map(|most| format!(" --{name} {most}")).unwrap_or_default();
+    }
+    if overrides.luck > 0 {
+        command += &format!(" --luck {}", overrides.luck);
+    }
     command
 }
 
-fn tell(args: &Args, seed: u64, failure: &Failure) {
+fn tell(args: &Args, seed: u64, failure: &Failure, overrides: &Overrides) {
     let colour = terminal::stdout_colour();
     let title = format!("seed {seed}: {} ({})", failure.checker, failure.invariant);
     terminal::say(terminal::bold(&title, colour));
     terminal::say(format!("  {}", failure.message));
     terminal::say("  its last events:");
     failure.story.iter().for_each(|line| terminal::say(format!("    {line}")));
-    terminal::say(format!("  repeat with: {}\n", repeat(args, seed)));
+    terminal::say(format!("  repeat with: {}\n", repeat(args, seed, overrides)));
 }
 
 /// How many seeds failed in which way, and the first of them.
@@ -205,14 +246,14 @@ fn tell_kinds(failures: &[(u64, Failure)]) {
     }
 }
 
-fn to_json(args: &Args, tally: &Tally, seconds: f64) -> serde_json::Value {
+fn to_json(args: &Args, tally: &Tally, overrides: &Overrides, seconds: f64) -> serde_json::Value {
     let failures: Vec<_> = tally
         .failures
         .iter()
         .map(|(seed, f)| {
             json!({
                 "seed": seed, "checker": f.checker, "invariant": f.invariant,
-                "message": f.message, "story": f.story, "repeat": repeat(args, *seed),
+                "message": f.message, "story": f.story, "repeat": repeat(args, *seed, overrides),
             })
         })
         .collect();

@@ -33,6 +33,7 @@ type Note @entity(strategy: CRDT, scope: "team/{team}") {
   body: Text
   labels: [String!] @set
   votes: Counter
+  due: Instant @window
 }
 type Product @entity(strategy: LAST_WRITE_WINS, scope: "catalog") {
   id: ID!
@@ -69,6 +70,7 @@ pub struct Ids {
     pub body: FieldId,
     pub labels: FieldId,
     pub votes: FieldId,
+    pub due: FieldId,
     pub product: TypeId,
     pub name: FieldId,
     pub price: FieldId,
@@ -152,6 +154,7 @@ impl Ids {
             body: field("Note", "body"),
             labels: field("Note", "labels"),
             votes: field("Note", "votes"),
+            due: field("Note", "due"),
             product: kind("Product"),
             name: field("Product", "name"),
             price: field("Product", "price"),

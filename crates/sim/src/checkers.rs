@@ -16,6 +16,7 @@ pub mod outcomes;
 pub mod references;
 pub mod sessions;
 pub mod survival;
+pub mod unchanged;
 
 use crate::world::World;
 use landfall_model::id::{Dot, EntityKey};
@@ -42,7 +43,8 @@ pub fn run(world: &mut World) {
     logs::check(world);
     let Some(region) = world.live_regions().first().copied() else { return };
     let accepted = Accepted::of(world, region);
-    let checks: [fn(&mut World, &Accepted); 8] = [
+    let checks: [fn(&mut World, &Accepted); 9] = [
+        unchanged::check,
         exactly_once::check,
         atomicity::check,
         cancelled::check,
@@ -56,6 +58,10 @@ pub fn run(world: &mut World) {
         if world.failure.is_none() {
             check(world, &accepted);
         }
+    }
+    // Last, so that a failure goes under the name of what is wrong in the end, if anything is.
+    if let Some(message) = world.unheard.take() {
+        world.fail("unheard", "I3", message);
     }
 }
 

@@ -32,6 +32,10 @@ pub struct DeviceSim {
     pub caught_up: BTreeSet<u32>,
     pub skew_ms: i64,
     pub offline_until: i64,
+    /// When it last went offline, until it is back.
+    pub offline_since: Option<i64>,
+    /// The region of its last connection.
+    pub last_region: Option<usize>,
     /// Scopes that it is to be subscribed to.
     pub wants: BTreeSet<Scope>,
     /// An older copy of the file.
@@ -61,6 +65,8 @@ impl World {
                 hedge: None,
                 skew_ms,
                 offline_until: 0,
+                offline_since: None,
+                last_region: None,
                 wants,
                 backup: None,
                 put_back: None,
@@ -73,10 +79,14 @@ impl World {
 
     /// How wrong a device's clock is.
     pub fn skew(&mut self) -> i64 {
-        if !self.plan.device_clocks {
+        if self.plan.device_clocks == 0 {
             return 0;
         }
         let year = 365 * 86_400_000;
+        if self.plan.years > 0 && self.rng.chance(500) {
+            self.mark("device clock years off");
+            return self.rng.between(-10 * year, 10 * year);
+        }
         match self.rng.below(4) {
             0 => self.rng.between(-2_000, 2_000),
             1 => self.rng.between(-3 * year, 3 * year),
@@ -170,6 +180,7 @@ impl World {
             self.say(format!("{name} is killed after a commit"));
             return self.kill_device(device);
         }
+        self.note_drain(device, conn, &out);
         for frame in out.frames {
             self.send_to_region(device, conn, frame);
         }
@@ -178,6 +189,9 @@ impl World {
         } else if let Some(close) = out.close {
             self.say(format!("{} closes: {}", self.devices[device].name, close.code));
             self.mark("device closes");
+            if close.code == "device_renewed" {
+                self.mark("device takes a new id");
+            }
             self.hang_up(device, false);
             let wait = close.retry_after_ms as i64 + self.rng.between(50, 800);
             self.after(wait, Event::Dial { device });
@@ -197,6 +211,7 @@ impl World {
     pub fn hang_up(&mut self, device: usize, stale: bool) {
         self.end_hedge(device);
         let Some(conn) = self.devices[device].conn.take() else { return };
+        self.note_hang_up(device, conn);
         self.let_go(conn, stale);
         if let Some(node) = self.devices[device].node.as_mut() {
             node.disconnected();
@@ -311,6 +326,7 @@ impl World {
         self.devices[device].caught_up.clear();
         self.oracle.answered.retain(|(d, _)| *d != device);
         self.say(format!("{} dials region {region}", self.devices[device].name));
+        self.note_dial(device);
         let token = self.token(device);
         self.device_call(device, |node, store, now| {
             node.hello(store, &token, now).expect("a store in memory does not fail")
@@ -320,13 +336,20 @@ impl World {
     fn reachable(&self, device: usize) -> Vec<usize> {
         let runs = |r: &usize| self.regions[*r].node.is_some();
         let reaches = |r: &usize| self.net.reaches(End::Region(*r), End::Device(device));
-        self.live_regions().into_iter().filter(runs).filter(reaches).collect()
+        let mut there: Vec<usize> =
+            self.live_regions().into_iter().filter(runs).filter(reaches).collect();
+        // Where there is another one, nobody comes to a region that is drained.
+        if there.iter().any(|r| !self.draining.contains(r)) {
+            there.retain(|r| !self.draining.contains(r));
+        }
+        there
     }
 
     fn connect(&mut self, device: usize, region: usize) -> u64 {
         let id = self.net.id();
         let life = self.regions[region].life;
-        let (to_region, to_device) = (Pipe::default(), Pipe::default());
+        let (mut to_region, to_device) = (Pipe::default(), Pipe::default());
+        to_region.busy_until = self.now + self.greeting_delay();
         let conn = Conn {
             since: self.now,
             device,
@@ -353,11 +376,12 @@ impl World {
     /// A frame leaves the device.
     fn send_to_region(&mut self, device: usize, conn: Option<u64>, mut frame: wire::DeviceFrame) {
         let Some(id) = conn else { return };
-        match &mut frame.kind {
-            Some(FromDevice::Hello(h)) if self.plan.credit > 0 => h.credit = self.plan.credit,
-            Some(FromDevice::Push(push)) => self.note_push(device, id, push),
-            _ => {}
+        if let Some(FromDevice::Hello(h)) = &mut frame.kind
+            && self.plan.credit > 0
+        {
+            h.credit = self.plan.credit.into();
         }
+        self.note_sent(device, id, &frame);
         let latency = self.latency();
         let Some(conn) = self.net.conns.get_mut(&id) else { return };
         let at = conn.to_region.arrival(self.now, latency);
@@ -407,6 +431,7 @@ impl World {
                 );
             }
         }
+        let greeted = matches!(&frame.kind, Some(FromRegion::Welcome(_))) && !hedges;
         let mut rng = crate::rng::Rng::new(self.rng.draw());
         self.device_call_on(device, Some(conn), |node, store, now| {
             let mut random = || rng.draw();
@@ -416,6 +441,9 @@ impl World {
             };
             taken.expect("a store in memory does not fail")
         });
+        if greeted && self.plan.lopsided > 0 && !self.healing && self.acts_left > 0 {
+            self.write_at_once(device, conn);
+        }
     }
 
     pub fn poll(&mut self, device: usize) {
@@ -423,6 +451,9 @@ impl World {
             self.device_call(device, |node, store, now| {
                 node.poll(store, now).expect("a store in memory does not fail")
             });
+            if self.plan.terms > 0 && self.rng.chance(200) {
+                self.tidy(device);
+            }
         }
         self.after(400, Event::Poll { device });
     }
@@ -431,8 +462,13 @@ impl World {
         let scope = Scope::from(scope);
         self.devices[device].wants.insert(scope.clone());
         self.say(format!("{} subscribes {scope}", self.devices[device].name));
-        self.device_call(device, |node, store, _| {
-            node.subscribe(store, scope.clone()).expect("a store in memory does not fail")
+        let terms = self.terms(device, &scope);
+        self.device_call(device, |node, store, now| {
+            let subscribed = match terms {
+                None => node.subscribe(store, scope.clone()),
+                Some(terms) => node.subscribe_with(store, scope.clone(), terms, now),
+            };
+            subscribed.expect("a store in memory does not fail")
         });
         let known = self.devices[device].store.subscription(&scope);
         if known.expect("a store in memory does not fail").is_none() {

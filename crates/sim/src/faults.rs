@@ -22,6 +22,7 @@ impl World {
             self.disk_faults();
         }
         self.region_faults();
+        self.operations();
         self.after(TICK_MS, Event::Fault);
     }
 
@@ -50,6 +51,7 @@ impl World {
             let side = self.rng.below(2);
             if let Some(link) = self.rng.pick(&links).and_then(|l| self.net.links.get_mut(l)) {
                 link.pipes[side].busy_until = until;
+                *self.marks.entry("pipe stalled").or_default() += 1;
             }
             let conns: Vec<u64> = self.net.conns.keys().copied().collect();
             if let Some(conn) = self.rng.pick(&conns).and_then(|c| self.net.conns.get_mut(c)) {
@@ -73,6 +75,10 @@ impl World {
         }
         self.say(format!("{a:?} and {b:?} cannot reach one another"));
         self.net.part(a, b);
+        self.mark(match b {
+            End::Region(_) => "regions apart",
+            End::Device(_) => "device and region apart",
+        });
         let cut = |l: &crate::net::Link| {
             let ends = [End::Region(l.asker), End::Region(l.answerer)];
             ends.contains(&a) && ends.contains(&b)
@@ -104,6 +110,7 @@ impl World {
         if self.rng.chance(self.plan.offline) {
             let until = self.now + self.rng.between(1_000, 20_000);
             self.say(format!("{} goes offline", self.devices[device].name));
+            self.mark("device offline");
             self.devices[device].offline_until = until;
             self.hang_up(device, true);
             self.schedule(until, Event::Dial { device });
@@ -121,7 +128,7 @@ impl World {
                 _ => self.hedge(device),
             }
         }
-        if self.plan.device_clocks && self.rng.chance(30) {
+        if self.plan.device_clocks > 0 && self.rng.chance(30) {
             // Within a process, time is anchored to a monotonic clock.
             self.kill_device(device);
             self.devices[device].skew_ms = self.skew();
@@ -136,6 +143,9 @@ impl World {
         let shown: Vec<EntityKey> = self.devices[device].store.visible().keys().cloned().collect();
         let pinned = self.rng.pick(&shown).cloned().filter(|_| self.rng.chance(200));
         let refill = self.rng.chance(150);
+        if pinned.is_some() {
+            self.mark("row pinned or let loose");
+        }
         self.say(format!("{} evicts {rows} rows", self.devices[device].name));
         let keys = |w: &Self| -> BTreeSet<EntityKey> {
             w.devices[device].store.base_rows().map(|(key, _)| key.clone()).collect()
@@ -157,12 +167,13 @@ impl World {
         let gone = before.difference(&keys(self)).map(|key| (device, key.clone())).collect();
         self.oracle.evicted.extend::<BTreeSet<_>>(gone);
         if refill {
+            self.mark("evicted rows asked for again");
             self.refill(device);
         }
     }
 
     /// Ask again for all that was evicted.
-    fn refill(&mut self, device: usize) {
+    pub fn refill(&mut self, device: usize) {
         let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
         for scope in wants {
             self.device_call(device, |node, store, _| {
@@ -245,6 +256,8 @@ impl World {
             hedge: None,
             skew_ms: sim.skew_ms,
             offline_until: 0,
+            offline_since: None,
+            last_region: None,
             wants: sim.wants.clone(),
             backup: None,
             put_back: None,
@@ -333,6 +346,7 @@ impl World {
         self.say("faults are over".to_owned());
         self.healing = true;
         self.net.apart.clear();
+        self.draining.clear();
         for region in self.live_regions() {
             self.open_region(region, true);
         }
@@ -350,6 +364,7 @@ impl World {
             }
             self.subscribe_missing(device);
             self.unsubscribe_rest(device);
+            self.lift_terms(device);
             self.refill(device);
         }
     }

@@ -13,22 +13,29 @@ pub mod checkers;
 pub mod device_sim;
 mod faults;
 pub mod hands;
+pub mod hunt;
+mod lopsided;
 pub mod net;
+mod operations;
 pub mod oracle;
+pub mod paths;
 pub mod plan;
 pub mod region_sim;
 pub mod regressions;
 pub mod rng;
 mod run;
 pub mod scenarios;
+mod sent;
+pub mod shrink;
+mod terms;
 pub mod trace;
 mod undo;
 mod workload;
 pub mod world;
 
 pub use landfall_sync::mutant::Mutant;
-pub use plan::Weather;
-pub use run::{run_plan, run_regions, run_seed};
+pub use plan::{Overrides, Plan, Weather};
+pub use run::{plan_of, run_plan, run_regions, run_seed};
 pub use scenarios::{Scenario, run_scenario, scenarios};
 
 use std::collections::BTreeMap;
@@ -39,13 +46,16 @@ pub struct Options {
     /// A fault planted in the nodes, which the checkers are to notice.
     pub mutant: Option<Mutant>,
     pub weather: Weather,
+    /// What of a seed's plan is left out.
+    pub overrides: Overrides,
     /// Keep all events for the outcome, not only the last.
     pub keep_all: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mutant: None, weather: Weather::Storm, keep_all: false }
+        let overrides = Overrides::default();
+        Self { mutant: None, weather: Weather::Storm, overrides, keep_all: false }
     }
 }
 

@@ -170,7 +170,9 @@ impl World {
         {
             self.check_resealed(device, dot, before);
         }
+        self.check_above_read(device, &sealed);
         if let Some(region) = self.net.conns.get(&conn).map(|c| c.region) {
+            self.note_again(device, dot, fingerprint, region);
             self.oracle.sent_to.entry((device, dot, fingerprint)).or_default().insert(region);
         }
         if let Some(own) = own.filter(|o| o.sealed.fingerprint == fingerprint) {
@@ -219,6 +221,7 @@ impl World {
             Some(FromRegion::Durable(d)) => {
                 let Ok(id) = convert::device_id(&d.device) else { return };
                 let Ok(seqs) = convert::seq_set(d.seqs.as_ref()) else { return };
+                self.mark("durability told later");
                 let Oracle { acks, last_pushed, .. } = &mut self.oracle;
                 for ((dot, fingerprint), ack) in acks {
                     // A void that took the place of a refused op says nothing about the op.
@@ -228,10 +231,15 @@ impl World {
                 }
             }
             Some(FromRegion::Closed(_)) => self.mark("closed"),
-            Some(FromRegion::Cuts(_)) => self.mark("cuts told"),
+            Some(FromRegion::Cuts(_)) => self.mark("void logs told"),
             Some(FromRegion::Denied(_)) => self.mark("denied"),
-            Some(FromRegion::Welcome(w)) if w.known.iter().any(|k| k.closed) => {
-                self.mark("closed id greeted");
+            Some(FromRegion::Welcome(w)) => {
+                if w.known.iter().any(|k| k.closed) {
+                    self.mark("closed id greeted");
+                }
+                if !w.cuts.is_empty() {
+                    self.mark("cuts told in a greeting");
+                }
             }
             Some(FromRegion::Delta(d)) => self.note_delta(device, region, d),
             _ => {}
@@ -251,6 +259,15 @@ impl World {
         match &fate.kind {
             Some(wire::fate::Kind::Accepted(_)) => {
                 self.say(format!("region {region} has {dot:?}, durable {}", fate.durable));
+                if fate.durable {
+                    self.mark("durable at once");
+                }
+                if self.devices[device]
+                    .conn
+                    .is_none_or(|c| self.net.conns.get(&c).is_none_or(|c| c.region != region))
+                {
+                    self.mark("hedge answered");
+                }
                 let Some(fp) = self.oracle.last_pushed.get(&(device, dot)) else { return };
                 let Some(sealed) = self.oracle.pushed.get(&(dot, *fp)).cloned() else { return };
                 let (at, durable) = (self.now, fate.durable);
@@ -267,10 +284,20 @@ impl World {
             Some(wire::fate::Kind::Rejected(r)) => {
                 self.say(format!("region {region} refuses {dot:?}: {}", r.code));
                 self.mark("refused");
+                self.mark(match r.code.as_str() {
+                    "clock_ahead" => "refused for its stamp",
+                    "not_allowed" => "refused for want of access",
+                    "depends_on_refused" => "refused with what it stands on",
+                    "incomplete_transaction" => "refused as a part of a transaction",
+                    "forked_device" => "refused as a used number",
+                    _ => "refused for something else",
+                });
                 self.oracle.answered.insert((device, dot));
                 let refusal = (region, r.code.clone());
                 self.oracle.refused.entry((device, dot)).or_default().insert(refusal);
             }
+            Some(wire::fate::Kind::Unknown(_)) => self.mark("fate not known any more"),
+            Some(wire::fate::Kind::Other(_)) => self.mark("number held by another file's write"),
             _ => {}
         }
     }
@@ -290,6 +317,12 @@ impl World {
             return self.fail("wire", "I17", format!("region {region} sends a bad body"));
         };
         *self.oracle.rows.entry(device).or_default() += body.rows.len() as u64;
+        if body.rows.iter().any(|row| row.left) {
+            self.mark("row left its scope");
+        }
+        if body.rows.iter().any(|row| row.outside) {
+            self.mark("row outside its window");
+        }
         if matches!(&delta.place, Some(wire::delta::Place::Chunk(c)) if c.done) {
             self.devices[device].caught_up.insert(delta.sub);
         }

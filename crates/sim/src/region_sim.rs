@@ -34,7 +34,8 @@ pub struct RegionSim {
 impl World {
     pub fn add_regions(&mut self) {
         for region in 0..self.plan.regions {
-            let offset_ms = if self.plan.region_clocks { self.rng.between(-600, 600) } else { 0 };
+            let offset_ms =
+                if self.plan.region_clocks > 0 { self.rng.between(-600, 600) } else { 0 };
             self.regions.push(RegionSim {
                 store: MemoryStore::new(),
                 node: None,
@@ -88,6 +89,7 @@ impl World {
         sim.turn_due = false;
         let life = node.incarnation();
         sim.node = Some(node);
+        self.draining.remove(&region);
         self.say(format!("region {region} up, incarnation +{}", life as i64 - EPOCH_MS));
         for other in self.live_regions() {
             if other != region {
@@ -207,6 +209,8 @@ impl World {
             Report::LifeBegan { .. } => "life began",
             Report::LifeEnded { .. } => "life ended",
             Report::RowTooLarge { .. } => "row too large",
+            Report::Refused { code } if code == "superseded" => "superseded session stopped",
+            Report::Refused { code } if code == "token_expired" => "token expired",
             Report::Refused { .. } => "session refused",
         };
         self.mark(mark);
@@ -258,6 +262,10 @@ impl World {
         if let Some(wire::peer_frame::Kind::Entries(e)) = &frame.kind {
             let batches = e.batches.len();
             self.trace.say(self.now, format!("region {to} gets {batches} logs of region {from}"));
+            let of = |b: &wire::Batch| b.origin.as_ref().map(|o| o.region as usize);
+            if e.batches.iter().any(|b| of(b).is_some_and(|origin| origin != from)) {
+                *self.marks.entry("log through a third region").or_default() += 1;
+            }
         }
         self.trace.mix(bytes);
         node.peer_frame(LinkId(link), frame);
@@ -266,6 +274,7 @@ impl World {
 
     pub fn drop_link(&mut self, link: u64) {
         let Some(l) = self.net.links.remove(&link) else { return };
+        self.mark("link between regions cut");
         for (side, region) in [l.asker, l.answerer].into_iter().enumerate() {
             let sim = &mut self.regions[region];
             if let Some(node) = sim.node.as_mut().filter(|_| sim.life == l.lives[side]) {

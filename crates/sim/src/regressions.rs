@@ -55,4 +55,9 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "a first pass through two regions with no common position never heard of a row that left",
     ),
+    (
+        112,
+        Weather::Storm,
+        "a clock that was years off made young rows too old for their window: they went, and did not come back",
+    ),
 ];

@@ -24,15 +24,28 @@ const SWITCH_MS: i64 = 12_000;
 
 /// Run one seed.
 pub fn run_seed(seed: u64, options: &Options) -> Outcome {
+    let (plan, rng) = drawn(seed, options);
+    run_plan(seed, options, plan, rng)
+}
+
+/// What a seed's world is like, with these options.
+pub fn plan_of(seed: u64, options: &Options) -> Plan {
+    drawn(seed, options).0
+}
+
+fn drawn(seed: u64, options: &Options) -> (Plan, Rng) {
     let mut rng = Rng::new(seed);
     let plan = Plan::draw(&mut rng, options.weather);
-    run_plan(seed, options, plan, rng)
+    (options.overrides.apply(plan), options.overrides.chance(seed, rng))
 }
 
 /// Run a world of a given plan.
 pub fn run_plan(seed: u64, options: &Options, plan: Plan, rng: Rng) -> Outcome {
     mutant::set(options.mutant);
-    mutant::set_chunk_rows(plan.chunk_rows);
+    mutant::set_chunk_rows(match plan.chunk_rows {
+        0 => usize::MAX,
+        rows => rows as usize,
+    });
     let mut world = World::new(seed, options, plan, rng);
     world.add_regions();
     world.add_devices();
@@ -50,8 +63,8 @@ pub fn run_plan(seed: u64, options: &Options, plan: Plan, rng: Rng) -> Outcome {
 
 /// Run a world without devices: hand-made pushes, to any region and again and again.
 pub fn run_regions(seed: u64, options: &Options) -> Outcome {
-    let mut rng = Rng::new(seed);
-    let plan = Plan { devices: 0, ..Plan::draw(&mut rng, options.weather) };
+    let (plan, rng) = drawn(seed, options);
+    let plan = Plan { devices: 0, ..plan };
     mutant::set(options.mutant);
     let mut world = World::new(seed, options, plan, rng);
     world.add_regions();
@@ -84,6 +97,9 @@ impl World {
         }
         self.heal();
         self.calm_down();
+        if self.failure.is_none() {
+            self.unheard = checkers::devices::before_switch(self);
+        }
         // A switch of regions is a delta: once everybody has come up to date with a switch, one
         // more brings no row again.
         let mut brought = 0;
@@ -123,6 +139,7 @@ impl World {
                 Some(_) => times = 0,
             }
         }
+        self.tidy_all();
         self.say("settled".to_owned());
     }
 

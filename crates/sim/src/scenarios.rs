@@ -13,15 +13,7 @@ pub struct Scenario {
 }
 
 fn base() -> Plan {
-    Plan {
-        regions: 3,
-        devices: 5,
-        acts: 80,
-        pause_ms: 60,
-        latency_ms: (5, 60),
-        chunk_rows: 1_000,
-        ..Plan::default()
-    }
+    Plan { regions: 3, devices: 5, acts: 80, pause_ms: 60, latency_ms: (5, 60), ..Plan::default() }
 }
 
 /// All scripts.
@@ -51,7 +43,7 @@ pub fn scenarios() -> &'static [Scenario] {
         Scenario {
             name: "wrong-clocks",
             about: "device clocks are off by years and jump",
-            plan: || Plan { device_clocks: true, region_clocks: true, cut: 150, ..base() },
+            plan: || Plan { device_clocks: 1, region_clocks: 1, cut: 150, ..base() },
         },
     ]
 }

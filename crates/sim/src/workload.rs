@@ -16,8 +16,16 @@ impl World {
         if self.acts_left == 0 || self.healing {
             return;
         }
-        self.acts_left -= 1;
         let device = self.rng.below(self.devices.len());
+        self.act_on(device);
+        let most = self.plan.pause_ms * 2;
+        let wait = self.rng.between(0, most);
+        self.after(wait, Event::Act);
+    }
+
+    /// One local transaction on this device.
+    pub fn act_on(&mut self, device: usize) {
+        self.acts_left = self.acts_left.saturating_sub(1);
         if self.plan.cancel > 0 && self.rng.chance(self.plan.cancel) {
             self.cancel(device);
         }
@@ -27,9 +35,6 @@ impl World {
         let mut edits = self.edits(device);
         self.beside(device, &mut edits);
         self.write(device, &edits);
-        let most = self.plan.pause_ms * 2;
-        let wait = self.rng.between(0, most);
-        self.after(wait, Event::Act);
     }
 
     /// Write one transaction on a device.
@@ -50,6 +55,12 @@ impl World {
                 });
                 self.oracle.pending = receipt.dots.iter().map(|d| (device, *d)).collect();
                 self.mark("written");
+                if self.devices[device].conn.is_none() {
+                    self.mark("written offline");
+                }
+                if receipt.extends {
+                    self.mark("typing gathered in one op");
+                }
                 let conn = self.devices[device].conn;
                 self.device_commit(device, conn, out);
             }
@@ -222,6 +233,9 @@ impl World {
         if !self.devices[device].store.visible().contains_key(&key) || self.rng.chance(80) {
             return Some(self.new_memo(team, id));
         }
+        if self.plan.terms > 0 && self.rng.chance(350) {
+            return Some(Edit::Update { key, fields: vec![(ids.due, self.due())] });
+        }
         let field = match self.rng.below(10) {
             0..=3 => (ids.votes, FieldEdit::Increment(1)),
             4 => (ids.title, FieldEdit::Put(self.fresh_text())),
@@ -242,6 +256,9 @@ impl World {
         }
         if self.rng.chance(300) {
             fields.push((ids.votes, FieldEdit::Increment(1)));
+        }
+        if self.plan.terms > 0 && self.rng.chance(600) {
+            fields.push((ids.due, self.due()));
         }
         Edit::Upsert { kind: ids.memo, id, fields }
     }

@@ -15,7 +15,7 @@ use crate::rng::Rng;
 use crate::trace::Trace;
 use crate::{Failure, Options};
 use landfall_sync::mutant::Mutant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When every run begins.
 pub const EPOCH_MS: i64 = 1_790_000_000_000;
@@ -68,6 +68,19 @@ pub enum Event {
     Hand,
     Fault,
     Join(usize, crate::net::End, crate::net::End),
+    /// A drained region stops.
+    Stop {
+        region: usize,
+    },
+    /// A device moves away from a region that is drained.
+    Move {
+        device: usize,
+        conn: u64,
+    },
+    /// The next region of a rolling upgrade.
+    Upgrade {
+        region: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -85,11 +98,17 @@ pub struct World {
     pub shown: Shown,
     pub marks: BTreeMap<&'static str, u64>,
     pub failure: Option<Failure>,
+    /// What a device did not hear of until it was sent to another region.
+    pub unheard: Option<String>,
     /// Faults are over; everything is to settle.
     pub healing: bool,
     /// How often devices have been sent to another region since.
     pub round: usize,
     pub acts_left: usize,
+    /// Regions that devices are not to come to.
+    pub draining: BTreeSet<usize>,
+    /// A rolling upgrade is under way.
+    pub upgrading: bool,
     pub hands: Hands,
     queue: BTreeMap<(i64, u64), Event>,
     scheduled: u64,
@@ -116,8 +135,11 @@ impl World {
             shown: Shown::default(),
             marks: BTreeMap::new(),
             failure: None,
+            unheard: None,
             healing: false,
             round: 0,
+            draining: BTreeSet::new(),
+            upgrading: false,
             hands: Hands::default(),
             queue: BTreeMap::new(),
             scheduled: 0,
@@ -197,7 +219,18 @@ impl World {
             Event::Join(_, a, b) => {
                 self.net.apart.remove(&(a.min(b), a.max(b)));
             }
+            Event::Stop { region } => self.stop_drained(region),
+            Event::Move { device, conn } => self.move_away(device, conn),
+            Event::Upgrade { region } => self.upgrade(region),
         }
+    }
+
+    /// Time passes in which nothing happens. What is due within `soon_ms` is due that much later.
+    pub fn let_pass(&mut self, ms: i64, soon_ms: i64) {
+        let later = self.queue.split_off(&(self.now + soon_ms, 0));
+        let soon = std::mem::replace(&mut self.queue, later);
+        self.queue.extend(soon.into_iter().map(|((at, n), event)| ((at + ms, n), event)));
+        self.now += ms;
     }
 }
 

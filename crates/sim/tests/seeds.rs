@@ -1,7 +1,11 @@
 //! Seeds that must pass, seeds that once failed, and planted faults that must be noticed.
 
+use landfall_sim::paths::PATHS;
 use landfall_sim::regressions::REGRESSIONS;
-use landfall_sim::{Mutant, Options, Weather, run_regions, run_scenario, run_seed, scenarios};
+use landfall_sim::shrink::shrink;
+use landfall_sim::{
+    Mutant, Options, Overrides, Weather, run_regions, run_scenario, run_seed, scenarios,
+};
 
 fn options(weather: Weather) -> Options {
     Options { weather, ..Options::default() }
@@ -79,4 +83,50 @@ fn every_mutant_is_caught() {
     for mutant in Mutant::all() {
         assert!(caught(*mutant, 0..500).is_some(), "{} is not noticed", mutant.name());
     }
+}
+
+/// Seeds that the paths are looked for in.
+const PATH_SEEDS: u64 = 600;
+
+#[test]
+fn every_path_is_taken() {
+    let mut missing = PATHS.to_vec();
+    for seed in 0..PATH_SEEDS {
+        let marks = run_seed(seed, &Options::default()).marks;
+        missing.retain(|path| !marks.contains_key(path));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("no seed below {PATH_SEEDS} takes these paths: {missing:?}");
+}
+
+#[test]
+fn a_shrunk_run_is_smaller_and_fails_in_the_same_way() {
+    let mutant = Some(Mutant::UnsentRowEvicted);
+    let options = Options { mutant, ..Options::default() };
+    let seed = caught(Mutant::UnsentRowEvicted, 0..500).expect("noticed");
+    let whole = run_seed(seed, &options).failure.expect("noticed");
+    let shrunk = shrink(seed, &options, 400).expect("it fails");
+    let (before, after) = (&shrunk.before, &shrunk.after);
+    assert!(after.troubles().len() < before.troubles().len(), "{after:?}");
+    assert!(after.devices < before.devices && after.acts < before.acts, "{after:?}");
+    // What is left is repeated from the seed and the overrides.
+    let again = run_seed(seed, &Options { overrides: shrunk.overrides, ..options });
+    let again = again.failure.expect("it still fails");
+    assert_eq!((again.checker, again.message), (whole.checker, shrunk.failure.message));
+}
+
+#[test]
+fn a_seed_that_passes_is_not_shrunk() {
+    assert!(shrink(1, &Options::default(), 10).is_none());
+}
+
+#[test]
+fn a_narrowed_world_is_as_repeatable_as_a_whole_one() {
+    let overrides = Overrides { devices: Some(2), acts: Some(20), luck: 3, ..Overrides::default() };
+    let options = Options { overrides, ..Options::default() };
+    let [a, b] = [0, 1].map(|_| run_seed(7, &options));
+    assert_eq!((a.trace_hash, a.steps), (b.trace_hash, b.steps));
+    assert_ne!(a.trace_hash, run_seed(7, &Options::default()).trace_hash);
 }

@@ -6,139 +6,107 @@
 //! [`active`] reads one thread-local cell. [`chunk_rows`] works in the same way: a simulated world
 //! has few rows, and its passes are still to take many chunks.
 
-/// A planted fault.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Mutant {
-    CounterWithoutCoverage,
-    OverlayRetiredByAck,
-    FlaggedFromAnotherChunk,
-    CursorJoinedAtFirstChunk,
-    IndexUnderPositionOnly,
-    LoserLeaveMissing,
-    RefusalReplicated,
-    DotReusedAfterRollback,
-    SentOpCoalesced,
-    SentOpCancelled,
-    HalfTransaction,
-    LifeReusedAfterRestore,
-    AckBeforeCommit,
-    CursorFromNonCovering,
-    OutboxDroppedAtAck,
-    ForkAsDuplicate,
-    CutNotClipped,
-    DuplicateAppliedTwice,
-    SentBeforeFsync,
-    RestoreCountsAnew,
-    ReferrersNotShown,
-    LocalRowEvicted,
-    LocalWritePushed,
+/// Each mutant once: the variant, its name on the command line, and what it does wrong.
+macro_rules! mutants {
+    ($($variant:ident $name:literal $about:literal)*) => {
+        /// A planted fault.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Mutant {
+            $(#[doc = $about] $variant,)*
+        }
+
+        impl Mutant {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $about,)*
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    CounterWithoutCoverage "counter-without-coverage"
+        "a device replaces a counter by one that does not cover what it knows"
+    OverlayRetiredByAck "overlay-retired-by-ack"
+        "an ack takes an op off the overlay before its row came"
+    FlaggedFromAnotherChunk "flagged-from-another-chunk"
+        "an own op counts as in the base row because any delta lists its number"
+    CursorJoinedAtFirstChunk "cursor-joined-at-first-chunk"
+        "the cursor moves at the first chunk of a pass"
+    IndexUnderPositionOnly "index-under-position-only"
+        "an enter or leave of an audience is indexed under the op's position alone"
+    LoserLeaveMissing "loser-leave-missing"
+        "an op that names a scope its entity is not in writes no leave there"
+    RefusalReplicated "refusal-replicated"
+        "a refused op counts as received"
+    DotReusedAfterRollback "dot-reused-after-rollback"
+        "a rolled-back file goes on numbering where it was put back to"
+    SentOpCoalesced "sent-op-coalesced"
+        "an op that was sent is still rewritten"
+    SentOpCancelled "sent-op-cancelled"
+        "an op that was sent is still cancelled"
+    HalfTransaction "half-transaction"
+        "a transaction's ops of one home scope are logged in two entries"
+    LifeReusedAfterRestore "life-reused-after-restore"
+        "a restored region goes on with its old incarnation"
+    AckBeforeCommit "ack-before-commit"
+        "a region answers before its commit is on disk"
+    CursorFromNonCovering "cursor-from-non-covering"
+        "a region that does not cover the cursor of an audience moves it"
+    OutboxDroppedAtAck "outbox-dropped-at-ack"
+        "an outbox drops an op when one region has it"
+    ForkAsDuplicate "fork-as-duplicate"
+        "a second op under a dot is answered as a duplicate"
+    CutNotClipped "cut-not-clipped"
+        "a device keeps cursors above a cut"
+    DuplicateAppliedTwice "duplicate-applied-twice"
+        "a duplicate that arrives by replication counts again"
+    SentBeforeFsync "sent-before-fsync"
+        "a device sends before what it sends is on disk"
+    RestoreCountsAnew "restore-counts-anew"
+        "a restore counts what it brings back a second time"
+    ReferrersNotShown "referrers-not-shown"
+        "rows that refer to a deleted or reborn entity are not shown anew"
+    LocalRowEvicted "local-row-evicted"
+        "rows of local types go when there is no room"
+    LocalWritePushed "local-write-pushed"
+        "a write of a local type gets a number and is pushed"
+    OutsideTakenAsLeft "outside-taken-as-left"
+        "a row that is older than a window counts as one that left"
+    UnsentRowEvicted "unsent-row-evicted"
+        "a row goes for want of room though own writes on it are on their way"
+    OneRefusalIsFinal "one-refusal-is-final"
+        "one region's refusal is final though another may have the op"
+    StampPulledBack "stamp-pulled-back"
+        "a region pulls a stamp back to its own clock"
+    StampBelowRead "stamp-below-read"
+        "a device stamps below what it has read"
+    PassStartReplaced "pass-start-replaced"
+        "a pass that goes on elsewhere counts as begun there"
+    WakeUpLost "wake-up-lost"
+        "a reader without credit is never told what it missed"
+    DurableAtOne "durable-at-one"
+        "a region calls durable what only it holds"
+    AdoptKeepsId "adopt-keeps-id"
+        "a file that changes accounts keeps its device id"
 }
 
 impl Mutant {
-    pub const ALL: &'static [Self] = &[
-        Self::CounterWithoutCoverage,
-        Self::OverlayRetiredByAck,
-        Self::FlaggedFromAnotherChunk,
-        Self::CursorJoinedAtFirstChunk,
-        Self::IndexUnderPositionOnly,
-        Self::LoserLeaveMissing,
-        Self::RefusalReplicated,
-        Self::DotReusedAfterRollback,
-        Self::SentOpCoalesced,
-        Self::SentOpCancelled,
-        Self::HalfTransaction,
-        Self::LifeReusedAfterRestore,
-        Self::AckBeforeCommit,
-        Self::CursorFromNonCovering,
-        Self::OutboxDroppedAtAck,
-        Self::ForkAsDuplicate,
-        Self::CutNotClipped,
-        Self::DuplicateAppliedTwice,
-        Self::SentBeforeFsync,
-        Self::RestoreCountsAnew,
-        Self::ReferrersNotShown,
-        Self::LocalRowEvicted,
-        Self::LocalWritePushed,
-    ];
-
     pub const fn all() -> &'static [Self] {
         Self::ALL
     }
 
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|m| m.name() == name)
-    }
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CounterWithoutCoverage => "counter-without-coverage",
-            Self::OverlayRetiredByAck => "overlay-retired-by-ack",
-            Self::FlaggedFromAnotherChunk => "flagged-from-another-chunk",
-            Self::CursorJoinedAtFirstChunk => "cursor-joined-at-first-chunk",
-            Self::IndexUnderPositionOnly => "index-under-position-only",
-            Self::LoserLeaveMissing => "loser-leave-missing",
-            Self::RefusalReplicated => "refusal-replicated",
-            Self::DotReusedAfterRollback => "dot-reused-after-rollback",
-            Self::SentOpCoalesced => "sent-op-coalesced",
-            Self::SentOpCancelled => "sent-op-cancelled",
-            Self::HalfTransaction => "half-transaction",
-            Self::LifeReusedAfterRestore => "life-reused-after-restore",
-            Self::AckBeforeCommit => "ack-before-commit",
-            Self::CursorFromNonCovering => "cursor-from-non-covering",
-            Self::OutboxDroppedAtAck => "outbox-dropped-at-ack",
-            Self::ForkAsDuplicate => "fork-as-duplicate",
-            Self::CutNotClipped => "cut-not-clipped",
-            Self::DuplicateAppliedTwice => "duplicate-applied-twice",
-            Self::SentBeforeFsync => "sent-before-fsync",
-            Self::RestoreCountsAnew => "restore-counts-anew",
-            Self::ReferrersNotShown => "referrers-not-shown",
-            Self::LocalRowEvicted => "local-row-evicted",
-            Self::LocalWritePushed => "local-write-pushed",
-        }
-    }
-
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::CounterWithoutCoverage => {
-                "a device replaces a counter by one that does not cover what it knows"
-            }
-            Self::OverlayRetiredByAck => "an ack takes an op off the overlay before its row came",
-            Self::FlaggedFromAnotherChunk => {
-                "an own op counts as in the base row because any delta lists its number"
-            }
-            Self::CursorJoinedAtFirstChunk => "the cursor moves at the first chunk of a pass",
-            Self::IndexUnderPositionOnly => {
-                "an enter or leave of an audience is indexed under the op's position alone"
-            }
-            Self::LoserLeaveMissing => {
-                "an op that names a scope its entity is not in writes no leave there"
-            }
-            Self::RefusalReplicated => "a refused op counts as received",
-            Self::DotReusedAfterRollback => {
-                "a rolled-back file goes on numbering where it was put back to"
-            }
-            Self::SentOpCoalesced => "an op that was sent is still rewritten",
-            Self::SentOpCancelled => "an op that was sent is still cancelled",
-            Self::HalfTransaction => {
-                "a transaction's ops of one home scope are logged in two entries"
-            }
-            Self::LifeReusedAfterRestore => "a restored region goes on with its old incarnation",
-            Self::AckBeforeCommit => "a region answers before its commit is on disk",
-            Self::CursorFromNonCovering => {
-                "a region that does not cover the cursor of an audience moves it"
-            }
-            Self::OutboxDroppedAtAck => "an outbox drops an op when one region has it",
-            Self::ForkAsDuplicate => "a second op under a dot is answered as a duplicate",
-            Self::CutNotClipped => "a device keeps cursors above a cut",
-            Self::DuplicateAppliedTwice => "a duplicate that arrives by replication counts again",
-            Self::SentBeforeFsync => "a device sends before what it sends is on disk",
-            Self::RestoreCountsAnew => "a restore counts what it brings back a second time",
-            Self::ReferrersNotShown => {
-                "rows that refer to a deleted or reborn entity are not shown anew"
-            }
-            Self::LocalRowEvicted => "rows of local types go when there is no room",
-            Self::LocalWritePushed => "a write of a local type gets a number and is pushed",
-        }
     }
 }
 

@@ -26,6 +26,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
+use crate::mutant::{self, Mutant};
 use landfall_model::id::{RegionId, StreamId};
 use landfall_model::schema::Schema;
 use landfall_model::vector::{Origin, Position, Vector};
@@ -110,7 +111,7 @@ impl Core {
         let here = usize::from(self.vector.contains(p));
         let held = |r: &RegionId| self.peers.get(r).is_some_and(|peer| peer.vector.contains(p));
         let peers = self.config.live().filter(|r| *r != self.config.region).filter(held).count();
-        here + peers >= self.config.copies_needed()
+        here + peers >= self.config.copies_needed() || mutant::active(Mutant::DurableAtOne)
     }
 
     /// True if every live region holds it, and held it before anything of theirs that we lack: its

@@ -19,11 +19,13 @@ pub struct Fold {
 }
 
 impl Fold {
-    pub fn of(world: &mut World, accepted: &Accepted) -> Self {
+    /// In an order that no region had: by a source of chance of its own.
+    pub fn of(world: &World, accepted: &Accepted) -> Self {
         let mut fold = Self::default();
+        let mut rng = world.rng.clone();
         for (key, ops) in &accepted.by_key {
             let mut ops: Vec<&Sealed> = ops.iter().collect();
-            world.rng.shuffle(&mut ops);
+            rng.shuffle(&mut ops);
             for sealed in ops.iter().filter(|s| !s.op.is_void()) {
                 fold.entities.entry(key.clone()).or_default().apply(&sealed.op);
                 for change in sealed.op.changes() {

@@ -14,14 +14,24 @@ use landfall_sync::device::store::{Referred, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn check(world: &mut World, accepted: &Accepted) {
-    let fold = Fold::of(world, accepted);
-    for device in 0..world.devices.len() {
-        let fault = rows(world, &fold, device).or_else(|| views(world, &fold, device));
-        if let Some(message) = fault {
-            let name = world.devices[device].name.clone();
-            return world.fail("devices", "I3", format!("{name}: {message}"));
-        }
+    if let Some(message) = differs(world, accepted) {
+        world.fail("devices", "I3", message);
     }
+}
+
+/// What a device has not heard of though nothing is left to do. Where it is, it is told of everything:
+/// it need not come to another region, nor come back, for that.
+pub fn before_switch(world: &World) -> Option<String> {
+    let region = world.live_regions().first().copied()?;
+    differs(world, &Accepted::of(world, region))
+}
+
+fn differs(world: &World, accepted: &Accepted) -> Option<String> {
+    let fold = Fold::of(world, accepted);
+    (0..world.devices.len()).find_map(|device| {
+        let fault = rows(world, &fold, device).or_else(|| views(world, &fold, device));
+        fault.map(|message| format!("{}: {message}", world.devices[device].name))
+    })
 }
 
 /// True if the scope shows the field.
@@ -43,7 +53,8 @@ fn rows(world: &World, fold: &Fold, device: usize) -> Option<String> {
             let tells = world.app.schema.set_null_targets().contains(&key.kind)
                 && entity.is_deleted()
                 && wants.contains(&key.home);
-            if (fold.exists(key) || tells) && !scopes.is_empty() {
+            let lacks = |s: &Scope| world.may_lack(device, s, key, entity);
+            if (fold.exists(key) || tells) && !scopes.iter().all(lacks) {
                 return Some(format!("{key:?} is missing, though {scopes:?} hold it"));
             }
             continue;
@@ -51,10 +62,13 @@ fn rows(world: &World, fold: &Fold, device: usize) -> Option<String> {
         if scopes.is_empty() {
             return Some(format!("{key:?} is kept, though no scope holds it ({:?})", base.holds));
         }
-        if base.holds != scopes {
+        let mut missing = scopes.difference(&base.holds);
+        if !base.holds.is_subset(&scopes)
+            || missing.any(|s| !world.may_lack(device, s, key, entity))
+        {
             return Some(format!("{key:?} is held by {:?}, not by {scopes:?}", base.holds));
         }
-        let shown = |f: FieldId| scopes.iter().any(|s| shows(world, s, key, f));
+        let shown = |f: FieldId| base.holds.iter().any(|s| shows(world, s, key, f));
         let expected = entity.clone().only(shown);
         if codec::to_bytes(&base.entity) != codec::to_bytes(&expected) {
             return Some(format!("{key:?} is {:?} and should be {expected:?}", base.entity));

@@ -8,12 +8,12 @@
 use crate::world::World;
 use landfall_model::entity::Living;
 use landfall_model::id::{Dot, EntityKey, FieldId};
-use landfall_model::op::Change;
+use landfall_model::op::{Change, Sealed};
 use landfall_model::schema::LOCAL_HOME;
 use landfall_model::stamp::Stamp;
 use landfall_model::value::Value;
 use landfall_sync::device::node::{Event, Output};
-use landfall_sync::device::store::{OpState, Store};
+use landfall_sync::device::store::{OpState, Outcome, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a device showed last.
@@ -44,6 +44,10 @@ impl World {
                     self.trace.say(self.now, format!("{name}: {outcome:?} on {}", key.id));
                     // What was refused or rolled back may go.
                     self.shown.rows.remove(&(device, key.clone()));
+                    *self.marks.entry(mark(outcome)).or_default() += 1;
+                    if *outcome == Outcome::Left {
+                        self.check_may_leave(device, key);
+                    }
                 }
                 Event::Fate { dot, state, .. } => {
                     let name = &self.devices[device].name;
@@ -80,7 +84,12 @@ impl World {
         // Local rows have a checker of their own.
         for key in changed.into_iter().filter(|key| *key.home != *LOCAL_HOME) {
             let before = self.shown.rows.remove(&(device, key.clone()));
-            let Some(mut now) = self.row(device, &key) else { continue };
+            let Some(mut now) = self.row(device, &key) else {
+                if before.is_some_and(|before| before.based) {
+                    self.check_may_go(device, &key);
+                }
+                continue;
+            };
             // A region that lost data takes back what only it held.
             let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
             let excused = disaster || self.shares_its_id(device) || !now.based;
@@ -94,6 +103,49 @@ impl World {
             }
             self.note_own_writes(device, &key, &mut now);
             self.shown.rows.insert((device, key), now);
+        }
+    }
+
+    /// A row with an own write that waits does not go from a scope that the device follows: not for
+    /// want of room, nor for its age.
+    fn check_may_go(&mut self, device: usize, key: &EntityKey) {
+        let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
+        let sim = &mut self.devices[device];
+        let here = sim.store.base(key).expect("a store in memory does not fail").is_some();
+        let sub = sim.store.subscription(&key.home).expect("a store in memory does not fail");
+        let follows = sim.wants.contains(&key.home) && sub.is_some_and(|s| s.denied.is_none());
+        if here || !follows || disaster {
+            return;
+        }
+        let ops = sim.store.ops_on(key).expect("a store in memory does not fail");
+        if let Some(own) = ops.iter().find(|own| own.in_outbox()) {
+            let (name, dot) = (&sim.name, own.sealed.op.dot);
+            let message = format!("{name}: {key:?} went, and {dot:?} on it waits");
+            self.fail("sessions", "I5", message);
+        }
+    }
+
+    /// I11: no row leaves whoever follows its home scope, so no write there ends because of that.
+    fn check_may_leave(&mut self, device: usize, key: &EntityKey) {
+        let sim = &self.devices[device];
+        let writes = self.app.accounts[&sim.subject].author.may_write_home(&key.home);
+        if sim.wants.contains(&key.home) && writes {
+            let message = format!("{}: a write on {key:?} ended as if it had left", sim.name);
+            self.fail("outcomes", "I11", message);
+        }
+    }
+
+    /// A write made after reading another is stamped above it.
+    pub fn check_above_read(&mut self, device: usize, sealed: &Sealed) {
+        let stamp = sealed.op.stamp();
+        let read = sealed.op.changes().iter().find_map(|c| match &c.change {
+            Change::Register { replaced, .. } => replaced.filter(|seen| *seen >= stamp),
+            _ => None,
+        });
+        if let Some(seen) = read {
+            let (name, dot) = (&self.devices[device].name, sealed.op.dot);
+            let message = format!("{name} stamps {dot:?} {stamp:?}, below {seen:?} that it read");
+            self.fail("sessions", "I5", message);
         }
     }
 
@@ -181,5 +233,15 @@ impl World {
                 }
             }
         }
+    }
+}
+
+fn mark(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Rejected { .. } => "outcome: rejected",
+        Outcome::Overwritten { .. } => "outcome: overwritten",
+        Outcome::Deleted => "outcome: deleted",
+        Outcome::Left => "outcome: left",
+        Outcome::RolledBack => "outcome: rolled back",
     }
 }

@@ -228,6 +228,9 @@ impl<'a, S: Store> Call<'a, S> {
 
     /// Take note of a stamp that was read.
     pub fn observe(&mut self, seen: Hlc) {
+        if mutant::active(Mutant::StampBelowRead) {
+            return;
+        }
         self.meta.clock = self.meta.clock.max(seen);
         self.meta.read = self.meta.read.max(seen);
     }

@@ -360,6 +360,9 @@ impl<S: Store> Call<'_, S> {
     ) {
         let (start, from, after) = match sub.pass.take() {
             // The rows of a pass that went through several regions are as old as the oldest.
+            Some(open) if mutant::active(Mutant::PassStartReplaced) => {
+                (start, open.from, last.or(open.after))
+            }
             Some(open) => (open.start.meet(&start), open.from, last.or(open.after)),
             None => (start, sub.cursor.clone(), last),
         };
@@ -509,11 +512,12 @@ fn parse_row(row: &wire::Row, masks: &[wire::Mask]) -> Result<Row, Malformed> {
             Some(mask.shown.iter().map(|f| FieldId(*f)).collect::<BTreeSet<_>>())
         }
     };
+    let gone = row.outside && mutant::active(Mutant::OutsideTakenAsLeft);
     Ok(Row {
         key: convert::key(row.key.as_ref())?,
         touch: convert::vector(row.touch.as_ref())?,
-        left: row.left,
-        outside: row.outside,
+        left: row.left || gone,
+        outside: row.outside && !gone,
         entity,
         texts: row.texts.iter().map(text).collect::<Result<_, _>>()?,
         shown,

@@ -263,7 +263,8 @@ impl<S: Store> Call<'_, S> {
             let Some(mut own) = self.store.op(dot)? else { continue };
             let OpState::Sent { regions, refused_by } = &mut own.state else { continue };
             refused_by.insert(region);
-            let all = regions.iter().all(|r| refused_by.contains(r) || lost.contains(r));
+            let all = regions.iter().all(|r| refused_by.contains(r) || lost.contains(r))
+                || mutant::active(Mutant::OneRefusalIsFinal);
             self.put_op_state(&own)?;
             if (all && !waits) || reason.code == FORKED_DEVICE {
                 ends.push(own);

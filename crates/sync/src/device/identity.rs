@@ -11,6 +11,7 @@ use super::restamp::{changes_mut, map_seen};
 use super::session::Handled;
 use super::store::{OpState, OwnOp, Store};
 use crate::convert;
+use crate::mutant::{self, Mutant};
 use crate::wire;
 use landfall_model::id::{DeviceId, Dot};
 use landfall_model::op::{Action, Change, Op, Tx};
@@ -81,7 +82,9 @@ impl<S: Store> Call<'_, S> {
         if !self.all_ops()?.iter().all(waits) {
             return Ok(false);
         }
-        self.renew(random)?;
+        if !mutant::active(Mutant::AdoptKeepsId) {
+            self.renew(random)?;
+        }
         for mut own in self.whole_outbox()? {
             let op = Op { principal: principal.clone(), ..own.sealed.op.clone() };
             self.reseal(&mut own, op)?;

@@ -298,7 +298,7 @@ impl Node {
         self.run_passes(store, &mut turn)?;
         self.report_durable(&mut turn.out);
         self.talk_to_peers(store, &mut turn.out)?;
-        turn.out.reports = std::mem::take(&mut self.core.reports);
+        turn.out.reports.append(&mut self.core.reports);
         turn.out.more |= !self.inbox.is_empty();
         Ok(turn.out)
     }

@@ -184,6 +184,20 @@ fn rows_that_grow_too_old_leave_and_come_back_when_they_are_young_again() {
 }
 
 #[test]
+fn a_clock_that_no_region_has_set_right_makes_no_row_go() {
+    let mut d = subscribed(TEN_DAYS);
+    d.pass(1, vec![theirs("1", [due(95)])], &[], &vector(9, 0));
+    d.node.disconnected();
+    d.now += 3_650 * DAY_MS;
+    tidy(&mut d);
+    assert_eq!(shown(&d), ["1"]);
+    let time = 100 * DAY_MS;
+    d.connect_with(0, &[], |w| (w.received_ms, w.sent_ms) = (time, time));
+    tidy(&mut d);
+    assert_eq!(shown(&d), ["1"]);
+}
+
+#[test]
 fn tidying_comes_to_its_end_however_many_old_rows_have_to_stay() {
     let mut d = subscribed(TEN_DAYS);
     let ids: Vec<String> = (0..1_200).map(|n| format!("{n:04}")).collect();

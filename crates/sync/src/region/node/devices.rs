@@ -3,6 +3,7 @@
 use super::fan_out::tell_void;
 use super::{Handled, Node, Stop, ToDevice, Turn, received, send, wire_cut, wire_error};
 use crate::convert::{self, Malformed};
+use crate::mutant::{self, Mutant};
 use crate::region::access::Author;
 use crate::region::commit::Verdict;
 use crate::region::feed::{Rows, Want};
@@ -11,7 +12,8 @@ use crate::region::session::{Pass, Session, State, Sub};
 use crate::region::store::{DotRecord, Store};
 use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, Scope};
-use landfall_model::op::Sealed;
+use landfall_model::op::{Op, Sealed};
+use landfall_model::stamp::Hlc;
 use landfall_model::vector::{SeqSet, Vector};
 use std::collections::BTreeMap;
 use wire::device_frame::Kind as FromDevice;
@@ -190,7 +192,9 @@ impl Node {
         state.fresh = s.fresh && state.from.is_empty() && pass.is_none();
         if let Some(start) = pass {
             // The pass goes on where it was cut off; it is complete as of both its beginnings.
-            state.start = start.meet(&self.core.vector);
+            if !mutant::active(Mutant::PassStartReplaced) {
+                state.start = start.meet(&self.core.vector);
+            }
             state.after = s.after.as_ref().and_then(|k| convert::key(Some(k)).ok());
         }
         let scope: Scope = s.scope.into();
@@ -218,6 +222,7 @@ impl Node {
             let ops: Result<Vec<Sealed>, _> = tx.ops.iter().map(|p| Sealed::decode(p)).collect();
             let ops = match ops {
                 Ok(ops) if ops.is_empty() => continue,
+                Ok(ops) if mutant::active(Mutant::StampPulledBack) => pulled_back(ops, turn.now_ms),
                 Ok(ops) => ops,
                 Err(e) => return Ok(Err(Stop::new("malformed", e.to_string()))),
             };
@@ -448,6 +453,13 @@ impl Node {
             self.stop_session(id, stop, &mut turn.out);
         }
     }
+}
+
+/// Ops with stamps no later than this, which no region may do to them.
+fn pulled_back(ops: Vec<Sealed>, now_ms: i64) -> Vec<Sealed> {
+    let most = Hlc::from_millis(now_ms);
+    let back = |o: Sealed| if o.op.hlc > most { Op { hlc: most, ..o.op }.seal() } else { o };
+    ops.into_iter().map(back).collect()
 }
 
 /// Add an answer, to the last one if it says the same of the next number.

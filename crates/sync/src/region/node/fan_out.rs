@@ -1,6 +1,7 @@
 //! Telling devices what changed: live fan-out, catch-up passes, durability.
 
 use super::{Node, ToDevice, Turn, received, send};
+use crate::mutant::{self, Mutant};
 use crate::region::Core;
 use crate::region::feed::{Rows, Want};
 use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
@@ -44,6 +45,9 @@ impl Node {
                 let session = self.sessions.get_mut(&id).expect("readers are sessions");
                 let sub = session.subs.get_mut(&number).expect("readers are subscribed");
                 let State::Live { covering } = sub.state else { continue };
+                if session.credit <= 0 && mutant::active(Mutant::WakeUpLost) {
+                    continue;
+                }
                 if session.credit <= 0 || !fits {
                     let pass = Pass::new(before.clone(), self.core.vector.clone(), covering, 0);
                     sub.state = State::Pass(pass);

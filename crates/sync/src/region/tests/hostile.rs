@@ -26,6 +26,15 @@ fn a_subscription_number_given_twice_ends_the_first() {
 }
 
 #[test]
+fn a_session_that_is_stopped_is_reported() {
+    let mut r = Region::new(1);
+    let ping = Up::Ping(wire::Ping { sent_ms: 1 });
+    r.node.device_frame(SessionId(1), wire::DeviceFrame { kind: Some(ping) });
+    let code = "hello_first".to_owned();
+    assert!(r.work().reports.contains(&Report::Refused { code }));
+}
+
+#[test]
 fn an_accepted_op_does_not_vouch_for_one_that_claims_its_transaction() {
     let mut r = Region::new(1);
     r.hello(1, 1, "u1 w/mine driver/7");
