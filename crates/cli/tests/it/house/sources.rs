@@ -91,14 +91,18 @@ fn sql_is_told_from_prose() {
     check("the word SELECT", false);
 }
 
-/// Stores; and the replay, which reads the device's tables as an app does, by plain SQL.
+/// Stores, and what reads a device's tables as an app does.
 fn may_hold_sql(path: &Path) -> bool {
     let in_store = path.components().any(|it| it.as_os_str() == "store");
     let is_store = path.file_name().is_some_and(|it| it == "store.rs");
-    // The replay, the phones of `landfall dev` and what `landfall new` makes are apps: they read
-    // their tables by plain SQL.
-    let apps =
-        ["crates/cli/src/replay", "crates/cli/src/dev/phones.rs", "crates/cli/src/new/project"];
+    // The replay, a benchmark's devices, the phones of `landfall dev` and what `landfall new` makes
+    // are apps: they read their tables by plain SQL.
+    let apps = [
+        "crates/cli/src/replay",
+        "crates/cli/src/bench/bootstrap.rs",
+        "crates/cli/src/dev/phones.rs",
+        "crates/cli/src/new/project",
+    ];
     in_store || is_store || apps.iter().any(|app| path.to_string_lossy().starts_with(app))
 }
 
