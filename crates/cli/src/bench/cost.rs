@@ -251,11 +251,12 @@ impl Report {
 }
 
 impl Figures for Report {
-    fn holds(&self) -> bool {
+    fn holds(&self) -> Option<bool> {
         let shared = self.commits.last().is_some_and(|c| c.commits < c.pushes);
         let once = self.encodings.encodings == self.encodings.changes;
         let (first, reconnects) = self.row_bytes();
-        shared && once && reconnects.iter().all(|bytes| *bytes <= first * ROW_BYTES_TIMES_MAX)
+        let in_proportion = |bytes: &f64| *bytes <= first * ROW_BYTES_TIMES_MAX;
+        Some(shared && once && reconnects.iter().all(in_proportion))
     }
 
     fn lines(&self) -> Vec<String> {

@@ -8,6 +8,7 @@ use super::store;
 use crate::replay::Place;
 use crate::terminal::Progress;
 use landfall_device::Client;
+use landfall_region::status::Status;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ pub(super) async fn run(args: &Replication, place: &Place) -> anyhow::Result<Rep
             threads.into_iter().try_for_each(|t| t.join().expect("a writer does not panic"))
         })
     })?;
-    accepted(&stage, ops).await?;
+    until(&stage, 0, ops, |s| s.ops).await?;
     progress.show(|| "the peer comes back".to_owned());
     let (done, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let began = Instant::now();
@@ -50,7 +51,8 @@ pub(super) async fn run(args: &Replication, place: &Place) -> anyhow::Result<Rep
         let rate = args.rate;
         scope.spawn(move || serve(writer, ops, rate, done, written));
         let waited = tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(until_level(&stage, ops))
+            tokio::runtime::Handle::current()
+                .block_on(until(&stage, 1, ops, |s| s.entries_from_peers))
         });
         done.store(true, Ordering::Relaxed);
         waited.map(|()| began.elapsed())
@@ -66,21 +68,16 @@ pub(super) async fn run(args: &Replication, place: &Place) -> anyhow::Result<Rep
     Ok(report)
 }
 
-/// Until the first region has all ops, wherever else they are.
-async fn accepted(stage: &Stage, ops: u64) -> anyhow::Result<()> {
+/// Until a region says that it has so many ops, of what is counted.
+async fn until(
+    stage: &Stage,
+    region: usize,
+    ops: u64,
+    count: impl Fn(&Status) -> u64,
+) -> anyhow::Result<()> {
     let end = Instant::now() + WAIT_MAX;
-    while stage.status(0).await?.ops < ops {
-        anyhow::ensure!(Instant::now() < end, "the region does not take {ops} ops");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
-}
-
-/// Until the second region has taken so many entries from the first.
-async fn until_level(stage: &Stage, ops: u64) -> anyhow::Result<()> {
-    let end = Instant::now() + WAIT_MAX;
-    while stage.status(1).await?.entries_from_peers < ops {
-        anyhow::ensure!(Instant::now() < end, "the peer does not catch up");
+    while count(&stage.status(region).await?) < ops {
+        anyhow::ensure!(Instant::now() < end, "region {region} does not come to {ops} ops");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
