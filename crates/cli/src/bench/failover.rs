@@ -102,9 +102,7 @@ async fn strike(stage: &mut Stage, fault: Fault, number: u64) -> anyhow::Result<
     if !matches!(fault, Fault::None) {
         until_online(&courier, stage.world.name(1)).await?;
     }
-    courier.settle_async(WAIT_MAX).await?;
-    let down = courier.traffic().down() - down;
-    courier.close_async().await?;
+    // A write leaves the outbox once two regions have it, so there must be two again.
     match fault {
         Fault::None => {}
         Fault::Silent | Fault::Cut => stage.world.set_front_cut(0, false),
@@ -113,6 +111,9 @@ async fn strike(stage: &mut Stage, fault: Fault, number: u64) -> anyhow::Result<
             stage.world.start_region(0).await?;
         }
     }
+    courier.settle_async(WAIT_MAX).await?;
+    let down = courier.traffic().down() - down;
+    courier.close_async().await?;
     stage.world.wait_until_equal(WAIT_MAX, |_| {}).await?;
     Ok((took, down))
 }

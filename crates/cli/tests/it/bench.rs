@@ -48,7 +48,7 @@ fn sessions_wait_and_devices_move_in_benchmarks() {
     let page = json(&["bench", "idle", "--sessions", "20", "--json"]);
     let last = page["figures"]["figures"].as_array().expect("figures").last().cloned();
     assert!(last.is_some_and(|f| f["value"].as_f64() > Some(0.0)), "{page:#}");
-    let page = json(&["bench", "failover", "--rounds", "1", "--json"]);
+    let page = json(&["bench", "failover", "--rounds", "2", "--json"]);
     let names: Vec<&str> = page["figures"]["figures"]
         .as_array()
         .expect("figures")
