@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin kotlin-if-it-can swift \
+.PHONY: help run test tools fmt-check clippy built unit sim replay kotlin kotlin-if-it-can swift fuzz \
   web web-release web-testkit web-tools showcase
 # One step after the other, also under `make -j`: cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -40,6 +40,7 @@ help:
 	@echo
 	@echo 'make kotlin  build the Kotlin SDK for the JVM and test it (installs what it needs, by name)'
 	@echo 'make swift   build the Swift SDK on Linux and test it (needs Swift 6.0; installs nothing)'
+	@echo 'make fuzz    look for inputs that break a decoder, guided by coverage (needs a C++ compiler)'
 	@echo 'make web     build the web client and test it in Chromium (installs what that needs)'
 	@echo 'make web-release  build it as small as it gets, and say how small'
 	@echo 'make showcase     two phones in a browser page, driven, with pictures in target/showcase'
@@ -92,6 +93,15 @@ sim: built
 replay: built
 	$(call step,replay: landfall replay retail $(RETAIL_SAMPLE))
 	@$(CHECKED) replay retail $(RETAIL_SAMPLE)
+
+# Not a part of `make test`, which tries what is kept and changes to it: the first build takes some
+# six minutes on two cores. `make fuzz SECONDS=600 TARGETS="op frame"` looks longer, and at these only.
+SECONDS ?= 20
+TARGETS ?=
+
+fuzz: tools
+	$(call step,looking for inputs that break a decoder: fuzz/run, $(SECONDS) s each)
+	@SECONDS_EACH=$(SECONDS) fuzz/run $(TARGETS)
 
 kotlin: built
 	@bindings/kotlin/run-tests

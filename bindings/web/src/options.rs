@@ -48,6 +48,7 @@ pub fn offline(place: &Place, schema: &str, account: Account) -> Result<Options,
         runtime: Arc::new(EventLoop),
         network: Network::default(),
         disk_bytes_max: None,
+        read_steps_max: landfall_device::READ_STEPS_MAX,
         shared: None,
         publishes: false,
     })

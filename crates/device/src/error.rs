@@ -21,6 +21,8 @@ pub mod code {
     pub const QUERY: &str = "LF2102";
     /// The live query names a table or a column that is not there.
     pub const LIVE_QUERY: &str = "LF2103";
+    /// The read took more steps or bytes than it may.
+    pub const READ_TOO_LARGE: &str = "LF2115";
     /// The client was closed.
     pub const CLOSED: &str = "LF2104";
     /// The threads of the client could not be started.

@@ -281,7 +281,8 @@ impl Inner {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.lock()?.as_ref().ok_or_else(Error::closed)?.database.read(work)
+        let steps_max = self.options.read_steps_max;
+        self.lock()?.as_mut().ok_or_else(Error::closed)?.database.read(steps_max, work)
     }
 
     /// Run `work` on a connection that cannot write.
@@ -301,11 +302,11 @@ impl Inner {
         shown: Vec<bool>,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let reader = match take_reader(&mut lock(&self.readers), &shown) {
+        let mut reader = match take_reader(&mut lock(&self.readers), &shown) {
             Some(reader) => reader,
             None => self.reader(&shown)?,
         };
-        let done = work(&reader);
+        let done = store::within_steps(&mut reader, self.options.read_steps_max, work)?;
         let mut kept = lock(&self.readers);
         // Closed meanwhile, nothing may hold the file any longer.
         if kept.len() < READERS_KEPT && !*self.closed.borrow() {

@@ -84,7 +84,7 @@ pub use options::{
     Options, Policy, Random, RegionUrl, SystemRandom, TokenError, TokenFuture, TokenProvider,
     TokenReason, compile,
 };
-pub use read::{Row, Rows, SqlValue};
+pub use read::{READ_BYTES_MAX, READ_STEPS_MAX, Row, Rows, SqlValue};
 #[cfg(not(target_family = "wasm"))]
 pub use rescue::rescue;
 pub use rescue::{Rescue, RescueReport, TakenIn};

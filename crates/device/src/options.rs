@@ -305,6 +305,10 @@ pub struct Options {
     /// that name it. [`Accounts`](crate::Accounts) says its own. `None`: they are in the account's file,
     /// as in a browser and in memory they always are.
     pub shared: Option<PathBuf>,
+    /// Steps of SQLite's machine that one read may take, live queries' among them: one that goes on
+    /// for ever would keep its thread for ever. A phone makes some ten million in a second. What takes
+    /// more ends with `LF2115`; usually [`READ_STEPS_MAX`](crate::READ_STEPS_MAX).
+    pub read_steps_max: u64,
     /// The app writes `@shared` types, for which the account's token must let it publish them. For an
     /// operator's tools: on people's devices such writes are refused with `LF2121`.
     pub publishes: bool,

@@ -9,6 +9,14 @@ use landfall_model::id::TypeId;
 use landfall_model::schema::{Home, Schema};
 use std::sync::Arc;
 
+/// Steps of SQLite's machine after which a read is ended, unless the options say otherwise: minutes on
+/// any device.
+pub const READ_STEPS_MAX: u64 = 4_000_000_000;
+
+/// Bytes of values in one answer, which is in memory as a whole. A single value has no more than a
+/// quarter of it.
+pub const READ_BYTES_MAX: usize = 256 << 20;
+
 /// One value of a row, as SQLite has it. What a field's column holds is in [`crate::store`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum SqlValue {
@@ -54,6 +62,16 @@ impl SqlValue {
     /// True for NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let more = match self {
+            Self::Text(s) => s.len(),
+            Self::Blob(b) => b.len(),
+            Self::Null | Self::Integer(_) | Self::Real(_) => 0,
+        };
+        size_of::<Self>() + more
     }
 
     /// Equality as bytes: a NaN equals itself.

@@ -151,6 +151,27 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Steps of SQLite's machine between two looks at how many are left.
+const STEPS_PER_LOOK: u64 = 10_000;
+
+/// Run what reads on a connection, and end the statement that takes the last of so many steps.
+pub(crate) fn within_steps<T>(
+    conn: &mut Connection,
+    steps_max: u64,
+    work: impl FnOnce(&Connection) -> T,
+) -> Result<T, Error> {
+    let mut looks = steps_max / STEPS_PER_LOOK;
+    let ends = move || {
+        let ends = looks == 0;
+        looks = looks.saturating_sub(1);
+        ends
+    };
+    conn.progress_handler(STEPS_PER_LOOK as i32, Some(ends))?;
+    let done = work(conn);
+    conn.progress_handler(0, None::<fn() -> bool>)?;
+    Ok(done)
+}
+
 /// The subscriptions, as a reader sees them.
 pub(crate) fn subscriptions(conn: &Connection) -> Result<Vec<(Scope, Subscription)>, Error> {
     scopes::all(conn)
@@ -254,11 +275,12 @@ impl Database {
     /// the connection to write would have SQLite prepare all of its statements anew.
     #[cfg(target_family = "wasm")]
     pub fn read<T, E: From<Error>>(
-        &self,
+        &mut self,
+        steps_max: u64,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
+        let done = within_steps(&mut self.conn, steps_max, work)?;
         let conn = &self.conn;
-        let done = work(conn);
         if !conn.is_autocommit() {
             rows::execute(conn, "ROLLBACK", [])?;
         }

@@ -10,7 +10,7 @@ use crate::error::Error;
 #[cfg(not(target_family = "wasm"))]
 use crate::error::code;
 use landfall_model::id::{EntityKey, FieldId};
-use landfall_model::text::{Document, Version};
+use landfall_model::text::{Document, Version, check_update};
 use landfall_sync::device::node::{Edit, FieldEdit, Problem};
 #[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
@@ -67,7 +67,8 @@ impl TextEditor {
         self.document.splice(at, delete, insert).map_err(|_| Error::problem(Problem::BeyondText))
     }
 
-    /// Write what was spliced since the last commit, in one transaction. `None` if nothing was.
+    /// Write what was spliced since the last commit, in one transaction. `None` if nothing was. Fails
+    /// with `LF2019` if that is more than one op may hold: commit after fewer splices.
     pub fn commit(&mut self) -> Result<Option<WriteReceipt>, Error> {
         let now = self.document.version();
         if now == self.written {
@@ -77,6 +78,7 @@ impl TextEditor {
             .document
             .changes_since(&self.written)
             .map_err(|_| Error::problem(Problem::UnreadableText))?;
+        check_update(&update).map_err(|_| Error::problem(Problem::TooLarge))?;
         let fields = vec![(self.field, FieldEdit::Merge(update))];
         let receipt = self.client.write(&[Edit::Update { key: self.key.clone(), fields }])?;
         self.written = now;

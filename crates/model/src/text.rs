@@ -11,7 +11,10 @@
 //! Canonical text is the value and the version vector of each part, never the exported bytes:
 //! those depend on the order of import.
 
+mod claims;
 mod shown;
+
+pub use claims::{CLAIMS_BEYOND_BYTES_MAX, check_update};
 
 use crate::hash::hash64;
 use crate::id::{DeviceId, Dot};
@@ -191,6 +194,7 @@ pub fn blob_id(op: &Sealed) -> Dot {
 impl Part {
     /// Import all that the part has; true if nothing waits for a blob that is missing.
     fn import_into(&self, doc: &LoroDoc) -> Result<bool, Unreadable> {
+        self.updates.values().try_for_each(|blob| check_update(&blob.0))?;
         let blobs: Vec<Vec<u8>> = self
             .snapshot
             .iter()
@@ -246,6 +250,7 @@ impl Version {
 
     /// What a blob holds of each author that is in it: the versions before and behind its changes.
     pub fn span(blob: &[u8]) -> Result<(Self, Self), Unreadable> {
+        check_update(blob)?;
         let meta = catch_unwind(|| LoroDoc::decode_import_blob_meta(blob, false));
         let meta = meta.map_err(|_| Unreadable(NO_HISTORY.to_owned()))?;
         let meta = meta.map_err(|e| Unreadable(e.to_string()))?;
@@ -342,6 +347,7 @@ impl Document {
 
     /// Merge a blob; false if some of it waits for a blob that is missing.
     pub fn import(&self, blob: &[u8]) -> Result<bool, Unreadable> {
+        check_update(blob)?;
         let status = guarded(&self.0, || self.0.import(blob))?;
         Ok(status.pending.is_none_or(|p| p.is_empty()))
     }

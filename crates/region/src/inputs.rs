@@ -49,7 +49,7 @@ pub struct Permit(#[allow(dead_code, reason = "held to be dropped")] OwnedSemaph
 
 /// One kind of connection: what is read from it, what is written, and how the driver calls it.
 pub trait Role: Copy + Send + Sync + std::fmt::Debug + 'static {
-    type In: prost::Message + Default + Send + 'static;
+    type In: wire::Frame + Send + 'static;
     type Out: Outgoing;
     /// The largest first frame, in bytes.
     const HELLO_BYTES_MAX: usize;

@@ -13,6 +13,10 @@ pub const TRANSACTION_OPS_MAX: usize = 10_000;
 /// The largest frame, before and after decompression.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
+/// What the parts of one frame's message, or of a Delta's rows, may take in memory. Honest ones
+/// take a few times their bytes; without a limit a kilobyte that was packed could take gigabytes.
+pub const FRAME_MEMORY_MAX: usize = 64 << 20;
+
 /// Ops of one session that may wait for an answer.
 pub const PUSH_OPS_MAX: u32 = 4_096;
 
@@ -93,6 +97,7 @@ const _: () = assert!(DELETION_BYTES_MAX < OP_BYTES_MAX);
 const _: () = assert!(DELETION_BYTES_MAX <= DELETIONS_BYTES_KEPT);
 const _: () = assert!(OP_BYTES_MAX <= TRANSACTION_BYTES_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX <= FRAME_MEMORY_MAX);
 const _: () = assert!(LIVE_BYTES + ROW_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES as u64 <= CREDIT_BYTES);
 const _: () = assert!(ENTRIES_BYTES + TRANSACTION_BYTES_MAX < FRAME_BYTES_MAX);

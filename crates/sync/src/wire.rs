@@ -4,7 +4,10 @@
 //! (0 plain, 1 zstd), and the encoded message. Compression is used towards those who said in
 //! their greeting that they read it, and only where it saves something.
 
+mod memory;
+
 pub use generated::*;
+pub use memory::Frame;
 
 use crate::limits;
 use prost::Message;
@@ -35,13 +38,15 @@ pub enum FrameError {
     Compression,
     #[error("the frame is not a message of this protocol")]
     Message,
+    #[error("the frame has more parts than fit into memory")]
+    TooManyParts,
 }
 
 impl FrameError {
     /// The stable code that goes over the wire.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::TooLarge(_) => "too_large",
+            Self::TooLarge(_) | Self::TooManyParts => "too_large",
             _ => "malformed",
         }
     }
@@ -67,13 +72,31 @@ fn put_frame(codec: u8, body: &[u8], out: &mut BytesMut) {
     out.put_slice(body);
 }
 
+/// The rows of a Delta.
+pub fn read_body(body: &Bytes) -> Result<Body, FrameError> {
+    memory::decode(body.clone())
+}
+
 /// Takes bytes in as they come and gives whole messages out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     buffer: BytesMut,
+    bytes_max: usize,
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        Self { buffer: BytesMut::new(), bytes_max: limits::FRAME_BYTES_MAX }
+    }
 }
 
 impl FrameReader {
+    /// Refuse frames that are larger from here on, before or after decompression: who has not said
+    /// yet who it is has no large ones. Never more than [`limits::FRAME_BYTES_MAX`].
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max.min(limits::FRAME_BYTES_MAX);
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -84,10 +107,10 @@ impl FrameReader {
     }
 
     /// The next whole message, if it has arrived.
-    pub fn read<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
+    pub fn read<M: Frame>(&mut self) -> Result<Option<M>, FrameError> {
         let Some(mut header) = self.buffer.get(..4) else { return Ok(None) };
         let length = header.get_u32() as usize;
-        if length == 0 || length > limits::FRAME_BYTES_MAX {
+        if length == 0 || length > self.bytes_max {
             return Err(FrameError::TooLarge(length));
         }
         if self.buffer.len() < 4 + length {
@@ -97,12 +120,12 @@ impl FrameReader {
         let mut frame = self.buffer.split_to(length).freeze();
         let body = match frame.get_u8() {
             PLAIN => frame,
-            ZSTD => zstd::bulk::decompress(&frame, limits::FRAME_BYTES_MAX)
+            ZSTD => zstd::bulk::decompress(&frame, self.bytes_max)
                 .map(Bytes::from)
                 .map_err(|_| FrameError::Compression)?,
             other => return Err(FrameError::UnknownCodec(other)),
         };
-        M::decode(body).map(Some).map_err(|_| FrameError::Message)
+        memory::decode(body).map(Some)
     }
 }
 
@@ -131,6 +154,21 @@ mod tests {
             }
         }
         assert_eq!(got, [push_frame(10), push_frame(100_000)]);
+    }
+
+    #[test]
+    fn a_limit_counts_before_and_after_decompression() {
+        let read = |frame: DeviceFrame, compress: bool, limit: usize| {
+            let (mut bytes, mut reader) = (BytesMut::new(), FrameReader::default());
+            encode_frame(&frame, compress, &mut bytes);
+            reader.push(&bytes);
+            reader.limit(limit);
+            reader.read::<DeviceFrame>().map(|frame| frame.is_some())
+        };
+        assert_eq!(read(push_frame(2_000), false, 4_096), Ok(true));
+        assert_eq!(read(push_frame(2_000), true, 4_096), Ok(true));
+        assert!(matches!(read(push_frame(9_000), false, 4_096), Err(FrameError::TooLarge(_))));
+        assert_eq!(read(push_frame(9_000), true, 4_096), Err(FrameError::Compression));
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl Machine {
             runtime: Arc::new(Process { time: world.time.clone(), owner }),
             network: Network { poll_ms: limits::POLL_MS, ..Network::default() },
             disk_bytes_max: None,
+            read_steps_max: landfall_device::READ_STEPS_MAX,
             shared: None,
             publishes: account == OTHERS,
         };

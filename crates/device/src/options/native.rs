@@ -2,6 +2,7 @@
 
 use super::{Account, Clock, FixedToken, Network, Options, SystemRandom, compile};
 use crate::error::OpenError;
+use crate::read::READ_STEPS_MAX;
 use crate::runtime::Threads;
 use crate::transport::Http;
 use landfall_model::schema::Schema;
@@ -66,6 +67,7 @@ impl Options {
             disk_bytes_max: None,
             shared: None,
             publishes: false,
+            read_steps_max: READ_STEPS_MAX,
         }
     }
 

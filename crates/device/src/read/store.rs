@@ -1,24 +1,29 @@
 //! The SQL of reads: the app's own statements, and those that live queries are made of.
 
 pub(crate) mod search;
+mod statement;
 
-use super::{Row, Rows, SqlValue};
+use super::{READ_BYTES_MAX, Row, Rows, SqlValue};
 use crate::error::{Error, code};
 use crate::store::{self, quoted};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, params_from_iter};
 use std::sync::Arc;
 
-/// Run one statement that reads. Fails with `LF2102` if it is not understood, writes, or takes
-/// another number of parameters.
+/// Run one statement that reads. Fails with `LF2102` if it is not understood, does something else, or
+/// takes another number of parameters; with `LF2115` if it or its answer comes to too much.
 pub(crate) fn query(conn: &Connection, sql: &str, params: &[SqlValue]) -> Result<Rows, Error> {
     let mut statement = prepare(conn, sql, params.len())?;
     let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query(params_from_iter(params)).map_err(failed)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut bytes) = (Vec::new(), 0_usize);
     while let Some(row) = found.next().map_err(failed)? {
         let values = (0..columns.len()).map(|at| Ok(value(row.get_ref(at).map_err(failed)?)));
         let values = values.collect::<Result<Arc<[SqlValue]>, Error>>()?;
+        bytes += size_of::<Row>() + values.iter().map(SqlValue::bytes).sum::<usize>();
+        if bytes > READ_BYTES_MAX {
+            return Err(too_large());
+        }
         rows.push(Row { columns: columns.clone(), values });
     }
     Ok(Rows { columns, rows })
@@ -29,6 +34,8 @@ fn prepare<'c>(
     sql: &str,
     params: usize,
 ) -> Result<CachedStatement<'c>, Error> {
+    // SQLite does some of what a statement says while it prepares it.
+    statement::check(sql)?;
     let statement = conn.prepare_cached(sql).map_err(failed)?;
     if !statement.readonly() {
         let message = "The statement writes. Write through a transaction, so that it syncs.";
@@ -47,6 +54,14 @@ fn failed(error: rusqlite::Error) -> Error {
     let text = match &error {
         rusqlite::Error::SqlInputError { msg, .. } => Some(msg.clone()),
         rusqlite::Error::MultipleStatement => Some("several statements in one".to_owned()),
+        rusqlite::Error::SqliteFailure(e, _)
+            if matches!(
+                e.code,
+                rusqlite::ErrorCode::OperationInterrupted | rusqlite::ErrorCode::TooBig
+            ) =>
+        {
+            return too_large().because(error);
+        }
         rusqlite::Error::SqliteFailure(e, Some(msg))
             if e.code == rusqlite::ErrorCode::Unknown
                 || e.code == rusqlite::ErrorCode::ReadOnly =>
@@ -61,6 +76,11 @@ fn failed(error: rusqlite::Error) -> Error {
         }
         None => store::Error::from(error).into(),
     }
+}
+
+fn too_large() -> Error {
+    let message = "The read takes more steps, or more memory, than it may. Ask for less.";
+    Error::new(code::READ_TOO_LARGE, message)
 }
 
 fn value(value: ValueRef<'_>) -> SqlValue {
@@ -255,6 +275,29 @@ mod tests {
         check("SELECT 1", &[SqlValue::Null]);
         check("DELETE FROM t", &[]);
         check("SELECT 1; SELECT 2", &[]);
+        check("SELECT 1; PRAGMA query_only = 0", &[]);
+        check("BEGIN", &[]);
+        check("ATTACH DATABASE ':memory:' AS x", &[]);
+        check("EXPLAIN PRAGMA case_sensitive_like = 1", &[]);
+    }
+
+    #[test]
+    fn a_read_that_comes_to_too_much_is_ended_and_the_next_is_not() {
+        let mut conn = conn();
+        let mut read = |sql: &str| {
+            let done = store::within_steps(&mut conn, 100_000, |conn| query(conn, sql, &[]));
+            done.unwrap().map(|rows| rows.len()).map_err(|e| e.code().to_owned())
+        };
+        let numbers = |end: &str| {
+            format!("WITH n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n {end}) SELECT x FROM n")
+        };
+        let too_much = Err("LF2115".to_owned());
+        assert_eq!(read(&numbers("")), too_much);
+        assert_eq!(read(&numbers("WHERE x < 50")), Ok(50));
+        let bytes = READ_BYTES_MAX / 2;
+        assert_eq!(read(&format!("SELECT zeroblob({bytes}) UNION ALL VALUES (1)")), Ok(2));
+        assert_eq!(read(&format!("VALUES (zeroblob({bytes})), (zeroblob({bytes}))")), too_much);
+        assert_eq!(read("SELECT 1"), Ok(1));
     }
 
     #[test]

@@ -10,10 +10,14 @@ use super::migrations::{self, APPLICATION_ID, VERSION};
 #[cfg(not(target_family = "wasm"))]
 use super::shared::Beside;
 use super::{Options, memory, tables};
+#[cfg(not(target_family = "wasm"))]
+use crate::read::READ_BYTES_MAX;
 use landfall_model::schema::Schema;
 #[cfg(not(target_family = "wasm"))]
 use rusqlite::ErrorCode;
 use rusqlite::config::DbConfig;
+#[cfg(not(target_family = "wasm"))]
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 use std::path::Path;
 #[cfg(not(target_family = "wasm"))]
@@ -81,6 +85,7 @@ pub(super) fn reader(
 ) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options.in_memory)?;
     conn.busy_timeout(options.busy_timeout)?;
+    conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, (READ_BYTES_MAX / 4) as i32)?;
     set_cache(&conn, options)?;
     for (at, file) in beside.iter().enumerate() {
         file.put(&conn, at)?;

@@ -12,6 +12,7 @@ use crate::server::Shared;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use landfall_sync::limits::FRAME_BYTES_MAX;
 use landfall_sync::wire::{self, FrameReader};
 use prost::Message;
 use std::time::Duration;
@@ -95,14 +96,15 @@ impl<R: Role> Reading<R> {
     {
         let deadline = Instant::now() + self.within;
         let mut reader = FrameReader::default();
-        // Bytes before the first frame was whole.
-        let mut greeting = Some(0);
+        reader.limit(R::HELLO_BYTES_MAX);
+        // The first frame has not come yet.
+        let mut greeting = true;
         loop {
             let chunk = match greeting {
-                Some(_) => timeout_at(deadline, stream.next()).await.map_err(|_| {
+                true => timeout_at(deadline, stream.next()).await.map_err(|_| {
                     wire_error("hello_timeout", "the first frame did not come in time", 0)
                 })?,
-                None => stream.next().await,
+                false => stream.next().await,
             };
             let Some(chunk) = chunk else {
                 return finished(&reader);
@@ -112,17 +114,13 @@ impl<R: Role> Reading<R> {
                 Err(Break::Lost) => return Ok(End::Broken),
                 Err(Break::Refused(error)) => return Err(error),
             };
-            greeting = greeting.map(|bytes| bytes + chunk.len());
             reader.push(&chunk);
             while let Some(frame) = reader.read::<R::In>().map_err(|e| unreadable(&e))? {
                 let bytes = frame.encoded_len();
-                if greeting.take().is_some() && bytes > R::HELLO_BYTES_MAX {
-                    return Err(too_large::<R>());
+                if std::mem::take(&mut greeting) {
+                    reader.limit(FRAME_BYTES_MAX);
                 }
                 self.forward(frame, bytes).await?;
-            }
-            if greeting.is_some_and(|bytes| bytes > R::HELLO_BYTES_MAX) {
-                return Err(too_large::<R>());
             }
         }
     }
@@ -150,9 +148,4 @@ fn finished(reader: &FrameReader) -> Result<End, wire::Error> {
 
 fn unreadable(error: &wire::FrameError) -> wire::Error {
     wire_error(error.code(), &error.to_string(), 0)
-}
-
-fn too_large<R: Role>() -> wire::Error {
-    let kib = R::HELLO_BYTES_MAX >> 10;
-    wire_error("too_large", &format!("the first frame is larger than {kib} KiB"), 0)
 }

@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// The next frame, or `None` at the end of the stream.
-    pub async fn next_message<M: Message + Default>(&mut self) -> Option<M> {
+    pub async fn next_message<M: wire::Frame>(&mut self) -> Option<M> {
         loop {
             if let Some(message) = self.reader.read().expect("a frame") {
                 return Some(message);

@@ -18,7 +18,6 @@ use landfall_model::codec;
 use landfall_model::entity::Entity;
 use landfall_model::id::{DeviceId, EntityKey, FieldId};
 use landfall_model::vector::{Origin, SeqSet, Vector};
-use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows asked for in one Refetch.
@@ -476,7 +475,7 @@ impl<S: Store> Call<'_, S> {
 }
 
 fn parse(delta: &wire::Delta) -> Result<Parsed, Malformed> {
-    let body = wire::Body::decode(delta.body.clone()).map_err(|_| Malformed("rows"))?;
+    let body = wire::read_body(&delta.body).map_err(|_| Malformed("rows"))?;
     let rows = body.rows.iter().map(|r| parse_row(r, &body.masks)).collect::<Result<_, _>>()?;
     let place = match delta.place.as_ref().ok_or(Malformed("delta"))? {
         Place::Chunk(c) => Where::Chunk(Chunk {

@@ -20,7 +20,7 @@ use landfall_model::hash::hash64;
 use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::op::Change;
 use landfall_model::stamp::Hlc;
-use landfall_model::text::{Document, Text, Version};
+use landfall_model::text::{Document, Text, Version, check_update};
 use landfall_model::vector::{Origin, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -285,8 +285,8 @@ impl<S: Store> Call<'_, S> {
     }
 
     /// Everything in the document that may not be held by enough regions, for an op that names
-    /// its births. If that is more than `limit` bytes, what the base text lacks: such a document
-    /// leans on the region that it was read from.
+    /// its births. If that is more than `limit` bytes, or than an op may claim, what the base text
+    /// lacks: such a document leans on the region that it was read from.
     pub fn changes_to_send(
         &mut self,
         key: &EntityKey,
@@ -296,7 +296,7 @@ impl<S: Store> Call<'_, S> {
     ) -> Result<Option<Vec<u8>>, S::Error> {
         self.note_safe(&(key.clone(), field), open)?;
         let Ok(changes) = open.document.changes_since(&open.safe.1) else { return Ok(None) };
-        if changes.len() <= limit {
+        if changes.len() <= limit && check_update(&changes).is_ok() {
             return Ok(Some(changes));
         }
         Ok(open.document.changes_since(&open.base).ok())

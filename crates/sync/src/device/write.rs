@@ -20,6 +20,7 @@ use landfall_model::op::{
 };
 use landfall_model::schema::{EntityType, Home};
 use landfall_model::stamp::Clock;
+use landfall_model::text::check_update;
 use landfall_model::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -321,6 +322,9 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
         };
         if changed && update.is_none() {
             return self.refuse((name, Problem::UnreadableText));
+        }
+        if update.as_deref().is_some_and(|update| check_update(update).is_err()) {
+            return self.refuse((name, Problem::TooLarge));
         }
         self.documents.push((key.clone(), field, open));
         Ok(update)

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("chaos", &["model", "sync"]),
     ("sim", &["model", "sync", "device", "region"]),
     ("testkit", &["model", "sync", "device"]),
+    ("fuzz", &["model", "sync", "device", "region"]),
     ("cli", &["model", "sync", "device", "region", "media", "insight", "edge", "chaos", "sim"]),
     // bindings/
     ("ffi", &["device", "model", "testkit"]),

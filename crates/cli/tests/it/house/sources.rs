@@ -72,7 +72,8 @@ fn only_the_binary_reads_arguments_and_environment() {
 
 #[test]
 fn every_module_opens_with_prose() {
-    let files = ["crates", "bindings"].map(|it| tree::files_with_extension(it, "rs")).concat();
+    let files =
+        ["crates", "bindings", "fuzz"].map(|it| tree::files_with_extension(it, "rs")).concat();
     let opens = |path: &PathBuf| tree::text(path).is_none_or(|text| text.starts_with("//! "));
     let silent = files.iter().filter(|path| !opens(path));
     let violations = silent.map(|path| path.display().to_string()).collect();
