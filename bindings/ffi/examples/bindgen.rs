@@ -1,10 +1,12 @@
 //! Writes the foreign halves of this crate from its compiled library:
 //! `bindgen generate LIBRARY --language kotlin --out-dir DIR`.
 //!
-//! The Kotlin is changed in one respect. Each call makes a status, a JNA structure with another
+//! The Kotlin is changed in two respects. Each call makes a status, a JNA structure with another
 //! one within; a structure finds its fields by reflection and has memory of its own that a cleaner
 //! frees. That cost most of what a call does, so here a thread keeps its status from call to call,
-//! and structures over memory that is there already take none of their own.
+//! and structures over memory that is there already take none of their own. And the library's threads
+//! are daemons to the JVM when they call back: otherwise a program that ends without closing its
+//! client never would.
 
 use std::error::Error;
 use std::fs;
@@ -12,6 +14,24 @@ use std::path::{Path, PathBuf};
 
 /// What the generator writes, and what stands there instead.
 const CHANGES: &[(&str, &str)] = &[
+    (
+        "        Native.register(UniffiLib::class.java, findLibraryName(componentName = \"landfall\"))\n",
+        "        Native.register(UniffiLib::class.java, findLibraryName(componentName = \"landfall\"))
+        val callbacks = listOf<Callback>(
+            uniffiRustFutureContinuationCallbackImpl,
+            uniffiCallbackInterfaceTokenProvider.token,
+            uniffiCallbackInterfaceTokenProvider.uniffiFree,
+            uniffiCallbackInterfaceTokenProvider.uniffiClone,
+            uniffiCallbackInterfaceWatchListener.updated,
+            uniffiCallbackInterfaceWatchListener.failed,
+            uniffiCallbackInterfaceWatchListener.ended,
+            uniffiCallbackInterfaceWatchListener.uniffiFree,
+            uniffiCallbackInterfaceWatchListener.uniffiClone,
+        )
+        val daemon = com.sun.jna.CallbackThreadInitializer(true, false, \"landfall\")
+        callbacks.forEach { Native.setCallbackThreadInitializer(it, daemon) }
+",
+    ),
     (
         "internal open class UniffiRustCallStatus : Structure() {\n",
         "internal open class UniffiRustCallStatus : Structure {

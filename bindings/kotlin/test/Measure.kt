@@ -35,7 +35,7 @@ suspend fun measure(dir: File, seconds: Int) {
     println("kotlin  %d writes, %d shown: p50 %.2f ms, p99 %.2f ms".format(WRITES_PER_SECOND * seconds, taken.size, at(0.5), at(0.99)))
 }
 
-private suspend fun run(shop: Shop, word: String, writes: Int): List<Long> = withTimeout(60.seconds) {
+private suspend fun run(shop: Shop, word: String, writes: Int): List<Long> = withTimeout(60.seconds + (writes / WRITES_PER_SECOND).seconds) {
     val begun = ConcurrentHashMap<String, Long>()
     val taken = ArrayList<Long>()
     val all = CompletableDeferred<Unit>()

@@ -23,7 +23,7 @@ fun main(args: Array<String>) {
             runBlocking { measure(File(dir), args[3].toInt()) }
             0
         } else {
-            val tests = shopTests + liveTests + errorTests + partTests + fieldTests + networkTests + deskTests + testkitTests
+            val tests = shopTests + liveTests + errorTests + partTests + fieldTests + networkTests + deskTests + testkitTests + leavesTests
             val failed = tests.count { !passes(it, world) }
             println("${tests.size - failed} passed, $failed failed")
             failed
