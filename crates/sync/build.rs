@@ -8,6 +8,7 @@ use std::{env, fs};
 
 const PACKAGE: &str = ".landfall.wire.v1";
 
+#[expect(clippy::disallowed_methods, reason = "cargo says in the environment where to write")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto/wire.proto");
     let files = protox::compile(["proto/wire.proto"], ["proto"])?;

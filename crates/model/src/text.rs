@@ -194,7 +194,7 @@ pub fn blob_id(op: &Sealed) -> Dot {
 impl Part {
     /// Import all that the part has; true if nothing waits for a blob that is missing.
     fn import_into(&self, doc: &LoroDoc) -> Result<bool, Unreadable> {
-        self.updates.values().try_for_each(|blob| check_update(&blob.0))?;
+        claims::check_updates(self.updates.values().map(|blob| blob.0.as_slice()))?;
         let blobs: Vec<Vec<u8>> = self
             .snapshot
             .iter()

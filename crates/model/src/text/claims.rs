@@ -8,17 +8,18 @@
 //! A blob is `"loro"`, 16 bytes of checksum, the form (2 bytes, big endian), then blocks, each with its
 //! length before it. A block is the postcard form of five numbers and eight byte strings. Of these the
 //! header (first) counts dependencies, `ops` (sixth) has a column per property of an edit, and
-//! `delete_start_ids` (seventh) one per property of a deletion. Nothing else in a block grows when it
-//! is read, as long as edits only insert text and delete it, which is all that a [`Document`] does.
+//! `delete_start_ids` (seventh) one per property of a deletion. Which container is edited, and by what
+//! name (third and fourth), is the same in every block of a [`Document`], so it is compared; so is that
+//! edits only insert text and delete it. The rest takes what its bytes take.
 //!
 //! [`Document`]: super::Document
 
 use super::Unreadable;
 
-/// Counts that a blob may claim beyond one per byte that it has. Regular deletions, such as of every
-/// other character, cost next to no bytes in it, so some are needed; each costs about 100 bytes of
-/// memory and a microsecond.
-pub const CLAIMS_BEYOND_BYTES_MAX: u64 = 1 << 18;
+/// Counts that the blobs of a part may claim beyond one per byte that they have. Regular deletions, such
+/// as of every other character, cost next to no bytes, so some are needed. Each costs up to 500 bytes of
+/// memory, and where edits of others are merged, time that grows with their square: seconds for these.
+pub const CLAIMS_BEYOND_BYTES_MAX: u64 = 1 << 16;
 
 const MAGIC: &[u8] = b"loro";
 const CHECKSUM_BYTES: usize = 16;
@@ -26,23 +27,40 @@ const CHECKSUM_BYTES: usize = 16;
 const UPDATES: [u8; 2] = [0, 4];
 /// Kinds of values: inserted text, and a deletion.
 const VALUE_KINDS: [u8; 2] = [5, 9];
+/// One container: a text at the root, by the first of the names. And the names.
+const CONTAINERS: &[u8] = &[1, 4, 1, 2, 0, 0];
+const NAMES: &[u8] = b"\x04text";
 
 /// Look at a blob that an op carries, without reading it: it is in the form of updates, does nothing
-/// but insert text and delete it, and claims no more than one change, dependency, edit and deletion for
-/// each of its bytes, and [`CLAIMS_BEYOND_BYTES_MAX`] beside them.
+/// but insert text and delete it, and claims no more changes, dependencies, edits, deletions and
+/// characters deleted backwards than it has bytes, and [`CLAIMS_BEYOND_BYTES_MAX`].
 pub fn check_update(blob: &[u8]) -> Result<(), Unreadable> {
-    let mut bytes = Bytes(blob);
-    let mut left = blob.len() as u64 + CLAIMS_BEYOND_BYTES_MAX;
-    let read = bytes.update().and_then(|()| {
-        while !bytes.0.is_empty() {
-            block(bytes.string()?, &mut left)?;
-        }
-        Some(())
-    });
-    read.ok_or_else(|| Unreadable("it is no update, or claims more than it holds".to_owned()))
+    check_updates([blob])
 }
 
-/// Takes what a block claims off what is left.
+/// The same of blobs that are read at once, with one [`CLAIMS_BEYOND_BYTES_MAX`] for all of them: those
+/// that wait for others are all in memory.
+pub(super) fn check_updates<'b>(
+    blobs: impl IntoIterator<Item = &'b [u8]>,
+) -> Result<(), Unreadable> {
+    let mut left = CLAIMS_BEYOND_BYTES_MAX;
+    let mut blobs = blobs.into_iter();
+    blobs.try_for_each(|blob| update(blob, &mut left)).ok_or_else(|| {
+        Unreadable("it is no update of a text, or claims more than it can hold".to_owned())
+    })
+}
+
+/// Takes what a blob claims off what is left.
+fn update(blob: &[u8], left: &mut u64) -> Option<()> {
+    *left = left.checked_add(blob.len() as u64)?;
+    let mut bytes = Bytes(blob);
+    bytes.frame()?;
+    while !bytes.0.is_empty() {
+        block(bytes.string()?, left)?;
+    }
+    Some(())
+}
+
 fn block(block: &[u8], left: &mut u64) -> Option<()> {
     let mut bytes = Bytes(block);
     for _counter_and_lamport in 0..4 {
@@ -50,18 +68,20 @@ fn block(block: &[u8], left: &mut u64) -> Option<()> {
     }
     let changes = bytes.number()?;
     let header = bytes.string()?;
-    let [_meta, _containers, _keys, positions] = [(); 4].map(|()| bytes.string());
-    let ops = bytes.string()?;
-    let deletions = bytes.string()?;
-    // Places in trees: a document has none.
-    if !positions?.is_empty() {
+    let _times_and_messages = bytes.string()?;
+    // Last, places in trees: a document has none.
+    if bytes.string()? != CONTAINERS || bytes.string()? != NAMES || bytes.string()? != b"" {
         return None;
     }
+    let (ops, deletions) = (bytes.string()?, bytes.string()?);
     claim(left, changes)?;
     claim(left, dependencies(header, changes)?)?;
-    claim(left, columns(ops, [Column::Number, Column::Number, Column::ValueKind, Column::Number])?)?;
+    let [container, place, kind, length] = columns(ops)?;
+    claim(left, longest([container, place, length])?.max(rows(kind, Column::ValueKind)?))?;
     if !deletions.is_empty() {
-        claim(left, columns(deletions, [Column::Number; 3])?)?;
+        let [author, counter, length] = columns(deletions)?;
+        claim(left, longest([author, counter, length])?)?;
+        claim(left, backwards(length)?)?;
     }
     Some(())
 }
@@ -105,18 +125,23 @@ enum Column {
     ValueKind,
 }
 
-/// The rows of a table that is stored by columns: of the longest of them.
-fn columns<const N: usize>(table: &[u8], kinds: [Column; N]) -> Option<u64> {
+/// A table that is stored by columns.
+fn columns<const N: usize>(table: &[u8]) -> Option<[&[u8]; N]> {
     let mut bytes = Bytes(table);
     // One table, of so many columns.
     if bytes.number()? != 1 || bytes.number()? != N as u64 {
         return None;
     }
-    let mut longest = 0;
-    for kind in kinds {
-        longest = rows(bytes.string()?, kind)?.max(longest);
+    let mut columns = [&[][..]; N];
+    for column in &mut columns {
+        *column = bytes.string()?;
     }
-    bytes.0.is_empty().then_some(longest)
+    bytes.0.is_empty().then_some(columns)
+}
+
+/// The rows of the longest of columns of numbers.
+fn longest<const N: usize>(columns: [&[u8]; N]) -> Option<u64> {
+    columns.into_iter().try_fold(0, |most, column| Some(rows(column, Column::Number)?.max(most)))
 }
 
 fn rows(column: &[u8], kind: Column) -> Option<u64> {
@@ -136,6 +161,26 @@ fn rows(column: &[u8], kind: Column) -> Option<u64> {
     Some(rows)
 }
 
+/// How many characters the deletions remove that go backwards, each of which is walked to. The column
+/// holds what each length is above the one before it, and has been found to have few rows.
+fn backwards(column: &[u8]) -> Option<u64> {
+    let mut bytes = Bytes(column);
+    let (mut length, mut all) = (0_i128, 0_u64);
+    while !bytes.0.is_empty() {
+        let run = bytes.run()?;
+        for _ in 0..run.values {
+            let above = bytes.signed()?;
+            for _ in 0..run.each {
+                length = length.checked_add(above)?;
+                if length < 0 {
+                    all = all.checked_add(u64::try_from(-length).ok()?)?;
+                }
+            }
+        }
+    }
+    Some(all)
+}
+
 /// A run in a column: one value for many rows, or many values for a row each.
 struct Run {
     values: u64,
@@ -153,7 +198,7 @@ struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
     /// The frame of an update; what is left are its blocks.
-    fn update(&mut self) -> Option<()> {
+    fn frame(&mut self) -> Option<()> {
         let rest = self.0.strip_prefix(MAGIC)?.get(CHECKSUM_BYTES..)?;
         self.0 = rest.strip_prefix(&UPDATES)?;
         Some(())
@@ -197,6 +242,24 @@ impl<'a> Bytes<'a> {
     fn skip_number(&mut self) -> Option<()> {
         while self.byte()? & 0x80 != 0 {}
         Some(())
+    }
+
+    /// A number of up to 128 bits with its sign in the lowest one.
+    fn signed(&mut self) -> Option<i128> {
+        let mut number = 0_u128;
+        for shift in (0..u128::BITS).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u128::from(byte & 0x7f);
+            if bits.leading_zeros() < shift {
+                return None;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                let half = (number >> 1) as i128;
+                return Some(if number & 1 == 0 { half } else { -half - 1 });
+            }
+        }
+        None
     }
 
     /// The count before a run, with its sign in the lowest bit: below zero it counts values.
@@ -255,7 +318,7 @@ mod tests {
         let mut block = vec![0, 1, 0, 1];
         number(changes, &mut block);
         block.extend(string(header));
-        block.extend([string(b""), string(b""), string(b""), string(b"")].concat());
+        block.extend([string(b""), string(CONTAINERS), string(NAMES), string(b"")].concat());
         block.extend([string(ops), string(deletions), string(b"")].concat());
         let frame = [MAGIC, &[0; CHECKSUM_BYTES], &UPDATES];
         [frame.concat(), string(&block)].concat()
@@ -269,14 +332,24 @@ mod tests {
         [vec![1, 3], run(1, 0), run(rows, 2), run(1, 2)].concat()
     }
 
+    /// One of so many characters.
+    fn deletion(length: i64) -> Vec<u8> {
+        let mut column = vec![2];
+        number(((length << 1) ^ (length >> 63)) as u64, &mut column);
+        [vec![1, 3], run(1, 0), run(1, 2), string(&column)].concat()
+    }
+
     #[test]
     fn what_documents_write_passes() {
         let document = Document::default();
         document.set_author(u64::MAX - 7);
         check_update(&changes(&document)).unwrap();
         document.splice(0, 0, &"ab\u{1F600}".repeat(5_000)).unwrap();
-        for at in (0..7_000).rev() {
+        for at in (0..3_500).rev() {
             document.splice(at * 2, 1, "").unwrap();
+        }
+        for at in (3_000..9_000).rev() {
+            document.splice(at, 1, "").unwrap();
         }
         let other = Document::default();
         other.set_author(2);
@@ -295,6 +368,8 @@ mod tests {
         let (none, few) = (deletions(1), ops(1, 9));
         assert_eq!(check_update(&blob(1, &header(1, 0), &few, &none)), Ok(()));
         assert_eq!(check_update(&blob(3, &header(3, 2), &ops(90, 9), &deletions(90))), Ok(()));
+        assert_eq!(check_update(&blob(1, &header(1, 0), &few, &deletion(1 << 29))), Ok(()));
+        assert_eq!(check_update(&blob(1, &header(1, 0), &few, &deletion(-900))), Ok(()));
         let many = CLAIMS_BEYOND_BYTES_MAX * 2;
         for (what, bytes) in [
             ("changes", blob(u64::from(u32::MAX), &header(1, 0), &few, &none)),
@@ -304,19 +379,40 @@ mod tests {
             ("edits", blob(1, &header(1, 0), &ops(many, 5), b"")),
             ("deletions", blob(1, &header(1, 0), &few, &deletions(many))),
             ("another kind", blob(1, &header(1, 0), &ops(1, 11), b"")),
+            ("a long way back", blob(1, &header(1, 0), &few, &deletion(-(many as i64)))),
         ] {
             assert!(check_update(&bytes).is_err(), "{what}");
         }
     }
 
     #[test]
-    fn blocks_share_one_limit() {
-        let half = CLAIMS_BEYOND_BYTES_MAX / 2;
-        let one = blob(1, &header(1, 0), &ops(half, 5), b"");
+    fn blocks_share_one_limit_and_so_do_blobs() {
+        let third = CLAIMS_BEYOND_BYTES_MAX / 3;
+        let one = blob(1, &header(1, 0), &ops(third, 5), b"");
         let second = one[MAGIC.len() + CHECKSUM_BYTES + UPDATES.len()..].to_vec();
         let two = [one.clone(), second.clone()].concat();
         assert_eq!(check_update(&two), Ok(()));
-        assert!(check_update(&[two, second].concat()).is_err());
+        assert!(check_update(&[&*two, &second, &second].concat()).is_err());
+        assert_eq!(check_updates([&*one, &one]), Ok(()));
+        assert!(check_updates([&*one, &one, &one, &one]).is_err());
+    }
+
+    #[test]
+    fn only_the_text_is_edited() {
+        let document = Document::default();
+        document.splice(0, 0, "text").unwrap();
+        let honest = changes(&document);
+        check_update(&honest).unwrap();
+        for (what, edit) in [
+            ("a name", (NAMES, &b"\x04test"[..])),
+            ("a list", (CONTAINERS, &[1, 4, 1, 1, 0, 0][..])),
+        ] {
+            let (from, to) = edit;
+            let at = honest.windows(from.len()).position(|w| w == from).unwrap();
+            let mut other = honest.clone();
+            other.splice(at..at + from.len(), to.iter().copied());
+            assert!(check_update(&other).is_err(), "{what}");
+        }
     }
 
     #[test]
