@@ -78,10 +78,56 @@ fn caught(mutant: Mutant, seeds: std::ops::Range<u64>) -> Option<u64> {
     seeds.into_iter().find(|seed| !run_seed(*seed, &options).passed)
 }
 
+/// Seeds that are tried first, for mutants that the first few seeds miss. A seed that catches its mutant
+/// no more costs time only: then they are tried from 0. `catching_seeds` writes this anew.
+const CATCHING: &[(&str, u64)] = &[
+    ("cursor-joined-at-first-chunk", 213),
+    ("index-under-position-only", 65),
+    ("loser-leave-missing", 10),
+    ("refusal-replicated", 5),
+    ("dot-reused-after-rollback", 33),
+    ("sent-op-coalesced", 233),
+    ("life-reused-after-restore", 193),
+    ("cursor-from-non-covering", 165),
+    ("outbox-dropped-at-ack", 20),
+    ("fork-as-duplicate", 49),
+    ("cut-not-clipped", 214),
+    ("sent-before-fsync", 9),
+    ("restore-counts-anew", 380),
+    ("referrers-not-shown", 44),
+    ("local-row-evicted", 15),
+    ("local-write-pushed", 4),
+    ("outside-taken-as-left", 67),
+    ("one-refusal-is-final", 207),
+    ("stamp-pulled-back", 5),
+    ("stamp-below-read", 5),
+    ("pass-start-replaced", 38),
+    ("wake-up-lost", 10),
+    ("durable-at-one", 11),
+    ("adopt-keeps-id", 16),
+];
+
+/// Seeds that are cheaper tried than remembered.
+const FIRST_FEW: u64 = 4;
+
 #[test]
 fn every_mutant_is_caught() {
     for mutant in Mutant::all() {
-        assert!(caught(*mutant, 0..500).is_some(), "{} is not noticed", mutant.name());
+        let known = CATCHING.iter().find(|(name, _)| *name == mutant.name());
+        let at_once = known.and_then(|(_, seed)| caught(*mutant, *seed..seed + 1));
+        let found = at_once.or_else(|| caught(*mutant, 0..500));
+        assert!(found.is_some(), "{} is not noticed", mutant.name());
+    }
+}
+
+#[test]
+#[ignore = "writes the lines of CATCHING: takes minutes"]
+fn catching_seeds() {
+    for mutant in Mutant::all() {
+        let seed = caught(*mutant, 0..500).expect("noticed");
+        if seed >= FIRST_FEW {
+            println!("    (\"{}\", {seed}),", mutant.name());
+        }
     }
 }
 
