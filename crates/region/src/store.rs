@@ -118,6 +118,15 @@ impl Store for Database {
         self.read_changed(scope, cursor, after, limit)
     }
 
+    fn entries(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<(EntityKey, Option<Record>)>, Error> {
+        self.read_entries(scope, after, limit)
+    }
+
     fn scope_size(&mut self, scope: &str) -> Result<u64, Error> {
         self.read_scope_size(scope)
     }

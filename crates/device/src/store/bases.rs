@@ -18,11 +18,24 @@ pub(super) fn get(conn: &Connection, key: &EntityKey) -> Result<Option<Base>, Er
 }
 
 pub(super) fn put(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(), Error> {
-    let before = holds(conn, key)?;
+    write(conn, key, base, &holds(conn, key)?)
+}
+
+/// Where there is no row of it.
+pub(super) fn add(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(), Error> {
+    write(conn, key, base, &BTreeSet::new())
+}
+
+fn write(
+    conn: &Connection,
+    key: &EntityKey,
+    base: &Base,
+    before: &BTreeSet<Scope>,
+) -> Result<(), Error> {
     for scope in before.difference(&base.holds) {
         release(conn, scope, key)?;
     }
-    for scope in base.holds.difference(&before) {
+    for scope in base.holds.difference(before) {
         let sql = "INSERT INTO _lf_hold (scope, home, kind, id) VALUES (?, ?, ?, ?)";
         rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
     }
@@ -35,6 +48,26 @@ pub(super) fn put(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(),
         SET holds = excluded.holds, touch = excluded.touch, state = excluded.state";
     rows::execute(conn, sql, params![key.home, key.kind.0, key.id, holds, touch, state])?;
     Ok(())
+}
+
+/// Names of base rows, own ops and own births within a range of keys. `ALL`: to have each once, SQLite
+/// would gather the whole range before the first.
+pub(super) fn known(
+    conn: &Connection,
+    first: &EntityKey,
+    last: &EntityKey,
+    limit: usize,
+) -> Result<Vec<EntityKey>, Error> {
+    let sql = "SELECT home, kind, id FROM _lf_base
+          WHERE (home, kind, id) >= (?1, ?2, ?3) AND (home, kind, id) <= (?4, ?5, ?6)
+        UNION ALL SELECT home, kind, id FROM _lf_birth
+          WHERE (home, kind, id) >= (?1, ?2, ?3) AND (home, kind, id) <= (?4, ?5, ?6)
+        UNION ALL SELECT home, kind, id FROM _lf_op
+          WHERE (home, kind, id) >= (?1, ?2, ?3) AND (home, kind, id) <= (?4, ?5, ?6)
+        LIMIT ?7";
+    let (a, z, limit) = (first, last, rows::limit(limit));
+    let params = params![a.home, a.kind.0, a.id, z.home, z.kind.0, z.id, limit];
+    rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
 }
 
 pub(super) fn remove(conn: &Connection, key: &EntityKey) -> Result<(), Error> {

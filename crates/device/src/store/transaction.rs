@@ -88,6 +88,19 @@ impl Store for Transaction<'_> {
         bases::put(self.conn, key, base)
     }
 
+    fn add_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Error> {
+        bases::add(self.conn, key, base)
+    }
+
+    fn known(
+        &mut self,
+        first: &EntityKey,
+        last: &EntityKey,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Error> {
+        bases::known(self.conn, first, last, limit)
+    }
+
     fn remove_base(&mut self, key: &EntityKey) -> Result<(), Error> {
         bases::remove(self.conn, key)
     }

@@ -55,6 +55,8 @@ pub struct Database {
     pub(super) devices: Devices,
     /// Entries that scopes gained in this transaction, by scope number.
     pub(super) grown: HashMap<i64, u64>,
+    /// Whether there is a document, once asked; never goes back to false.
+    pub(super) any_text: Option<bool>,
     commits: u64,
     /// SQLite's count of changed rows when the transaction began; none is open without it.
     begun_at: Option<u64>,
@@ -80,6 +82,7 @@ impl Database {
             heads: Heads::default(),
             devices: Devices::new(),
             grown: HashMap::new(),
+            any_text: None,
             commits: 0,
             begun_at: None,
         };

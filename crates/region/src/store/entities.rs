@@ -74,6 +74,27 @@ impl Database {
         Ok(found)
     }
 
+    /// The entities of a scope, in one walk of its entries.
+    pub(super) fn read_entries(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<(EntityKey, Option<Record>)>, Error> {
+        let Some(scope) = self.scope_number(scope)? else { return Ok(Vec::new()) };
+        let mut statement = self.statement(
+            "SELECT e.key, n.scopes, n.touch, n.state
+             FROM entry e CROSS JOIN entity n ON n.id = e.entity
+             WHERE e.scope = ?1 AND e.key > ?2 ORDER BY e.key LIMIT ?3",
+        )?;
+        let mut rows = statement.query((scope, key_or_first(after), limit_column(limit)))?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            entries.push((key_column(row, 0)?, record(row, 1)?));
+        }
+        Ok(entries)
+    }
+
     pub(super) fn write_entity(&mut self, key: &EntityKey, record: &Record) -> Result<(), Error> {
         let Columns { scopes, touch, state } = Columns::of(record);
         if let Some(id) = self.recall_entity(key) {

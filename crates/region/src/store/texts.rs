@@ -25,6 +25,9 @@ impl Database {
         key: &EntityKey,
         cursor: &Vector,
     ) -> Result<Vec<TextRow>, Error> {
+        if !self.has_texts()? {
+            return Ok(Vec::new());
+        }
         let Some(entity) = self.entity_number(key)? else { return Ok(Vec::new()) };
         let fields: Vec<u32> = self
             .statement("SELECT DISTINCT field FROM text_part WHERE entity = ?1 ORDER BY field")?
@@ -38,6 +41,18 @@ impl Database {
             }
         }
         Ok(rows)
+    }
+
+    /// Whether any document is here: most stores have none, and each row of a pass asks for its own.
+    fn has_texts(&mut self) -> Result<bool, Error> {
+        if let Some(known) = self.any_text {
+            return Ok(known);
+        }
+        let any = self
+            .statement("SELECT EXISTS (SELECT 1 FROM text_part)")?
+            .query_row((), |row| row.get(0))?;
+        self.any_text = Some(any);
+        Ok(any)
     }
 
     /// A document, or what a reader at a cursor lacks of it.
@@ -125,7 +140,7 @@ impl Database {
     }
 
     fn insert_part(
-        &self,
+        &mut self,
         entity: i64,
         field: FieldId,
         births: &[u8],
@@ -138,6 +153,7 @@ impl Database {
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(row)?;
+        self.any_text = Some(true);
         Ok(self.connection.last_insert_rowid())
     }
 

@@ -5,13 +5,13 @@
 //! to be written anew at the end.
 
 use super::node::{Close, Event, Node, Output};
-use super::store::{Meta, OpState, Outcome, OwnOp, Store};
+use super::store::{Meta, OpState, Outcome, OwnOp, Store, View};
 use super::view::{PARENTS_MAX, Reader};
 use crate::limits;
 use crate::mutant::{self, Mutant};
 use crate::wire::DeviceFrame;
 use crate::wire::device_frame::Kind;
-use landfall_model::id::{DeviceId, Dot, EntityKey, Scope};
+use landfall_model::id::{DeviceId, Dot, EntityKey, Scope, TypeId};
 use landfall_model::schema::Schema;
 use landfall_model::stamp::Hlc;
 use std::collections::BTreeSet;
@@ -32,6 +32,8 @@ pub(super) struct Call<'a, S> {
     dirty: BTreeSet<EntityKey>,
     /// Subscribed scopes that are not denied, once read.
     scopes: Option<BTreeSet<Scope>>,
+    /// Types that `SET_NULL` references name, once asked.
+    referred: Option<BTreeSet<TypeId>>,
 }
 
 impl<'a, S: Store> Call<'a, S> {
@@ -47,6 +49,7 @@ impl<'a, S: Store> Call<'a, S> {
             now_ms,
             dirty: BTreeSet::new(),
             scopes: None,
+            referred: None,
             node,
             store,
         })
@@ -54,26 +57,34 @@ impl<'a, S: Store> Call<'a, S> {
 
     /// Write the visible rows and the scalars that changed.
     pub fn finish(mut self) -> Result<Output, S::Error> {
-        let referred = match self.dirty.is_empty() {
-            true => BTreeSet::new(),
-            false => self.schema.set_null_targets(),
-        };
         let mut again = BTreeSet::new();
         while let Some(key) = self.dirty.pop_first() {
             let view = self.reader.view(self.store, &key, &mut self.node.documents)?;
-            self.store.show(&key, view.as_ref())?;
             let told = !mutant::active(Mutant::ReferrersNotShown);
-            if told && referred.contains(&key.kind) {
+            self.show(key.clone(), view.as_ref())?;
+            if told && self.is_referred(key.kind) {
                 // All that merges has merged by now: once more is enough for a row.
                 let others = self.referrers(&key)?;
                 self.dirty.extend(others.into_iter().filter(|other| again.insert(other.clone())));
             }
-            self.out.events.push(Event::Changed { key });
         }
         if self.meta != self.stored {
             self.store.put_meta(&self.meta)?;
         }
         Ok(self.out)
+    }
+
+    /// Write a visible row, and tell of it.
+    pub fn show(&mut self, key: EntityKey, view: Option<&View>) -> Result<(), S::Error> {
+        self.store.show(&key, view)?;
+        self.out.events.push(Event::Changed { key });
+        Ok(())
+    }
+
+    /// True if rows may show another value where this entity is deleted.
+    pub fn is_referred(&mut self, kind: TypeId) -> bool {
+        let schema = &self.schema;
+        self.referred.get_or_insert_with(|| schema.set_null_targets()).contains(&kind)
     }
 
     /// Estimated server time.

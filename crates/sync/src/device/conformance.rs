@@ -23,6 +23,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         meta_is_replaced,
         bases::bases_come_back_whole,
         bases::bases_are_walked_in_key_order,
+        bases::what_is_known_of_a_range_of_names_is_told,
         bases::keys_order_by_home_then_kind_then_id,
         bases::holds_follow_the_base_row,
         bases::base_texts_come_and_go,

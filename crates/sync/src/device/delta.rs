@@ -23,6 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows asked for in one Refetch.
 const REFETCH_KEYS: usize = 256;
 
+/// Of fewer rows in a chunk each is asked for by itself whether it is here.
+const ROWS_WORTH_ASKING: usize = 2;
+
 /// How long to wait before rows are asked for again without a sign that the region has them.
 const REFETCH_RETRY_MS: i64 = 30_000;
 
@@ -172,16 +175,16 @@ impl<S: Store> Call<'_, S> {
         if sub.denied.take().is_some() {
             self.forget_subscribed();
         }
-        let rows = &parsed.rows;
+        let rows = parsed.rows;
         match parsed.place {
             Where::Chunk(chunk) => self.take_chunk(number, sub, rows, chunk, from)?,
             Where::Live { advance } => self.take_live(number, sub, rows, &advance, from)?,
             Where::Refetched { absent, at } => {
                 self.note_held(&at);
                 self.keep_subscription(number, &from.scope, &sub)?;
-                self.note_refetched(number, rows, &absent);
+                self.note_refetched(number, &rows, &absent);
                 let room = self.room(&from.scope, &sub, true, false)?;
-                self.take_refetched(number, rows, &absent, &at, from, room)?;
+                self.take_refetched(number, &rows, &absent, &at, from, room)?;
             }
         }
         Ok(())
@@ -191,7 +194,7 @@ impl<S: Store> Call<'_, S> {
         &mut self,
         number: u32,
         mut sub: Subscription,
-        rows: &[Row],
+        rows: Vec<Row>,
         mut chunk: Chunk,
         from: &Snapshot,
     ) -> Result<(), S::Error> {
@@ -199,7 +202,8 @@ impl<S: Store> Call<'_, S> {
         self.note_held(&chunk.start);
         self.sub_state(number, |s| s.covering = covering);
         let mut room = self.room(&from.scope, &sub, covering, false)?;
-        self.install_all(rows, from, !covering, room.as_mut())?;
+        let known = self.known_among(&rows)?;
+        self.install_all(rows, from, !covering, room.as_mut(), known)?;
         sub.short |= room.as_ref().is_some_and(|r| r.short);
         let count = chunk.rows;
         if covering {
@@ -241,7 +245,7 @@ impl<S: Store> Call<'_, S> {
         &mut self,
         number: u32,
         mut sub: Subscription,
-        rows: &[Row],
+        rows: Vec<Row>,
         advance: &Vector,
         from: &Snapshot,
     ) -> Result<(), S::Error> {
@@ -249,7 +253,8 @@ impl<S: Store> Call<'_, S> {
         let covering = self.sub_state(number, |s| s.covering);
         let moves = covering && sub.pass.is_none();
         let mut room = self.room(&from.scope, &sub, covering, true)?;
-        self.install_all(rows, from, !covering, room.as_mut())?;
+        // Live rows are mostly here, and far apart.
+        self.install_all(rows, from, !covering, room.as_mut(), None)?;
         sub.short |= room.is_some_and(|r| r.short);
         if moves {
             sub.cursor.join(advance);
@@ -324,29 +329,46 @@ impl<S: Store> Call<'_, S> {
         session.and_then(|s| s.subs.get_mut(&number)).map(f).unwrap_or_default()
     }
 
-    /// `again`: the region does not cover the cursor, and one that does is asked for all of it.
+    /// `again`: the region does not cover the cursor, and one that does is asked for all of it. `known`:
+    /// rows of which anything is here, if that was asked.
     fn install_all(
         &mut self,
-        rows: &[Row],
+        rows: Vec<Row>,
         from: &Snapshot,
         again: bool,
         mut room: Option<&mut Room>,
+        known: Option<BTreeSet<EntityKey>>,
     ) -> Result<(), S::Error> {
         for row in rows {
             let admitted = match &mut room {
-                Some(room) => self.admit(row, from, room)?,
+                Some(room) => self.admit(&row, from, room)?,
                 None => Admit::Take,
             };
+            let key = row.key.clone();
             match admitted {
                 Admit::Skip => continue,
                 Admit::Ask => {}
-                Admit::Take => drop(self.install(row, from)?),
+                Admit::Take if known.as_ref().is_some_and(|known| !known.contains(&key)) => {
+                    self.install_unknown(row, from)?;
+                }
+                Admit::Take => drop(self.install(&row, from)?),
             }
             if again || admitted == Admit::Ask {
-                self.store.add_refetch(&from.scope, &row.key)?;
+                self.store.add_refetch(&from.scope, &key)?;
             }
         }
         Ok(())
+    }
+
+    /// Which rows of a chunk this device knows anything of; `None` if that is not worth asking.
+    fn known_among(&mut self, rows: &[Row]) -> Result<Option<BTreeSet<EntityKey>>, S::Error> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+        // In key order, each once, as regions walk.
+        if rows.len() < ROWS_WORTH_ASKING || !rows.is_sorted_by(|a, b| a.key < b.key) {
+            return Ok(None);
+        }
+        let known = self.store.known(&first.key, &last.key, rows.len())?;
+        Ok((known.len() < rows.len()).then(|| known.into_iter().collect()))
     }
 
     /// One chunk of a pass that covers the cursor.

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::node::Event;
 use super::store::{Base, OpState, Outcome, OwnOp, Store};
 use super::texts::Growth;
-use super::view::{Merged, PARENTS_MAX, knows_scope, shows, standing_births};
+use super::view::{Merged, PARENTS_MAX, knows_scope, parent_of, shows, standing_births};
 use crate::limits;
 use crate::mutant::{self, Mutant};
 use landfall_model::entity::{Entity, UnderParent, Write};
@@ -135,6 +135,40 @@ impl<S: Store> Call<'_, S> {
         }
         self.follow(key, grown, &landed)?;
         Ok(all)
+    }
+
+    /// Take in a row of which nothing is here: no base row, no own op, no own birth. It comes to what
+    /// [`Call::install`] comes to, by a short way: most rows of a first pass are such.
+    pub fn install_unknown(&mut self, row: Row, from: &Snapshot) -> Result<(), S::Error> {
+        let schema = self.schema.clone();
+        let kind = schema.entity(row.key.kind);
+        let texts = kind.is_some_and(|k| k.fields.iter().any(|f| f.merge == Merge::Text));
+        if row.left || texts || !row.texts.is_empty() {
+            return self.install(&row, from).map(drop);
+        }
+        let (key, entity) = (row.key, row.entity);
+        self.observe(entity.highest_hlc());
+        if let Some(parent) = parent_of(&key, &entity) {
+            self.store.put_child(&parent, &key)?;
+        }
+        let holds = BTreeSet::from([from.scope.clone()]);
+        let base = Base { entity, touch: row.touch, joined: Vector::new(), holds };
+        self.store.add_base(&key, &base)?;
+        // It may have been looked for as somebody's parent.
+        self.reader.forget(&key);
+        if schema.children(key.kind).next().is_some() {
+            let (merged, stands) = self.reader.read(self.store, &key)?;
+            if !merged.entity.fallen(&stands).is_empty() {
+                self.touch_family(&key)?;
+                return self.drop_fallen(&key, 0);
+            }
+        }
+        if self.is_referred(key.kind) {
+            self.touch(&key);
+            return Ok(());
+        }
+        let view = self.reader.view_of_base(self.store, &key, &base.entity)?;
+        self.show(key, view.as_ref())
     }
 
     /// Put the columns that the row shows in place of what was there; where something was joined

@@ -17,7 +17,7 @@ use super::call::Call;
 use super::install::{Row, Snapshot};
 use super::leave::Unsent;
 use super::store::{Held, OwnOp, Store, Subscription, Terms};
-use super::view::PARENTS_MAX;
+use super::view::{PARENTS_MAX, parent_of};
 use crate::mutant::{self, Mutant};
 use landfall_model::codec;
 use landfall_model::entity::{Entity, UnderParent};
@@ -345,9 +345,4 @@ impl Room {
             EntityType::is_older(age, floor)
         })
     }
-}
-
-fn parent_of(key: &EntityKey, entity: &Entity) -> Option<EntityKey> {
-    let parent = entity.parent()?;
-    Some(EntityKey::new(key.home.clone(), parent.kind, parent.id.clone()))
 }

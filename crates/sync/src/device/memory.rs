@@ -201,6 +201,25 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn add_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Infallible> {
+        self.put_base(key, base)
+    }
+
+    fn known(
+        &mut self,
+        first: &EntityKey,
+        last: &EntityKey,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Infallible> {
+        let range = first..=last;
+        let bases = self.bases.rows.range(first..=last).map(|(key, _)| key);
+        let births = self.births.rows.range(first..=last).map(|(key, _)| key);
+        let ops = self.ops.rows.values().map(|own| &own.sealed.op.key);
+        let names = bases.chain(births).chain(ops.filter(|key| range.contains(key)));
+        let names: BTreeSet<&EntityKey> = names.collect();
+        Ok(names.into_iter().take(limit).cloned().collect())
+    }
+
     fn remove_base(&mut self, key: &EntityKey) -> Result<(), Infallible> {
         self.release_holds(key);
         self.bases.remove(key);

@@ -303,6 +303,16 @@ pub trait Store {
 
     fn base(&mut self, key: &EntityKey) -> Result<Option<Base>, Self::Error>;
     fn put_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Self::Error>;
+    /// [`Store::put_base`] where there is none.
+    fn add_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Self::Error>;
+    /// Names from `first` to `last`, both included, of which there is a base row, an own op or an own
+    /// birth, in any order, some more than once; at most `limit` in all.
+    fn known(
+        &mut self,
+        first: &EntityKey,
+        last: &EntityKey,
+        limit: usize,
+    ) -> Result<Vec<EntityKey>, Self::Error>;
     /// Its holds, texts and text marks go with it.
     fn remove_base(&mut self, key: &EntityKey) -> Result<(), Self::Error>;
     /// Base rows that a scope holds, in key order after `after`.

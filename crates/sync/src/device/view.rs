@@ -9,7 +9,7 @@ use super::store::{Base, OwnOp, Store, View};
 use super::texts::Documents;
 use landfall_model::entity::{Entity, Standing, UnderParent};
 use landfall_model::id::{Dot, EntityKey, FieldId, Scope, TypeId};
-use landfall_model::schema::{Home, Merge, Schema};
+use landfall_model::schema::{EntityType, Home, Merge, Schema};
 use landfall_model::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -172,47 +172,50 @@ impl Reader {
         documents: &mut Documents,
     ) -> Result<Option<View>, S::Error> {
         let schema = self.schema.clone();
+        let kind = schema.entity(key.kind);
         let (merged, standing) = self.read(store, key)?;
         let entity = &merged.entity;
         if !entity.exists(&standing) {
             return Ok(None);
         }
-        let pending = merged.ops.iter().any(OwnOp::in_outbox);
-        let mut view = View { pending, ..View::default() };
-        for field in entity.register_fields() {
-            match entity.register(field, &standing).map(|w| &w.value) {
-                None | Some(Value::Null) => {}
-                Some(value) => {
-                    view.registers.insert(field, value.clone());
-                }
-            }
-        }
-        let Some(kind) = schema.entity(key.kind) else { return Ok(Some(view)) };
-        for field in &kind.fields {
-            match field.merge {
-                Merge::Register => {}
-                Merge::Set => {
-                    let set: Vec<Value> =
-                        entity.set(field.id, &standing).into_keys().cloned().collect();
-                    if !set.is_empty() {
-                        view.sets.insert(field.id, set);
-                    }
-                }
-                Merge::Counter => {
-                    view.counters.insert(field.id, entity.counter(field.id, &standing));
-                }
-                Merge::Text => {
-                    // A document that cannot be read does not hide the rest of the row.
-                    let births = standing_births(entity, &standing);
-                    let at = (key.clone(), field.id);
-                    let value = documents.value(store, merged, at, &births)?;
-                    if let Some(value) = value {
-                        view.texts.insert(field.id, value);
-                    }
-                }
+        let mut view = values(kind, entity, &standing);
+        view.pending = merged.ops.iter().any(OwnOp::in_outbox);
+        let Some(kind) = kind else { return Ok(Some(view)) };
+        for field in kind.fields.iter().filter(|f| f.merge == Merge::Text) {
+            // A document that cannot be read does not hide the rest of the row.
+            let births = standing_births(entity, &standing);
+            let at = (key.clone(), field.id);
+            if let Some(value) = documents.value(store, merged, at, &births)? {
+                view.texts.insert(field.id, value);
             }
         }
         self.look_after_references(store, kind, &mut view)?;
+        Ok(Some(view))
+    }
+
+    /// The same of an entity that has nothing but a base row, and no documents, and is not kept here.
+    pub fn view_of_base<S: Store>(
+        &mut self,
+        store: &mut S,
+        key: &EntityKey,
+        entity: &Entity,
+    ) -> Result<Option<View>, S::Error> {
+        let standing = match parent_of(key, entity) {
+            None => UnderParent::default(),
+            Some(parent) => {
+                let (above, standing) = self.read(store, &parent)?;
+                UnderParent { fallen: above.entity.fallen(&standing) }
+            }
+        };
+        if !entity.exists(&standing) {
+            return Ok(None);
+        }
+        let schema = self.schema.clone();
+        let kind = schema.entity(key.kind);
+        let mut view = values(kind, entity, &standing);
+        if let Some(kind) = kind {
+            self.look_after_references(store, kind, &mut view)?;
+        }
         Ok(Some(view))
     }
 
@@ -246,6 +249,40 @@ impl Reader {
         }
         Ok(scopes)
     }
+}
+
+/// What shows of an entity besides its documents and what its references show.
+fn values(kind: Option<&Arc<EntityType>>, entity: &Entity, standing: &UnderParent) -> View {
+    let mut view = View::default();
+    for field in entity.register_fields() {
+        match entity.register(field, standing).map(|w| &w.value) {
+            None | Some(Value::Null) => {}
+            Some(value) => {
+                view.registers.insert(field, value.clone());
+            }
+        }
+    }
+    for field in kind.iter().flat_map(|kind| &kind.fields) {
+        match field.merge {
+            Merge::Register | Merge::Text => {}
+            Merge::Set => {
+                let set: Vec<Value> = entity.set(field.id, standing).into_keys().cloned().collect();
+                if !set.is_empty() {
+                    view.sets.insert(field.id, set);
+                }
+            }
+            Merge::Counter => {
+                view.counters.insert(field.id, entity.counter(field.id, standing));
+            }
+        }
+    }
+    view
+}
+
+/// The parent of an entity by name.
+pub(super) fn parent_of(key: &EntityKey, entity: &Entity) -> Option<EntityKey> {
+    let parent = entity.parent()?;
+    Some(EntityKey::new(key.home.clone(), parent.kind, parent.id.clone()))
 }
 
 pub(super) fn standing_births(entity: &Entity, standing: &impl Standing) -> BTreeSet<Dot> {

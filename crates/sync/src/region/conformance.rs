@@ -29,6 +29,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         index::index_finds_what_is_above_the_cursor,
         index::index_knows_incarnations_apart,
         index::index_pages_in_key_order,
+        index::entries_come_with_what_is_known_of_each,
         index::index_keeps_scopes_apart,
         index::index_holds_when_many_changed,
         texts::text_blobs_are_kept_by_name,

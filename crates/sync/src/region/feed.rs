@@ -16,6 +16,9 @@ use landfall_model::vector::Vector;
 use prost::Message;
 use std::collections::BTreeSet;
 
+/// Entities read at a time for who has nothing of a scope.
+const ENTRIES_PER_READ: usize = 128;
+
 /// Rows of one scope on their way into a frame.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
@@ -92,18 +95,38 @@ impl Core {
         bytes: usize,
     ) -> Result<Stretch, S::Error> {
         let most = mutant::chunk_rows();
-        let keys = store.changed(want.scope, want.since, after, most)?;
-        let mut stretch = Stretch { rows: Rows::default(), last: None, done: keys.len() < most };
-        let count = keys.len();
-        for (i, key) in keys.into_iter().enumerate() {
-            self.add_row(store, want, &key, &mut stretch.rows)?;
-            stretch.last = Some(key);
-            if stretch.rows.bytes() >= bytes && i + 1 < count {
-                stretch.done = false;
-                break;
+        let mut stretch = Stretch { rows: Rows::default(), last: after.cloned(), done: false };
+        let mut taken = 0;
+        loop {
+            // Who has nothing has the scope read in order, a few at a time; what changed above a
+            // cursor is found all at once.
+            let fresh = want.since.is_empty();
+            let limit = if fresh { ENTRIES_PER_READ.min(most - taken) } else { most };
+            let after = stretch.last.clone();
+            let page = match fresh {
+                true => store.entries(want.scope, after.as_ref(), limit)?,
+                false => {
+                    let keys = store.changed(want.scope, want.since, after.as_ref(), limit)?;
+                    keys.into_iter().map(|key| (key, None)).collect()
+                }
+            };
+            let (count, before) = (page.len(), taken);
+            for (key, record) in page {
+                let record = if fresh { record } else { store.entity(&key)? };
+                if let Some(record) = record {
+                    self.add_record(store, want, &key, record, &mut stretch.rows)?;
+                }
+                stretch.last = Some(key);
+                taken += 1;
+                if stretch.rows.bytes() >= bytes {
+                    break;
+                }
+            }
+            stretch.done = count < limit && taken - before == count;
+            if stretch.done || taken == most || stretch.rows.bytes() >= bytes {
+                return Ok(stretch);
             }
         }
-        Ok(stretch)
     }
 
     /// Add an entity's row as the scope sees it. False if the region does not know the entity.
@@ -115,29 +138,41 @@ impl Core {
         rows: &mut Rows,
     ) -> Result<bool, S::Error> {
         let Some(record) = store.entity(key)? else { return Ok(false) };
+        self.add_record(store, want, key, record, rows)?;
+        Ok(true)
+    }
+
+    fn add_record<S: Store>(
+        &self,
+        store: &mut S,
+        want: Want<'_>,
+        key: &EntityKey,
+        record: Record,
+        rows: &mut Rows,
+    ) -> Result<(), S::Error> {
         let touch = Some(convert::wire_vector(&record.touch));
         let mut row = wire::Row { key: Some(convert::wire_key(key)), touch, ..Default::default() };
         row.left = !record.scopes.contains(want.scope);
         row.outside = !row.left && self.is_outside(store, want.floor_ms, key, &record)?;
         if row.left || row.outside {
             if want.fresh {
-                return Ok(true);
+                return Ok(());
             }
         } else {
             let under = self.under_parent(store, key, &record.entity, 0)?;
             if want.fresh && !record.entity.exists(&under) && !self.tells_deleted(key, &record) {
-                return Ok(true);
+                return Ok(());
             }
             self.fill(store, want, key, record, rows, &mut row)?;
         }
         let bytes = row.encoded_len();
         if bytes > limits::ROW_BYTES_MAX {
             rows.too_large.push(key.clone());
-            return Ok(true);
+            return Ok(());
         }
         rows.bytes += bytes;
         rows.body.rows.push(row);
-        Ok(true)
+        Ok(())
     }
 
     /// Who begins hears of a deleted entity, too, where rows that refer to it show that.

@@ -122,7 +122,7 @@ impl Core {
             std::collections::btree_map::Entry::Vacant(e) => e.insert(store.device(dot.device)?),
         };
         let received = record.received.contains(dot.seq);
-        let records = store.dots(dot)?;
+        let records = if received { store.dots(dot)? } else { Vec::new() };
         let same = records.iter().any(|r| r.fingerprint == fingerprint);
         let beside_void = records.iter().all(|r| r.fingerprint == Fingerprint::VOID);
         let fresh = if !received || mutant::active(Mutant::DuplicateAppliedTwice) {

@@ -174,6 +174,16 @@ pub trait Store {
         after: Option<&EntityKey>,
         limit: usize,
     ) -> Result<Vec<EntityKey>, Self::Error>;
+    /// What [`Store::changed`] gives who has nothing, each with what [`Store::entity`] has of it.
+    fn entries(
+        &mut self,
+        scope: &str,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<Vec<(EntityKey, Option<Record>)>, Self::Error> {
+        let keys = self.changed(scope, &Vector::new(), after, limit)?;
+        keys.into_iter().map(|key| self.entity(&key).map(|record| (key, record))).collect()
+    }
     /// Bring every entry of the index that is above `last` for `origin` down to it, as a cut
     /// demands; to nothing if `last` is 0.
     fn clip_index(&mut self, origin: Origin, last: u64) -> Result<(), Self::Error>;

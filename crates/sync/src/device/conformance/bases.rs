@@ -45,6 +45,34 @@ pub(super) fn bases_are_walked_in_key_order<S: Store>(s: &mut S) {
     assert_eq!(ok(s.bases(None, 1)), [(keys[0].clone(), base("10", 1, &["s/1"]))]);
 }
 
+pub(super) fn what_is_known_of_a_range_of_names_is_told<S: Store>(s: &mut S) {
+    let name = |id: &str| key("s/1", 1, id);
+    let row = base("new", 1, &["s/1"]);
+    ok(s.add_base(&name("b"), &row));
+    assert_eq!(ok(s.base(&name("b"))), Some(row));
+    assert_eq!(ok(s.held_by("s/1", None, 9)), [name("b")]);
+    ok(s.put_op(&own(1, 1, 1, "c")));
+    ok(s.put_own_birth(&name("d"), Some(dot(1, 1))));
+    ok(s.put_own_birth(&name("b"), Some(dot(1, 2))));
+    for other in [key("s/0", 1, "b"), key("s/1", 0, "b"), key("s/1", 2, "b"), key("s/2", 1, "b")] {
+        ok(s.put_base(&other, &Base::default()));
+    }
+    let known = |s: &mut S, first: &str, last: &str, limit| {
+        let mut known = ok(s.known(&name(first), &name(last), limit));
+        known.sort_unstable();
+        known.dedup();
+        known
+    };
+    assert_eq!(known(s, "a", "z", 9), [name("b"), name("c"), name("d")]);
+    assert_eq!(known(s, "b", "c", 9), [name("b"), name("c")]);
+    assert_eq!(known(s, "ba", "bz", 9), []);
+    assert_eq!(ok(s.known(&name("a"), &name("z"), 2)).len(), 2);
+    let mut all = ok(s.known(&key("s/1", 0, "b"), &key("s/1", 2, "b"), 9));
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 5, "kinds are within the range, too: {all:?}");
+}
+
 pub(super) fn keys_order_by_home_then_kind_then_id<S: Store>(s: &mut S) {
     let keys = [
         key("a", u32::MAX, "é"),

@@ -3,7 +3,7 @@
 use landfall_model::id::EntityKey;
 use landfall_model::vector::{Origin, Vector};
 
-use super::{awkward_keys, ids, key, origin};
+use super::{awkward_keys, ids, key, origin, record};
 use crate::region::store::Store;
 
 pub fn index_finds_what_is_above_the_cursor<S: Store>(s: &mut S) {
@@ -79,6 +79,33 @@ pub fn index_pages_in_key_order<S: Store>(s: &mut S) {
         let behind_a = s.changed("scope", &cursor, Some(&key("a", 2, "aa")), 1).unwrap();
         assert_eq!(behind_a, [keys[3].clone()], "`after` need not exist");
         assert!(s.changed("scope", &cursor, None, 0).unwrap().is_empty());
+    }
+}
+
+pub fn entries_come_with_what_is_known_of_each<S: Store>(s: &mut S) {
+    let keys = awkward_keys();
+    for (n, k) in keys.iter().enumerate() {
+        s.touch("scope", k, origin(1, 1, 0), n as u64 + 1).unwrap();
+        s.touch("another", &key("h", 1, "a"), origin(1, 1, 0), 1).unwrap();
+        if n % 2 == 0 {
+            s.put_entity(k, &record(n as u64 + 1, &["scope"])).unwrap();
+        }
+    }
+    assert!(s.entries("none", None, 9).unwrap().is_empty());
+    for limit in [1, 3, usize::MAX] {
+        let mut paged: Vec<EntityKey> = Vec::new();
+        loop {
+            let page = s.entries("scope", paged.last(), limit).unwrap();
+            assert!(page.len() <= limit, "no more than the limit");
+            if page.is_empty() {
+                break;
+            }
+            for (key, known) in page {
+                assert_eq!(known, s.entity(&key).unwrap());
+                paged.push(key);
+            }
+        }
+        assert_eq!(paged, keys);
     }
 }
 
