@@ -182,38 +182,27 @@ impl<'a, S: Store> Call<'a, S> {
 
     /// All own ops, in order.
     pub fn all_ops(&mut self) -> Result<Vec<OwnOp>, S::Error> {
-        let mut all: Vec<OwnOp> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |op| op.order);
-            let page = self.store.ops(after, OPS_PER_READ)?;
-            let last = page.len() < OPS_PER_READ;
-            all.extend(page);
-            if last {
-                return Ok(all);
-            }
-        }
+        self.paged(S::ops)
     }
 
     /// Own ops that a region may have, in order.
     pub fn ops_that_left(&mut self) -> Result<Vec<OwnOp>, S::Error> {
-        let mut all: Vec<OwnOp> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |op| op.order);
-            let page = self.store.ops_that_left(after, OPS_PER_READ)?;
-            let last = page.len() < OPS_PER_READ;
-            all.extend(page);
-            if last {
-                return Ok(all);
-            }
-        }
+        self.paged(S::ops_that_left)
     }
 
     /// Own ops in the outbox, in order.
     pub fn whole_outbox(&mut self) -> Result<Vec<OwnOp>, S::Error> {
+        self.paged(S::outbox)
+    }
+
+    fn paged(
+        &mut self,
+        read: impl Fn(&mut S, u64, usize) -> Result<Vec<OwnOp>, S::Error>,
+    ) -> Result<Vec<OwnOp>, S::Error> {
         let mut all: Vec<OwnOp> = Vec::new();
         loop {
             let after = all.last().map_or(0, |op| op.order);
-            let page = self.store.outbox(after, OPS_PER_READ)?;
+            let page = read(self.store, after, OPS_PER_READ)?;
             let last = page.len() < OPS_PER_READ;
             all.extend(page);
             if last {
