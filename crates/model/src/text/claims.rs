@@ -152,7 +152,7 @@ fn rows(column: &[u8], kind: Column) -> Option<u64> {
         rows = run.rows()?.checked_add(rows)?;
         for _ in 0..run.values {
             match kind {
-                Column::Number => bytes.skip_number()?,
+                Column::Number => drop(bytes.wide()?),
                 Column::ValueKind if VALUE_KINDS.contains(&bytes.byte()?) => {}
                 Column::ValueKind => return None,
             }
@@ -221,12 +221,16 @@ impl<'a> Bytes<'a> {
         self.skip(length)
     }
 
-    /// A number of up to 64 bits in groups of seven, the lowest first.
     fn number(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        for shift in (0..u64::BITS).step_by(7) {
+        u64::try_from(self.wide()?).ok()
+    }
+
+    /// A number of up to 128 bits in groups of seven, the lowest first.
+    fn wide(&mut self) -> Option<u128> {
+        let mut number = 0_u128;
+        for shift in (0..u128::BITS).step_by(7) {
             let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
+            let bits = u128::from(byte & 0x7f);
             if bits.leading_zeros() < shift {
                 return None;
             }
@@ -238,28 +242,11 @@ impl<'a> Bytes<'a> {
         None
     }
 
-    /// A number of any width.
-    fn skip_number(&mut self) -> Option<()> {
-        while self.byte()? & 0x80 != 0 {}
-        Some(())
-    }
-
-    /// A number of up to 128 bits with its sign in the lowest one.
+    /// The same with its sign in the lowest bit.
     fn signed(&mut self) -> Option<i128> {
-        let mut number = 0_u128;
-        for shift in (0..u128::BITS).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u128::from(byte & 0x7f);
-            if bits.leading_zeros() < shift {
-                return None;
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                let half = (number >> 1) as i128;
-                return Some(if number & 1 == 0 { half } else { -half - 1 });
-            }
-        }
-        None
+        let number = self.wide()?;
+        let half = (number >> 1) as i128;
+        Some(if number & 1 == 0 { half } else { -half - 1 })
     }
 
     /// The count before a run, with its sign in the lowest bit: below zero it counts values.
