@@ -121,8 +121,7 @@ impl<S: Store> Call<'_, S> {
         let mut grown = self.install_texts(row, &base, &landed, whole)?;
         grown.retain(|(field, _)| open.contains(field));
         self.observe(base.entity.highest_hlc());
-        if let Some(parent) = base.entity.parent() {
-            let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
+        if let Some(parent) = parent_of(key, &base.entity) {
             self.store.put_child(&parent, key)?;
         }
         self.store.put_base(key, &base)?;

@@ -141,10 +141,9 @@ impl Reader {
         depth: usize,
     ) -> Result<UnderParent, S::Error> {
         let entity = &self.merged(store, key)?.entity;
-        let Some(parent) = entity.parent().filter(|_| depth < PARENTS_MAX) else {
+        let Some(parent) = parent_of(key, entity).filter(|_| depth < PARENTS_MAX) else {
             return Ok(UnderParent::default());
         };
-        let parent = EntityKey::new(key.home.clone(), parent.kind, parent.id.clone());
         let above = self.standing_at(store, &parent, depth + 1)?;
         Ok(UnderParent { fallen: self.merged(store, &parent)?.entity.fallen(&above) })
     }
@@ -241,8 +240,8 @@ impl Reader {
                     scopes.extend(audiences.into_iter().map(|(scope, _)| scope));
                     break;
                 }
-                Home::Parent { .. } => match merged.entity.parent() {
-                    Some(p) => key = EntityKey::new(key.home.clone(), p.kind, p.id.clone()),
+                Home::Parent { .. } => match parent_of(&key, &merged.entity) {
+                    Some(parent) => key = parent,
                     None => break,
                 },
             }

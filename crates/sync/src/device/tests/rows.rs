@@ -13,6 +13,55 @@ fn online() -> (Device, Dot, Vec<Sealed>) {
     (d, a.dots[0], ops)
 }
 
+/// What taking in rows leaves: what shows, and what the file keeps of it.
+fn taken(d: &mut Device) -> impl PartialEq + std::fmt::Debug + use<> {
+    let shown = d.store.visible().clone();
+    let bases = d.store.bases(None, 99).unwrap();
+    let below = ["1", "2"].map(|id| d.store.children(&key(id)).unwrap());
+    let held = d.store.held_by("team/a", None, 99).unwrap();
+    (shown, bases, below, held, d.refetches("team/a"), d.store.meta().unwrap().map(|m| m.read))
+}
+
+#[test]
+fn rows_that_are_new_come_to_the_same_in_one_chunk_and_one_by_one() {
+    let mut other = Device::new(9);
+    let written = [
+        vec![task("1", [put(TITLE, "stands")]), task("2", [put(TITLE, "falls")])],
+        vec![step_of("a", "1", "one"), step_of("b", "1", "two"), step_of("c", "2", "three")],
+        vec![step_of("d", "1", "gone"), Edit::Delete { key: step("d") }],
+        vec![Edit::Delete { key: key("2") }],
+    ];
+    let mut ops: BTreeMap<EntityKey, Vec<Sealed>> = BTreeMap::new();
+    for edits in written {
+        let receipt = other.write(&edits);
+        for op in ops_of(&mut other, &receipt) {
+            ops.entry(op.op.key.clone()).or_default().push(op);
+        }
+    }
+    let v = vector(9, 0);
+    let rows = |of: TypeId| -> Vec<wire::Row> {
+        ops.iter().filter(|(k, _)| k.kind == of).map(|(k, ops)| row(k, &v, ops)).collect()
+    };
+    let (tasks, steps) = (rows(TASK), rows(STEP));
+    assert!(tasks.len() == 2 && steps.len() >= 3);
+    for parts in [[tasks.clone(), steps.clone()], [steps, tasks]] {
+        let take = |one_by_one: bool| {
+            let mut d = Device::new(1);
+            d.subscribe("team/a");
+            d.connect(0, &[]);
+            for part in parts.clone() {
+                let size = if one_by_one { 1 } else { part.len() };
+                for rows in part.chunks(size) {
+                    d.delta(1, rows.to_vec(), &[], chunk(&v, false, Some(&step("0")), true));
+                }
+            }
+            assert!(d.view(&step("a")).is_some() && d.view(&step("c")).is_none());
+            d
+        };
+        assert_eq!(taken(&mut take(false)), taken(&mut take(true)));
+    }
+}
+
 #[test]
 fn an_ack_does_not_retire_the_overlay() {
     let (mut d, dot, ops) = online();
