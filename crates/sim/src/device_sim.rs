@@ -40,7 +40,7 @@ pub struct DeviceSim {
     pub wants: BTreeSet<Scope>,
     /// An older copy of the file.
     pub backup: Option<MemoryStore>,
-    /// When its file last lost data: put back to a copy, or by a power cut.
+    /// When its file was last put back to an older copy.
     pub put_back: Option<i64>,
     /// Counts the times that the file was put back, for what is compared over time.
     pub epoch: u64,

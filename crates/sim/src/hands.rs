@@ -1,8 +1,8 @@
 //! Devices made by hand, for worlds of regions only: ops drawn from the rules of the model alone,
 //! pushed to any region, again and again, whatever was answered.
 //!
-//! A hand forgets nothing, so at the end every op that no region refused must be everywhere. With
-//! clones allowed, two ops share a dot now and then.
+//! With clones allowed, two ops share a dot now and then. At the end all regions must have the same;
+//! that each op which a region accepted is there is not checked in these worlds.
 
 use crate::app::App;
 use crate::net::{Conn, Pipe};

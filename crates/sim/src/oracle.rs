@@ -61,7 +61,7 @@ pub struct Oracle {
     pub restoring: bool,
     /// Rows of local types.
     pub local: Local,
-    /// Rows in deltas since each device's last connection.
+    /// Rows that came to each device in deltas.
     pub rows: BTreeMap<usize, u64>,
     /// Device ids of files that were copied or put back.
     pub shared_ids: BTreeSet<DeviceId>,

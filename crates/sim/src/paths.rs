@@ -1,7 +1,7 @@
 //! The hard paths that runs must take: a rule that no seed ever comes to is not tested by any.
 //!
-//! The world marks a path where it sees it taken ([`crate::world::World::mark`]), from what leaves
-//! and reaches devices and from what it does itself; no rule is asked. A test runs the first seeds and
+//! The world marks a path where it sees it taken ([`crate::world::World::mark`]): from what leaves and
+//! reaches devices, from what nodes report, and from what it does itself. A test runs the first seeds and
 //! names every path of this list that none of them took.
 
 /// Paths that the first few hundred seeds take, each at least once.
