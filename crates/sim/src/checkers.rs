@@ -1,8 +1,8 @@
 //! What must hold, one file per invariant or family of them.
 //!
 //! Checkers read stores and logs directly and compare them with the oracle; they ask no node.
-//! Those in [`sessions`], [`local`] and [`references`] run during the run, after each call of a device;
-//! the others at its end.
+//! Those in [`sessions`], [`rollback`], [`local`], [`references`] and, for what goes and comes, [`keep`] run during the
+//! run, after calls of a device; the others at its end.
 
 pub mod atomicity;
 pub mod cancelled;
@@ -10,10 +10,12 @@ pub mod convergence;
 pub mod devices;
 pub mod exactly_once;
 pub mod identity;
+pub mod keep;
 pub mod local;
 pub mod logs;
 pub mod outcomes;
 pub mod references;
+pub mod rollback;
 pub mod sessions;
 pub mod survival;
 pub mod unchanged;
@@ -35,6 +37,32 @@ pub struct Accepted {
     pub entries: Vec<(Origin, u64, Ops)>,
 }
 
+/// Every checker by the name that a failure is told under.
+pub const NAMES: &[&str] = &[
+    "atomicity",
+    "cancelled",
+    "convergence",
+    "devices",
+    "durability",
+    "exactly-once",
+    "identity",
+    "keep",
+    "liveness",
+    "local",
+    "logs",
+    "outcomes",
+    "references",
+    "rollback",
+    "sessions",
+    "stamps",
+    "survival",
+    "switch",
+    "unchanged",
+    "unheard",
+    "waiting",
+    "wire",
+];
+
 /// The ops of one entry, by name.
 pub type Ops = Vec<(Dot, Fingerprint)>;
 
@@ -43,7 +71,7 @@ pub fn run(world: &mut World) {
     logs::check(world);
     let Some(region) = world.live_regions().first().copied() else { return };
     let accepted = Accepted::of(world, region);
-    let checks: [fn(&mut World, &Accepted); 9] = [
+    let checks: [fn(&mut World, &Accepted); 10] = [
         unchanged::check,
         exactly_once::check,
         atomicity::check,
@@ -52,6 +80,7 @@ pub fn run(world: &mut World) {
         survival::check,
         devices::check,
         identity::check,
+        keep::check,
         outcomes::check,
     ];
     for check in checks {

@@ -4,11 +4,11 @@
 //! change with the time, only with what people write.
 
 use crate::world::{EPOCH_MS, World};
-use landfall_model::entity::{Entity, Living};
+use landfall_model::entity::Entity;
 use landfall_model::id::{EntityKey, Scope};
 use landfall_model::value::Value;
 use landfall_sync::device::node::FieldEdit;
-use landfall_sync::device::store::{Store, Subscription, Terms};
+use landfall_sync::device::store::Terms;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -52,10 +52,12 @@ impl World {
 
     /// A device lets go of what has grown too old.
     pub fn tidy(&mut self, device: usize) {
+        let before = self.bases(device);
         self.device_call(device, |node, store, now| {
             let (_, out) = node.tidy(store, now).expect("a store in memory does not fail");
             out
         });
+        self.check_tidied(device, &before);
     }
 
     pub fn tidy_all(&mut self) {
@@ -73,6 +75,7 @@ impl World {
         self.mark("parts of scopes made whole");
         let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
         for scope in wants {
+            self.oracle.asked.subscribe(device, scope.clone(), Terms::default());
             self.device_call(device, |node, store, now| {
                 node.subscribe_with(store, scope, Terms::default(), now)
                     .expect("a store in memory does not fail")
@@ -81,16 +84,9 @@ impl World {
     }
 
     /// Whether a device may be without a row that its scope holds: it is older than the window, or
-    /// there is no room for all.
+    /// there is no room for all, as the app asked. What was evicted has been asked for again by the end.
     pub fn may_lack(&self, device: usize, scope: &Scope, key: &EntityKey, entity: &Entity) -> bool {
-        let mut store = self.devices[device].store.clone();
-        let sub = store.subscription(scope).expect("a store in memory does not fail");
-        let Some(Subscription { terms, short, .. }) = sub else { return false };
-        let older = || {
-            let due = entity.register(self.app.ids.due, &Living).map(|w| &w.value);
-            key.kind == self.app.ids.memo
-                && due.is_some_and(|due| *due < Value::Int(EPOCH_MS * 1_000))
-        };
-        short || terms.is_bounded() || (terms.keep_ms.is_some() && older())
+        let terms = self.oracle.asked.terms(device, scope);
+        terms.is_bounded() || terms.keep_ms.is_some() && self.is_old(key, entity)
     }
 }
