@@ -5,6 +5,7 @@
 //! how they are removed is the caller's: a directory here, a browser's private files there.
 
 use crate::error::{Error, OpenError, code};
+use crate::inner::{Fault, write_typed};
 use crate::options::{Account, Options};
 use crate::store::{self, Database};
 use landfall_model::id::{DeviceId, EntityKey, FieldId};
@@ -100,6 +101,7 @@ impl AccountFile {
     /// What no region has. Fails with `LF2109` if something is on its way: regions know it under
     /// this account.
     pub fn unsent(&mut self) -> Result<Unsent, Error> {
+        self.take_typed()?;
         let meta = self.database.transact(false, |t| t.meta())?.unwrap_or_default();
         let ids = meta.former.into_iter().chain([meta.device]).collect();
         let mut transactions: Vec<Vec<OwnOp>> = Vec::new();
@@ -116,6 +118,20 @@ impl AccountFile {
                     _ => return Err(on_their_way()),
                 }
             }
+        }
+    }
+
+    /// What was typed when the last process ended becomes part of its op.
+    fn take_typed(&mut self) -> Result<(), Error> {
+        let (account, any) =
+            self.database.look(|t| Ok::<_, store::Error>((t.account()?, t.has_typed()?)))?;
+        let Some((tenant, subject)) = account.filter(|_| any) else { return Ok(()) };
+        let mut node = self.node(&Account { tenant, subject })?;
+        let now_ms = self.options.clock.now_ms();
+        match self.database.transact(false, |t| write_typed(&mut node, t, now_ms)) {
+            Ok(_) => Ok(()),
+            Err(Fault::Store(error)) => Err(error.into()),
+            Err(Fault::Refused(error)) => Err(error),
         }
     }
 

@@ -23,14 +23,17 @@ mod room;
 mod sessions;
 pub(crate) mod shared;
 mod subscriptions;
+mod typing;
 mod waits;
 
 pub(crate) use goal::Goal;
 #[cfg(test)]
 pub(crate) use room::tests::filled;
 pub(crate) use sessions::{Health, LEASE_LOST};
+pub(crate) use typing::write_typed;
 
-use self::core::{Core, Fault, Lane};
+pub(crate) use self::core::Fault;
+use self::core::{Core, Lane};
 use self::history::History;
 use self::shared::{SharedFile, Standing};
 use self::waits::Bell;
@@ -306,6 +309,10 @@ impl Inner {
             Some(reader) => reader,
             None => self.reader(&shown)?,
         };
+        if store::has_typed(&reader)? {
+            let mut core = self.lock()?;
+            self.take_typed(core.as_mut().ok_or_else(Error::closed)?)?;
+        }
         let done = store::within_steps(&mut reader, self.options.read_steps_max, work)?;
         let mut kept = lock(&self.readers);
         // Closed meanwhile, nothing may hold the file any longer.
@@ -407,7 +414,35 @@ impl Inner {
     ) -> Result<T, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
-        let (value, mut output) = core.run(&self.options, work).map_err(|e| self.noted(e))?;
+        self.run_locked(core, lane, work)
+    }
+
+    /// A call, on the file as it is with all that was typed.
+    fn run_locked<T>(
+        &self,
+        core: &mut Core,
+        lane: Lane,
+        work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
+    ) -> Result<T, Error> {
+        let mut work = Some(work);
+        loop {
+            // In one transaction: another process may be typing.
+            let done = core.run(&self.options, |node, t, now| {
+                if t.has_typed()? {
+                    return Ok((None, Output::default()));
+                }
+                let work = work.take().expect("it is taken once, and then the loop ends");
+                work(node, t, now).map(|(value, output)| (Some(value), output))
+            });
+            match done.map_err(|e| self.noted(e))? {
+                (Some(value), output) => return self.carry(core, lane, output).map(|()| value),
+                (None, _) => self.take_typed(core)?,
+            }
+        }
+    }
+
+    /// What comes behind the commit of a call.
+    fn carry(&self, core: &mut Core, lane: Lane, mut output: Output) -> Result<(), Error> {
         let events = std::mem::take(&mut output.events);
         let sent = core.send(lane, self.options.runtime.now(), output, &events);
         let progress = core.progress_of(&events).unwrap_or_else(|error| {
@@ -418,8 +453,7 @@ impl Inner {
         // Whatever came after it: what is committed is told. Under the lock: events come in the
         // order of the commits, and whoever sees the file afterwards has been told.
         self.tell(events, progress);
-        sent.map_err(|e| self.noted(e))?;
-        Ok(value)
+        sent.map_err(|e| self.noted(e))
     }
 
     /// An error that support may ask for later.

@@ -53,6 +53,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod typed;
 
 pub use error::{Error, OpenError};
 pub use lease::Lease;
@@ -64,7 +65,7 @@ pub(crate) use shared::{is_beside, subscriptions_beside};
 pub(crate) use tables::quoted;
 pub use transaction::Transaction;
 
-use landfall_model::id::{Scope, TypeId};
+use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::Schema;
 use landfall_sync::device::store::Subscription;
 use rusqlite::{Connection, TransactionBehavior};
@@ -242,6 +243,39 @@ impl Database {
         Ok(done)
     }
 
+    /// Which commits of others this connection has seen; another number after each of them.
+    pub fn version(&self) -> Result<i64, Error> {
+        data_version(&self.conn)
+    }
+
+    /// Keep what was typed, in a commit of its own. False, and nothing is kept, if somebody else
+    /// has committed since the file had this version.
+    pub fn keep_typed(
+        &mut self,
+        version: i64,
+        key: &EntityKey,
+        field: FieldId,
+        update: &[u8],
+    ) -> Result<bool, Error> {
+        self.set_durable(false)?;
+        rows::execute(&self.conn, "BEGIN IMMEDIATE", [])?;
+        let kept = match self.version() {
+            Ok(now) if now == version => {
+                typed::add(&self.conn, key, field, update).and_then(|()| self.end("COMMIT"))
+            }
+            Ok(_) => return self.end("ROLLBACK").map(|()| false),
+            Err(error) => Err(error),
+        };
+        if kept.is_err() && !self.conn.is_autocommit() {
+            self.end("ROLLBACK")?;
+        }
+        kept.map(|()| true)
+    }
+
+    fn end(&self, how: &str) -> Result<(), Error> {
+        rows::execute(&self.conn, how, []).map(drop)
+    }
+
     /// Ask something in one snapshot. It waits for no process that writes; what `work` writes is not
     /// kept.
     pub fn look<T, E: From<Error>>(
@@ -387,9 +421,15 @@ impl Asker {
     }
 }
 
+/// Whether something was typed that is not part of its op yet, on any connection to a file.
+pub(crate) fn has_typed(conn: &Connection) -> Result<bool, Error> {
+    typed::any(conn)
+}
+
 /// Changes with the commits of others only.
 fn data_version(conn: &Connection) -> Result<i64, Error> {
-    Ok(conn.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+    let version = rows::query_value(conn, "PRAGMA data_version", [])?;
+    version.ok_or_else(|| Error::Damaged("the file has no version".to_owned()))
 }
 
 /// A change that means nothing, so that there is something to sync.

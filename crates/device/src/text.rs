@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::error::code;
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::text::{Document, Version, check_update};
-use landfall_sync::device::node::{Edit, FieldEdit, Problem};
+use landfall_sync::device::node::Problem;
 #[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
 
@@ -79,8 +79,7 @@ impl TextEditor {
             .changes_since(&self.written)
             .map_err(|_| Error::problem(Problem::UnreadableText))?;
         check_update(&update).map_err(|_| Error::problem(Problem::TooLarge))?;
-        let fields = vec![(self.field, FieldEdit::Merge(update))];
-        let receipt = self.client.write(&[Edit::Update { key: self.key.clone(), fields }])?;
+        let receipt = self.client.inner.type_text(&self.key, self.field, update)?;
         self.written = now;
         Ok(Some(receipt))
     }

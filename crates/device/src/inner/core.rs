@@ -5,6 +5,7 @@
 
 use super::BUSY_TIMEOUT;
 use super::room::{Room, progress};
+use super::typing::Typing;
 use crate::engine::Answers;
 use crate::error::{Error, OpenError, code};
 use crate::event::Progress;
@@ -41,6 +42,8 @@ pub(super) struct Core {
     /// Frames were taken in, and what there is no room for has not gone yet.
     pub taking_in: bool,
     pub room: Room,
+    /// What the last call wrote, if more is to be typed into it.
+    pub typing: Option<Typing>,
     /// Pushes that left on sessions' connections since the engine last asked.
     pub pushes: u64,
 }
@@ -70,7 +73,7 @@ pub(super) struct Session {
 }
 
 /// Why a transaction was not made.
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The file failed: what the node knows may be wrong.
     Store(store::Error),
     /// Refused before anything was written.
@@ -112,6 +115,7 @@ impl Core {
             hedge: None,
             taking_in: false,
             room: Room::Enough,
+            typing: None,
             pushes: 0,
         };
         core.node(options)?;
@@ -170,6 +174,7 @@ impl Core {
     }
 
     pub fn forget(&mut self) {
+        self.typing = None;
         self.node = None;
         self.session = None;
         self.hedge = None;
@@ -180,6 +185,7 @@ impl Core {
         options: &Options,
         work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
     ) -> Result<(T, Output), Error> {
+        self.typing = None;
         self.node(options)?;
         let node = self.node.as_mut().expect("just opened");
         let now = options.clock.now_ms();

@@ -17,7 +17,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c61_4661;
 /// The format that this build writes, kept in the header as `user_version`.
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 /// Bring a file from version `from` to [`VERSION`]. Within a transaction.
 pub(super) fn upgrade(conn: &Connection, from: i32) -> Result<(), Error> {
@@ -165,4 +165,11 @@ CREATE TABLE _lf_deletion (
   at INTEGER PRIMARY KEY AUTOINCREMENT,
   home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, about BLOB NOT NULL,
   UNIQUE (home, kind, id));
+";
+
+const V6: &str = "
+CREATE TABLE _lf_typed (
+  n INTEGER PRIMARY KEY,
+  home TEXT NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, field INTEGER NOT NULL,
+  bytes BLOB NOT NULL);
 ";

@@ -3,7 +3,7 @@
 
 use super::error::Error;
 use super::tables::{self, Tables};
-use super::{bases, deletions, lease, ops, outcomes, references, rows, scopes, show};
+use super::{bases, deletions, lease, ops, outcomes, references, rows, scopes, show, typed};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
 use landfall_model::text::Text;
 use landfall_model::value::Value;
@@ -44,6 +44,25 @@ impl Transaction<'_> {
     /// All rows of a type have been shown anew.
     pub fn mark_shown(&mut self, kind: TypeId) -> Result<(), Error> {
         tables::mark_shown(self.conn, kind)
+    }
+
+    /// See [`super::Database::version`].
+    pub fn version(&self) -> Result<i64, Error> {
+        super::data_version(self.conn)
+    }
+
+    /// Whether something was typed that is not part of its op yet.
+    pub fn has_typed(&self) -> Result<bool, Error> {
+        typed::any(self.conn)
+    }
+
+    /// What that is, in the order in which it was typed.
+    pub fn typed(&self) -> Result<Vec<(EntityKey, FieldId, Vec<u8>)>, Error> {
+        typed::all(self.conn)
+    }
+
+    pub fn clear_typed(&mut self) -> Result<(), Error> {
+        typed::clear(self.conn)
     }
 
     /// Whose file it is: tenant and subject.

@@ -34,7 +34,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 128;
 
 /// Pages in the write-ahead log after which it is moved into the file.
-const CHECKPOINT_PAGES: u32 = 4_000;
+const CHECKPOINT_PAGES: u32 = 16_000;
 
 /// The number of the layout that this build writes.
 pub const LAYOUT: u32 = DRAFTS + MIGRATIONS.len() as u32;

@@ -3,7 +3,7 @@
 use super::{Bell, LOOK_EVERY, undrained, unsettled};
 use crate::error::Error;
 use crate::inner::Inner;
-use crate::inner::core::Core;
+use crate::inner::core::{Core, Lane};
 use crate::slot::{Slot, SyncLimits, SyncReport};
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::text::Version;
@@ -36,7 +36,7 @@ impl Inner {
         let mut guard = self.lock()?;
         loop {
             let core = guard.as_mut().ok_or_else(Error::closed)?;
-            let (changes, _) = core.run(&self.options, |node, t, _| {
+            let changes = self.run_locked(core, Lane::Session, |node, t, _| {
                 Ok((node.text_changes(t, key, field, since, Some(until))?, Output::default()))
             })?;
             let left = left_until(end);
