@@ -1,6 +1,8 @@
 //! How long the checkers need for a planted fault: seeds from a starting one on, until one fails.
 
-use crate::{Failure, Mutant, Options, run_seed};
+use crate::{Mutant, Options, run_seed};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A planted fault that was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,18 +14,46 @@ pub struct Catch {
     pub invariant: &'static str,
 }
 
-/// Run seeds from `from` on with a fault planted, at most so many; `None` if none of them catches it.
-pub fn hunt(mutant: Mutant, from: u64, most: u64, options: &Options) -> Option<Catch> {
-    (0..most).find_map(|n| {
-        let failure = caught(mutant, from + n, options)?;
-        let (checker, invariant) = (failure.checker, failure.invariant);
-        Some(Catch { seeds: n + 1, seed: from + n, checker, invariant })
-    })
+/// Which checker failed, and the invariant that it holds; `None` for a seed that passed.
+type Verdict = Option<(&'static str, &'static str)>;
+
+/// Hunts planted faults, on any number of threads. No seed is run twice with the same fault, nor without one:
+/// whoever hunts many faults asks again and again how the same seeds go when nothing is planted.
+#[derive(Debug, Default)]
+pub struct Hunter {
+    options: Options,
+    known: Mutex<BTreeMap<(Option<Mutant>, u64), Verdict>>,
 }
 
-/// How a seed fails because a fault is planted: one that fails without it shows nothing of it.
-pub fn caught(mutant: Mutant, seed: u64, options: &Options) -> Option<Failure> {
-    let options = Options { mutant: Some(mutant), ..options.clone() };
-    let failure = run_seed(seed, &options).failure?;
-    run_seed(seed, &Options { mutant: None, ..options }).passed.then_some(failure)
+impl Hunter {
+    pub fn new(options: Options) -> Self {
+        Self { options, known: Mutex::default() }
+    }
+
+    /// Run seeds from `from` on with a fault planted, at most so many; `None` if none of them catches it.
+    pub fn hunt(&self, mutant: Mutant, from: u64, most: u64) -> Option<Catch> {
+        (0..most).find_map(|n| {
+            let seed = from + n;
+            let (checker, invariant) = self.caught(mutant, seed)?;
+            Some(Catch { seeds: n + 1, seed, checker, invariant })
+        })
+    }
+
+    /// How a seed fails because a fault is planted: one that fails without it shows nothing of it.
+    fn caught(&self, mutant: Mutant, seed: u64) -> Verdict {
+        let verdict = self.verdict(Some(mutant), seed)?;
+        self.verdict(None, seed).is_none().then_some(verdict)
+    }
+
+    fn verdict(&self, mutant: Option<Mutant>, seed: u64) -> Verdict {
+        // What is in it is right even if a thread failed while it held it.
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = known().get(&(mutant, seed)) {
+            return *verdict;
+        }
+        let failure = run_seed(seed, &Options { mutant, ..self.options.clone() }).failure;
+        let verdict = failure.map(|f| (f.checker, f.invariant));
+        known().insert((mutant, seed), verdict);
+        verdict
+    }
 }

@@ -252,10 +252,12 @@ impl World {
                 let Ok(seqs) = convert::seq_set(d.seqs.as_ref()) else { return };
                 self.mark("durability told later");
                 let Oracle { acks, last_pushed, .. } = &mut self.oracle;
-                for ((dot, fingerprint), ack) in acks {
+                let first = (Dot::new(id, 0), Fingerprint([0; 16]));
+                let last = (Dot::new(id, u64::MAX), Fingerprint([0xff; 16]));
+                for ((dot, fingerprint), ack) in acks.range_mut(first..=last) {
                     // A void that took the place of a refused op says nothing about the op.
                     let latest = last_pushed.get(&(device, *dot)) == Some(fingerprint);
-                    let told = ack.device == device && dot.device == id && seqs.contains(dot.seq);
+                    let told = ack.device == device && seqs.contains(dot.seq);
                     ack.durable |= told && latest;
                 }
             }

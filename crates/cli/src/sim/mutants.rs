@@ -4,7 +4,7 @@ use super::{Args, threads};
 use crate::exit::Exit;
 use crate::terminal::{self, Progress};
 use landfall_sim::checkers::NAMES;
-use landfall_sim::hunt::{Catch, hunt};
+use landfall_sim::hunt::{Catch, Hunter};
 use landfall_sim::{Mutant, Options};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,8 @@ pub(super) fn run(args: &Args, options: &Options) -> Exit {
     let mut all: BTreeMap<Mutant, Hunts> = BTreeMap::new();
     let mut progress = Progress::new(args.json);
     let (count, mut done) = (items.len(), 0);
-    let one = |(mutant, from): &(Mutant, u64)| hunt(*mutant, *from, args.seeds, options);
+    let hunter = Hunter::new(options.clone());
+    let one = |(mutant, from): &(Mutant, u64)| hunter.hunt(*mutant, *from, args.seeds);
     threads::spread(args.jobs, items, one, |(mutant, from), catch| {
         all.entry(mutant).or_default().insert(from, catch);
         done += 1;

@@ -1,6 +1,7 @@
 //! The store on real files: conformance, opening, typed rows, and several handles on one file.
 
 mod opening;
+mod power;
 mod search;
 mod sharing;
 mod typed;

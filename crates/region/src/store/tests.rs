@@ -3,6 +3,7 @@
 mod equivalence;
 mod opening;
 mod plans;
+mod power;
 mod transactions;
 
 use super::{Database, Options};

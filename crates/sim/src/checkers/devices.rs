@@ -96,7 +96,8 @@ fn refer(fold: &Fold, wants: &BTreeSet<Scope>, ids: &Ids, view: &mut View) {
 
 fn texts(world: &World, fold: &Fold, device: usize, key: &EntityKey) -> Option<String> {
     let sim = &world.devices[device];
-    for ((at, field), expected) in fold.texts.iter().filter(|((k, _), _)| k == key) {
+    let [first, last] = [0, u32::MAX].map(|field| (key.clone(), FieldId(field)));
+    for ((at, field), expected) in fold.texts.range(first..=last) {
         let found = sim.store.base_texts().find(|(k, f, _)| *k == at && f == field);
         let mut text = found.map(|(_, _, t)| t.clone()).unwrap_or_default();
         text.retain(|b| !fold.entities[key].is_dead(b));

@@ -8,7 +8,11 @@ use crate::world::World;
 use landfall_model::entity::{Entity, Living};
 use landfall_model::id::{EntityKey, TypeId};
 use landfall_model::value::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Entities, copied only where own writes are on them: this is looked at after every call.
+type Known<'a> = BTreeMap<&'a EntityKey, Cow<'a, Entity>>;
 
 impl World {
     pub fn check_references(&mut self, device: usize) {
@@ -47,22 +51,22 @@ impl World {
     }
 
     /// Entities of these types as a file has them, own writes included.
-    fn known(&self, device: usize, kinds: &[TypeId]) -> BTreeMap<EntityKey, Entity> {
+    fn known(&self, device: usize, kinds: &[TypeId]) -> Known<'_> {
         let store = &self.devices[device].store;
         let rows = store.base_rows().filter(|(key, _)| kinds.contains(&key.kind));
-        let mut known: BTreeMap<EntityKey, Entity> =
-            rows.map(|(key, base)| (key.clone(), base.entity.clone())).collect();
+        let mut known: Known<'_> =
+            rows.map(|(key, base)| (key, Cow::Borrowed(&base.entity))).collect();
         let ops = store.own_ops().filter(|o| kinds.contains(&o.sealed.op.key.kind));
         for own in ops.filter(|o| o.overlay) {
-            known.entry(own.sealed.op.key.clone()).or_default().apply(&own.sealed.op);
+            known.entry(&own.sealed.op.key).or_default().to_mut().apply(&own.sealed.op);
         }
         known
     }
 }
 
 /// Entities of this name are known, none is there, and one was deleted.
-fn gone(known: &BTreeMap<EntityKey, Entity>, kind: TypeId, id: &str) -> bool {
+fn gone(known: &Known<'_>, kind: TypeId, id: &str) -> bool {
     let named = known.iter().filter(|(key, _)| key.kind == kind && *key.id == *id);
-    let named: Vec<&Entity> = named.map(|(_, entity)| entity).collect();
+    let named: Vec<&Entity> = named.map(|(_, entity)| entity.as_ref()).collect();
     !named.iter().any(|e| e.exists(&Living)) && named.iter().any(|e| e.is_deleted())
 }

@@ -19,6 +19,8 @@ use std::fmt::Debug;
 
 const CALLS: usize = 4_000;
 
+const SCOPES: [&str; 3] = ["a", "b", "driver/1"];
+
 #[test]
 fn every_call_is_answered_as_memory_answers_it() {
     for seed in 0..4 {
@@ -67,7 +69,7 @@ fn begin(database: &mut Database, memory: &mut MemoryStore) {
 }
 
 /// Few names, so that calls meet.
-struct World<R>(R);
+pub(super) struct World<R>(pub(super) R);
 
 impl<R: Rng> World<R> {
     fn below(&mut self, n: u64) -> u64 {
@@ -86,7 +88,7 @@ impl<R: Rng> World<R> {
     }
 
     fn scope(&mut self) -> &'static str {
-        ["a", "b", "driver/1"][self.below(3) as usize]
+        SCOPES[self.below(3) as usize]
     }
 
     fn origin(&mut self) -> Origin {
@@ -166,7 +168,7 @@ impl<R: Rng> World<R> {
     }
 
     /// One call, and what it answered.
-    fn call<S: Store>(&mut self, s: &mut S) -> String {
+    pub(super) fn call<S: Store>(&mut self, s: &mut S) -> String {
         match self.below(100) {
             0..40 => self.write_entities(s),
             40..52 => self.write_texts(s),
@@ -295,6 +297,36 @@ impl<R: Rng> World<R> {
             _ => told(s.log(self.origin(), self.below(12), self.below(99) as usize)),
         }
     }
+}
+
+/// All that a store tells of the names that calls are about.
+pub(super) fn all<S: Store>(s: &mut S) -> Vec<String> {
+    let entities = s.entities(None, usize::MAX).unwrap_or_default();
+    let mut all = vec![told(s.identity()), told(s.heads()), told(s.cuts())];
+    for home in ["a", "a\0", "b"] {
+        for (kind, id) in (0..24).map(|n| (TypeId(n % 2 * 300), n / 2)) {
+            let key = EntityKey::new(home, kind, format!("{id}"));
+            all.push(told(s.children(&key)));
+            all.extend([0, 1].map(|field| told(s.text(&key, FieldId(field)))));
+            all.push(told(s.texts_since(&key, &Vector::new())));
+        }
+    }
+    all.push(format!("{entities:?}"));
+    for scope in SCOPES {
+        all.push(told(s.entries(scope, None, usize::MAX)));
+        all.push(told(s.changed(scope, &Vector::new(), None, usize::MAX)));
+        all.push(told(s.scope_size(scope)));
+    }
+    for device in 0..4 {
+        let id = DeviceId::from_number(device);
+        all.push(told(s.device(id)));
+        all.push(told(s.dot_records(id, 0, usize::MAX)));
+        all.extend((0..16).map(|seq| told(s.refusal(dot(device, seq)))));
+    }
+    for (origin, _) in s.heads().unwrap_or_default() {
+        all.push(told(s.log(origin, 0, usize::MAX)));
+    }
+    all
 }
 
 /// Errors differ between stores; that there is one does not.
