@@ -1,13 +1,15 @@
 //! What must hold, one file per invariant or family of them.
 //!
-//! Checkers read stores and logs directly and compare them with the oracle; they ask no node.
+//! Checkers read stores and logs directly and compare them with what was seen; they ask no node.
 //! Those in [`sessions`], [`local`] and [`references`] run during the run, after each call of a device;
-//! the others at its end.
+//! the others at its end. Of these, most look at [`Evidence`] alone, which real processes leave, too;
+//! [`cancelled`], [`survival`] and [`outcomes`] look at what only the simulator sees.
 
 pub mod atomicity;
 pub mod cancelled;
 pub mod convergence;
 pub mod devices;
+pub mod ends;
 pub mod exactly_once;
 pub mod identity;
 pub mod local;
@@ -15,9 +17,11 @@ pub mod logs;
 pub mod outcomes;
 pub mod references;
 pub mod sessions;
+pub mod shows;
 pub mod survival;
 pub mod unchanged;
 
+use crate::evidence::{CHECKS, Evidence, Finding, Region};
 use crate::world::World;
 use landfall_model::id::{Dot, EntityKey};
 use landfall_model::op::{Fingerprint, Sealed};
@@ -26,7 +30,7 @@ use landfall_sync::log::Opened;
 use std::collections::BTreeMap;
 
 /// Everything that the regions agree to have received, read from one region's logs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Accepted {
     /// Each op once, whatever the number of entries that hold it.
     pub ops: BTreeMap<(Dot, Fingerprint), Sealed>,
@@ -40,23 +44,21 @@ pub type Ops = Vec<(Dot, Fingerprint)>;
 
 /// Run the checkers of the end of a run.
 pub fn run(world: &mut World) {
-    logs::check(world);
-    let Some(region) = world.live_regions().first().copied() else { return };
-    let accepted = Accepted::of(world, region);
-    let checks: [fn(&mut World, &Accepted); 9] = [
-        unchanged::check,
-        exactly_once::check,
-        atomicity::check,
-        cancelled::check,
-        convergence::check,
-        survival::check,
-        devices::check,
-        identity::check,
-        outcomes::check,
-    ];
-    for check in checks {
+    let evidence = Evidence::of(world);
+    if evidence.regions.is_empty() {
+        return;
+    }
+    unchanged::note_paths(world, &evidence.accepted);
+    for (_, check) in CHECKS {
+        if world.failure.is_none()
+            && let Some(Finding { checker, invariant, message }) = check(&evidence)
+        {
+            world.fail(checker, invariant, message);
+        }
+    }
+    for check in [cancelled::check, survival::check, outcomes::check] {
         if world.failure.is_none() {
-            check(world, &accepted);
+            check(world, &evidence.accepted);
         }
     }
     // Last, so that a failure goes under the name of what is wrong in the end, if anything is.
@@ -66,12 +68,12 @@ pub fn run(world: &mut World) {
 }
 
 impl Accepted {
-    pub fn of(world: &World, region: usize) -> Self {
+    pub fn of(region: &Region) -> Self {
         let mut accepted = Self::default();
-        for (origin, row) in world.regions[region].store.iter_logs() {
+        for (origin, row) in &region.logs {
             let Ok(Opened::Ops { ops, .. }) = Opened::decode(&row.entry) else { continue };
             let names = ops.iter().map(|o| (o.op.dot, o.fingerprint)).collect();
-            accepted.entries.push((origin, row.seq, names));
+            accepted.entries.push((*origin, row.seq, names));
             for sealed in ops {
                 let name = (sealed.op.dot, sealed.fingerprint);
                 if accepted.ops.insert(name, sealed.clone()).is_none() {

@@ -11,6 +11,7 @@
 pub mod app;
 pub mod checkers;
 pub mod device_sim;
+pub mod evidence;
 mod faults;
 pub mod hands;
 pub mod hunt;

@@ -4,11 +4,10 @@
 //! change with the time, only with what people write.
 
 use crate::world::{EPOCH_MS, World};
-use landfall_model::entity::{Entity, Living};
-use landfall_model::id::{EntityKey, Scope};
+use landfall_model::id::Scope;
 use landfall_model::value::Value;
 use landfall_sync::device::node::FieldEdit;
-use landfall_sync::device::store::{Store, Subscription, Terms};
+use landfall_sync::device::store::Terms;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -78,19 +77,5 @@ impl World {
                     .expect("a store in memory does not fail")
             });
         }
-    }
-
-    /// Whether a device may be without a row that its scope holds: it is older than the window, or
-    /// there is no room for all.
-    pub fn may_lack(&self, device: usize, scope: &Scope, key: &EntityKey, entity: &Entity) -> bool {
-        let mut store = self.devices[device].store.clone();
-        let sub = store.subscription(scope).expect("a store in memory does not fail");
-        let Some(Subscription { terms, short, .. }) = sub else { return false };
-        let older = || {
-            let due = entity.register(self.app.ids.due, &Living).map(|w| &w.value);
-            key.kind == self.app.ids.memo
-                && due.is_some_and(|due| *due < Value::Int(EPOCH_MS * 1_000))
-        };
-        short || terms.is_bounded() || (terms.keep_ms.is_some() && older())
     }
 }
