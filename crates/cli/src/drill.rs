@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// of a round that fails are kept all the same
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Run nothing: check again what a round left in its directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["seed", "rounds", "keep"])]
+    check: Option<PathBuf>,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -67,6 +70,9 @@ pub(crate) fn run_part(part: &Part) -> anyhow::Result<Exit> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let Some(dir) = &args.check {
+        return check(args, dir);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
@@ -112,6 +118,25 @@ async fn drill(args: &Args) -> anyhow::Result<Exit> {
         sum_up(&rounds);
     }
     Ok(Exit::yes(failed == 0))
+}
+
+/// The checkers alone, over what is in a directory.
+fn check(args: &Args, dir: &Path) -> anyhow::Result<Exit> {
+    let mut round = Round::default();
+    let finding = round::check(&mut round, dir)?;
+    let passed = round.checks.join(", ");
+    if args.json {
+        let finding = finding
+            .as_ref()
+            .map(|f| json!({ "check": f.checker, "invariant": f.invariant, "message": f.message }));
+        terminal::say(json!({ "passed": round.checks, "failure": finding }));
+    } else if let Some(f) = &finding {
+        terminal::say_plain(format!("FAILED: {} ({}): {}", f.checker, f.invariant, f.message));
+        terminal::say(format!("passed before: {passed}"));
+    } else {
+        terminal::say(format!("passed: {passed}"));
+    }
+    Ok(Exit::yes(finding.is_none()))
 }
 
 /// The directory, if nothing stands in it.

@@ -104,10 +104,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Plan::default().kinds().iter().for_each(|(name, _)| terminal::say(name));
         return Ok(Exit::Done);
     }
-    if args.mutants {
-        return Ok(mutants::run(args));
-    }
     let options = options(args)?;
+    if args.mutants {
+        return Ok(mutants::run(args, &options));
+    }
     if let Some(seed) = args.shrink {
         return Ok(shrink::run(args, seed, &options));
     }

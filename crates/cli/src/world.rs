@@ -472,8 +472,8 @@ pub(crate) fn dev_token(
     Ok(issue_dev_token(&secret, &Claims { publishes: publishes.to_vec(), ..claims })?)
 }
 
-/// A stopped region's store, for reading.
-fn open_store(dir: &Path) -> anyhow::Result<Database> {
+/// A stopped region's store, for reading; `dir` is its data directory.
+pub(crate) fn open_store(dir: &Path) -> anyhow::Result<Database> {
     let path = dir.join(STORE_FILE);
     let mut store = Database::open(&path, &landfall_region::store::Options::default())?;
     store.begin()?;

@@ -406,6 +406,37 @@ impl Entity {
         counts
     }
 
+    /// What another state has of these fields and this one has not: births, register writes and
+    /// additions to sets that nothing here has killed, outdone or taken out. Counters are sums, which
+    /// do not tell. A state of all the same ops and more is without nothing.
+    pub fn without(&self, other: &Self, shown: impl Fn(FieldId) -> bool) -> BTreeSet<Dot> {
+        let alive = |births: &BTreeSet<Dot>| births.iter().any(|b| !self.dead.contains(b));
+        let births = other.births.keys().copied().filter(|b| !self.knows(*b));
+        let mut lost: BTreeSet<Dot> = births.collect();
+        for (field, writes) in other.registers.iter().filter(|(f, _)| shown(**f)) {
+            let here = self.registers.get(field).map(Vec::as_slice).unwrap_or_default();
+            for write in writes.iter().filter(|w| alive(&w.births)) {
+                if !here.iter().any(|w| w.rank() >= write.rank()) {
+                    lost.insert(Dot::new(write.stamp.device, write.seq));
+                }
+            }
+        }
+        for (field, set) in other.sets.iter().filter(|(f, _)| shown(**f)) {
+            let here = self.sets.get(field);
+            for (value, adds) in &set.adds {
+                let has = |dot: &Dot| {
+                    here.is_some_and(|s| {
+                        s.adds.get(value).is_some_and(|adds| adds.contains_key(dot))
+                            || s.removed.get(value).is_some_and(|gone| gone.contains(dot))
+                    })
+                };
+                let adds = adds.iter().filter(|(_, births)| alive(births)).map(|(dot, _)| *dot);
+                lost.extend(adds.filter(|dot| !has(dot)));
+            }
+        }
+        lost
+    }
+
     /// The highest clock reading of any write that is kept.
     pub fn highest_hlc(&self) -> Hlc {
         self.registers.values().flatten().map(|w| w.stamp.hlc).max().unwrap_or_default()

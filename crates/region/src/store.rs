@@ -11,6 +11,7 @@
 mod cache;
 mod database;
 mod devices;
+mod dots;
 mod entities;
 mod error;
 mod index;

@@ -1,9 +1,10 @@
 //! What must hold, one file per invariant or family of them.
 //!
 //! Checkers read stores and logs directly and compare them with what was seen; they ask no node.
-//! Those in [`sessions`], [`local`] and [`references`] run during the run, after each call of a device;
-//! the others at its end. Of these, most look at [`Evidence`] alone, which real processes leave, too;
-//! [`cancelled`], [`survival`] and [`outcomes`] look at what only the simulator sees.
+//! Those in [`sessions`], [`rollback`], [`local`], [`references`] and, for what goes and comes, [`keep`] run during the
+//! run, after calls of a device; the others at its end. Of these, most look at [`Evidence`] alone,
+//! which real processes leave, too; [`cancelled`], [`survival`], [`keep`] and [`outcomes`] look at
+//! what only the simulator sees.
 
 pub mod atomicity;
 pub mod cancelled;
@@ -12,16 +13,18 @@ pub mod devices;
 pub mod ends;
 pub mod exactly_once;
 pub mod identity;
+pub mod keep;
 pub mod local;
 pub mod logs;
 pub mod outcomes;
 pub mod references;
+pub mod rollback;
 pub mod sessions;
 pub mod shows;
 pub mod survival;
 pub mod unchanged;
 
-use crate::evidence::{CHECKS, Evidence, Finding, Region};
+use crate::evidence::{Check, Evidence, Finding, Region};
 use crate::world::World;
 use landfall_model::id::{Dot, EntityKey};
 use landfall_model::op::{Fingerprint, Sealed};
@@ -39,8 +42,44 @@ pub struct Accepted {
     pub entries: Vec<(Origin, u64, Ops)>,
 }
 
+/// Every checker by the name that a failure is told under.
+pub const NAMES: &[&str] = &[
+    "atomicity",
+    "cancelled",
+    "convergence",
+    "devices",
+    "durability",
+    "exactly-once",
+    "identity",
+    "keep",
+    "liveness",
+    "local",
+    "logs",
+    "outcomes",
+    "references",
+    "rollback",
+    "sessions",
+    "stamps",
+    "survival",
+    "switch",
+    "unchanged",
+    "unheard",
+    "waiting",
+    "wire",
+];
+
 /// The ops of one entry, by name.
 pub type Ops = Vec<(Dot, Fingerprint)>;
+
+/// What a checker of the end looks at.
+enum Looks {
+    /// At what is left.
+    Left(Check),
+    /// At what the simulator saw.
+    Seen(fn(&mut World, &Accepted)),
+}
+
+use Looks::{Left, Seen};
 
 /// Run the checkers of the end of a run.
 pub fn run(world: &mut World) {
@@ -49,16 +88,31 @@ pub fn run(world: &mut World) {
         return;
     }
     unchanged::note_paths(world, &evidence.accepted);
-    for (_, check) in CHECKS {
-        if world.failure.is_none()
-            && let Some(Finding { checker, invariant, message }) = check(&evidence)
-        {
-            world.fail(checker, invariant, message);
+    let checks = [
+        Left(logs::check),
+        Left(unchanged::check),
+        Left(exactly_once::check),
+        Left(atomicity::check),
+        Seen(cancelled::check),
+        Left(convergence::check),
+        Seen(survival::check),
+        Left(devices::check),
+        Left(identity::check),
+        Seen(keep::check),
+        Seen(outcomes::check),
+        Left(ends::check),
+    ];
+    for check in checks {
+        if world.failure.is_some() {
+            break;
         }
-    }
-    for check in [cancelled::check, survival::check, outcomes::check] {
-        if world.failure.is_none() {
-            check(world, &evidence.accepted);
+        match check {
+            Seen(check) => check(world, &evidence.accepted),
+            Left(check) => {
+                if let Some(Finding { checker, invariant, message }) = check(&evidence) {
+                    world.fail(checker, invariant, message);
+                }
+            }
         }
     }
     // Last, so that a failure goes under the name of what is wrong in the end, if anything is.

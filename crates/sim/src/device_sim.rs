@@ -42,8 +42,6 @@ pub struct DeviceSim {
     pub backup: Option<MemoryStore>,
     /// When its file was last put back to an older copy.
     pub put_back: Option<i64>,
-    /// Counts the times that the file was put back, for what is compared over time.
-    pub epoch: u64,
 }
 
 impl World {
@@ -70,7 +68,6 @@ impl World {
                 wants,
                 backup: None,
                 put_back: None,
-                epoch: 0,
                 caught_up: BTreeSet::new(),
             });
             self.start_device(n);
@@ -126,13 +123,13 @@ impl World {
         self.reopen_sessions(device);
     }
 
-    /// One call of a device's node as one transaction.
+    /// One call of a device's node as one transaction. False if its process died before the commit.
     pub fn device_call(
         &mut self,
         device: usize,
         call: impl FnOnce(&mut Node, &mut MemoryStore, i64) -> Output,
-    ) {
-        self.device_call_on(device, self.devices[device].conn, call);
+    ) -> bool {
+        self.device_call_on(device, self.devices[device].conn, call)
     }
 
     /// The same, with the frames that it sends for this connection.
@@ -141,7 +138,7 @@ impl World {
         device: usize,
         conn: Option<u64>,
         call: impl FnOnce(&mut Node, &mut MemoryStore, i64) -> Output,
-    ) {
+    ) -> bool {
         self.open_device(device);
         let now = self.device_now(device);
         let sim = &mut self.devices[device];
@@ -149,11 +146,11 @@ impl World {
         sim.store.begin();
         let out = call(&mut node, &mut sim.store, now);
         self.devices[device].node = Some(node);
-        self.device_commit(device, conn, out);
+        self.device_commit(device, conn, out)
     }
 
     /// Commit what a call did, and let its frames leave.
-    pub fn device_commit(&mut self, device: usize, conn: Option<u64>, out: Output) {
+    pub fn device_commit(&mut self, device: usize, conn: Option<u64>, out: Output) -> bool {
         if !self.healing && self.rng.chance(self.plan.kill_before_commit) {
             self.mark("device killed before commit");
             let name = self.devices[device].name.clone();
@@ -161,7 +158,8 @@ impl World {
             self.devices[device].store.rollback();
             self.oracle.not_committed();
             self.shown.changed.clear();
-            return self.kill_device(device);
+            self.kill_device(device);
+            return false;
         }
         let store = &mut self.devices[device].store;
         if out.durable && self.mutant != Some(Mutant::SentBeforeFsync) {
@@ -178,7 +176,8 @@ impl World {
             self.mark("device killed after commit");
             let name = self.devices[device].name.clone();
             self.say(format!("{name} is killed after a commit"));
-            return self.kill_device(device);
+            self.kill_device(device);
+            return true;
         }
         self.note_drain(device, conn, &out);
         for frame in out.frames {
@@ -197,6 +196,7 @@ impl World {
             self.after(wait, Event::Dial { device });
         }
         self.check_sessions(device);
+        true
     }
 
     /// The process dies; its connection with it.
@@ -393,7 +393,8 @@ impl World {
         let latency = self.latency();
         let Some(c) = self.net.conns.get_mut(&conn) else { return };
         let at = c.to_device.arrival(self.now, latency);
-        self.schedule(at, Event::ToDevice { conn, bytes: frame.encode_to_vec() });
+        let (bytes, sent) = (frame.encode_to_vec(), self.now);
+        self.schedule(at, Event::ToDevice { conn, bytes, sent });
     }
 
     /// A region closes a connection behind what it has sent.
@@ -404,12 +405,12 @@ impl World {
         self.schedule(at, Event::DeviceHangs { conn });
     }
 
-    pub fn frame_at_device(&mut self, conn: u64, bytes: &[u8]) {
+    pub fn frame_at_device(&mut self, conn: u64, bytes: &[u8], sent: i64) {
         let Some(c) = self.net.conns.get(&conn).filter(|c| c.device_up) else { return };
         let (device, region) = (c.device, c.region);
         if device == crate::hands::HAND {
             let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
-            return self.hand_hears(region, &frame);
+            return self.hand_hears(conn, region, &frame, sent);
         }
         let hedges = self.devices[device].hedge == Some(conn);
         let known = hedges || self.devices[device].conn == Some(conn);
@@ -418,7 +419,7 @@ impl World {
         }
         self.trace.mix(bytes);
         let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
-        self.note_answer(device, region, &frame);
+        self.note_answer(device, region, &frame, sent);
         if let Some(FromRegion::Delta(d)) = &frame.kind {
             // A small credit is given back by the byte.
             let bytes = d.body.len().max(1) as u64;
@@ -431,6 +432,10 @@ impl World {
                 );
             }
         }
+        let budgets = match &frame.kind {
+            Some(FromRegion::Delta(_)) => self.budgets(device),
+            _ => Vec::new(),
+        };
         let greeted = matches!(&frame.kind, Some(FromRegion::Welcome(_))) && !hedges;
         let mut rng = crate::rng::Rng::new(self.rng.draw());
         self.device_call_on(device, Some(conn), |node, store, now| {
@@ -441,6 +446,7 @@ impl World {
             };
             taken.expect("a store in memory does not fail")
         });
+        self.check_budgets(device, &budgets);
         if greeted && self.plan.lopsided > 0 && !self.healing && self.acts_left > 0 {
             self.write_at_once(device, conn);
         }
@@ -463,13 +469,16 @@ impl World {
         self.devices[device].wants.insert(scope.clone());
         self.say(format!("{} subscribes {scope}", self.devices[device].name));
         let terms = self.terms(device, &scope);
-        self.device_call(device, |node, store, now| {
+        let done = self.device_call(device, |node, store, now| {
             let subscribed = match terms {
                 None => node.subscribe(store, scope.clone()),
                 Some(terms) => node.subscribe_with(store, scope.clone(), terms, now),
             };
             subscribed.expect("a store in memory does not fail")
         });
+        if done {
+            self.oracle.asked.subscribe(device, scope.clone(), terms.unwrap_or_default());
+        }
         let known = self.devices[device].store.subscription(&scope);
         if known.expect("a store in memory does not fail").is_none() {
             self.oracle.let_go.insert((device, scope));

@@ -16,7 +16,7 @@ use landfall_model::op::{Fingerprint, Sealed};
 use landfall_model::text::Text;
 use landfall_model::value::Value;
 use landfall_model::vector::Origin;
-use landfall_sync::device::store::{Base, Meta, Outcome, OwnOp, Subscription, View};
+use landfall_sync::device::store::{Base, Meta, Outcome, OwnOp, Terms, View};
 use landfall_sync::region::store::{DeviceRecord, Head, LogRow, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -66,7 +66,8 @@ pub struct Device {
     pub visible: BTreeMap<EntityKey, Arc<View>>,
     /// Scopes that it is to hold.
     pub wants: BTreeSet<Scope>,
-    pub subscriptions: BTreeMap<Scope, Subscription>,
+    /// How much of a scope the app asked for, where that is not all of it.
+    pub terms: BTreeMap<Scope, Terms>,
     pub told: Told,
 }
 
@@ -117,7 +118,7 @@ pub const CHECKS: [(&str, Check); 9] = [
 
 impl Device {
     /// Whether the device may be without a row that its scope holds: it is older than the window
-    /// that ends at this time, or there is no room for all.
+    /// that ends at this time, or there is no room for all, as the app asked.
     pub fn may_lack(
         &self,
         app: &App,
@@ -125,13 +126,11 @@ impl Device {
         (key, entity): (&EntityKey, &Entity),
         ends_ms: i64,
     ) -> bool {
-        let Some(Subscription { terms, short, .. }) = self.subscriptions.get(scope) else {
-            return false;
-        };
+        let Some(terms) = self.terms.get(scope) else { return false };
         let older = || {
             let due = entity.register(app.ids.due, &Living).map(|w| &w.value);
             key.kind == app.ids.memo && due.is_some_and(|due| *due < Value::Int(ends_ms * 1_000))
         };
-        *short || terms.is_bounded() || (terms.keep_ms.is_some() && older())
+        terms.is_bounded() || (terms.keep_ms.is_some() && older())
     }
 }

@@ -4,12 +4,16 @@ use crate::device_sim::DeviceSim;
 use crate::net::End;
 use crate::world::{Event, World};
 use landfall_model::id::{EntityKey, RegionId, Scope};
+use landfall_sync::device::memory::MemoryStore;
 use landfall_sync::device::node::Output;
 use landfall_sync::device::store::Store;
 use std::collections::BTreeSet;
 
 /// How often the fault clock ticks.
 const TICK_MS: i64 = 200;
+
+/// Files that are copied in one world.
+const CLONES_MAX: usize = 3;
 
 impl World {
     pub fn fault_tick(&mut self) {
@@ -50,13 +54,13 @@ impl World {
             let until = self.now + self.rng.between(200, 4_000);
             let side = self.rng.below(2);
             if let Some(link) = self.rng.pick(&links).and_then(|l| self.net.links.get_mut(l)) {
-                link.pipes[side].busy_until = until;
+                link.pipes[side].stall(until);
                 *self.marks.entry("pipe stalled").or_default() += 1;
             }
             let conns: Vec<u64> = self.net.conns.keys().copied().collect();
             if let Some(conn) = self.rng.pick(&conns).and_then(|c| self.net.conns.get_mut(c)) {
                 let pipe = if side == 0 { &mut conn.to_region } else { &mut conn.to_device };
-                pipe.busy_until = pipe.busy_until.max(until);
+                pipe.stall(until);
             }
         }
     }
@@ -98,7 +102,7 @@ impl World {
             }
         }
         let wait = self.rng.between(500, 8_000);
-        self.after(wait, Event::Join(0, a, b));
+        self.after(wait, Event::Join(a, b));
     }
 
     fn device_faults(&mut self) {
@@ -138,7 +142,6 @@ impl World {
     /// A device has no room: some rows go, now and then one is pinned, and now and then what went is
     /// asked for again.
     fn evict(&mut self, device: usize) {
-        self.mark("evicted");
         let rows = 1 + self.rng.below(4);
         let shown: Vec<EntityKey> = self.devices[device].store.visible().keys().cloned().collect();
         let pinned = self.rng.pick(&shown).cloned().filter(|_| self.rng.chance(200));
@@ -147,14 +150,14 @@ impl World {
             self.mark("row pinned or let loose");
         }
         self.say(format!("{} evicts {rows} rows", self.devices[device].name));
-        let keys = |w: &Self| -> BTreeSet<EntityKey> {
-            w.devices[device].store.base_rows().map(|(key, _)| key.clone()).collect()
-        };
-        let before = keys(self);
-        self.device_call(device, |node, store, now| {
+        let before = self.bases(device);
+        let pinned = pinned.map(|key| {
+            let on = !self.oracle.asked.is_pinned(device, &key);
+            (key, on)
+        });
+        let done = self.device_call(device, |node, store, now| {
             let mut out = Output::default();
-            if let Some(key) = pinned {
-                let on = !store.is_pinned(&key).expect("a store in memory does not fail");
+            if let Some((key, on)) = pinned.clone() {
                 out = node.pin(store, &key, on).expect("a store in memory does not fail");
             }
             let (_, more) =
@@ -164,8 +167,14 @@ impl World {
             out.durable |= more.durable;
             out
         });
-        let gone = before.difference(&keys(self)).map(|key| (device, key.clone())).collect();
-        self.oracle.evicted.extend::<BTreeSet<_>>(gone);
+        if let Some((key, on)) = pinned.filter(|_| done) {
+            self.oracle.asked.pin(device, key, on);
+        }
+        let gone = self.check_evicted(device, &before);
+        if !gone.is_empty() {
+            self.mark("evicted");
+        }
+        self.oracle.evicted.extend(gone.into_iter().map(|key| (device, key)));
         if refill {
             self.mark("evicted rows asked for again");
             self.refill(device);
@@ -198,11 +207,7 @@ impl World {
             self.say(format!("{} loses power", self.devices[device].name));
             self.mark("power cut");
             self.kill_device(device);
-            self.devices[device].store.lose_power();
-            self.check_sent_is_on_disk(device);
-            self.oracle.local.power_lost(device);
-            self.check_local(device);
-            self.file_put_back(device);
+            self.lose_power(device);
         }
         if self.plan.rollback > 0 && self.rng.chance(100) {
             let copy = copy_of(&self.devices[device].store);
@@ -214,13 +219,10 @@ impl World {
             self.say(format!("{}: its file is put back", self.devices[device].name));
             self.mark("file put back");
             self.kill_device(device);
-            self.devices[device].store = copy;
-            self.local_put_back(device);
-            self.devices[device].put_back = Some(self.now);
-            self.share_id(device);
-            self.file_put_back(device);
+            self.put_back(device, copy);
         }
-        if self.rng.chance(self.plan.clone) && self.devices.len() < 10 {
+        let most = self.plan.devices + CLONES_MAX;
+        if self.rng.chance(self.plan.clone) && self.devices.len() < most {
             self.clone_device(device);
         }
     }
@@ -231,15 +233,38 @@ impl World {
         self.oracle.shared_ids.extend(meta.map(|m| m.device));
     }
 
-    fn file_put_back(&mut self, device: usize) {
+    /// The file is as of its last durable commit. All that left it was on disk by then.
+    fn lose_power(&mut self, device: usize) {
+        let store = &mut self.devices[device].store;
+        let before = store.meta().expect("a store in memory does not fail").map(|m| m.device);
+        store.lose_power();
+        self.check_sent_is_on_disk(device, before.unwrap_or_default());
+        self.oracle.local.power_lost(device);
+        self.check_local(device);
+        let sim = &self.devices[device];
+        self.oracle.cut_back(device, &sim.store, last_order(&sim.store));
+        self.go_on(device);
+    }
+
+    fn put_back(&mut self, device: usize, copy: MemoryStore) {
+        self.note_file_loss(device, &copy);
         let sim = &mut self.devices[device];
-        let meta = sim.store.meta().expect("a store in memory does not fail");
-        sim.epoch += 1;
-        let fresh = meta.is_none();
-        self.oracle.put_back(device, meta.map_or(0, |m| m.last_order));
-        if fresh {
+        (sim.store, sim.put_back) = (copy, Some(self.now));
+        self.local_put_back(device);
+        self.share_id(device);
+        let sim = &self.devices[device];
+        self.oracle.put_back(device, &sim.store, last_order(&sim.store));
+        self.go_on(device);
+    }
+
+    /// The app goes on with a file that has lost something.
+    fn go_on(&mut self, device: usize) {
+        let meta = self.devices[device].store.meta().expect("a store in memory does not fail");
+        if meta.is_none() {
             self.say(format!("{} has an empty file", self.devices[device].name));
+            self.mark("empty file after a power cut");
         }
+        self.read_wishes(device);
         self.resume_sessions(device);
         self.subscribe_missing(device);
     }
@@ -261,14 +286,14 @@ impl World {
             wants: sim.wants.clone(),
             backup: None,
             put_back: None,
-            epoch: 0,
-            caught_up: std::collections::BTreeSet::new(),
+            caught_up: BTreeSet::new(),
         };
         self.say(format!("{}: its file is copied to another device", sim.name));
         self.mark("file cloned");
         self.devices.push(copy);
         self.share_id(device);
-        self.oracle.copied(device, new);
+        self.oracle.copied(device, new, &self.devices[new].store);
+        self.read_wishes(new);
         self.resume_sessions(new);
         self.open_device(new);
         self.subscribe_missing(new);
@@ -294,20 +319,23 @@ impl World {
         if self.rng.chance(self.plan.restore) && calm {
             self.restore_region(region);
         }
+        if self.plan.alone > 0 && calm && self.rng.chance(self.plan.alone) {
+            self.leave_alone(region);
+        }
         let many = live.len() > 2;
         if self.rng.chance(self.plan.lose) && many && calm {
             self.lose_region(region);
         }
     }
 
-    fn restore_region(&mut self, region: usize) {
+    pub fn restore_region(&mut self, region: usize) {
         let Some(copy) = self.regions[region].backup.clone() else { return };
         let fooled = self.rng.chance(self.plan.fooled) && self.peers_know_better(region, &copy);
         self.crash_region(region, "and is restored from an older copy");
         self.say(format!("region {region}: the marker is fooled: {fooled}"));
         self.mark(if fooled { "restore with a fooled marker" } else { "restore" });
+        self.note_loss(region, Some(&copy));
         self.regions[region].store = copy;
-        self.regions[region].losses.push(self.now);
         self.open_region(region, fooled);
     }
 
@@ -331,8 +359,8 @@ impl World {
     pub fn lose_region(&mut self, region: usize) {
         self.crash_region(region, "and is lost for ever");
         self.mark("region lost");
+        self.note_loss(region, None);
         self.regions[region].lost = true;
-        self.regions[region].losses.push(self.now);
         for other in self.live_regions() {
             if let Some(node) = self.regions[other].node.as_mut() {
                 node.declare_lost(RegionId(region as u16));
@@ -349,9 +377,6 @@ impl World {
         self.draining.clear();
         for region in self.live_regions() {
             self.open_region(region, true);
-        }
-        for link in self.net.links.values_mut() {
-            link.pipes.iter_mut().for_each(|p| p.busy_until = p.busy_until.min(self.now + 1_000));
         }
         for device in 0..self.devices.len() {
             self.devices[device].offline_until = 0;
@@ -371,10 +396,14 @@ impl World {
 }
 
 /// A copy of a device's file.
-fn copy_of(
-    store: &landfall_sync::device::memory::MemoryStore,
-) -> landfall_sync::device::memory::MemoryStore {
+fn copy_of(store: &MemoryStore) -> MemoryStore {
     let mut copy = store.clone();
     copy.commit_durable();
     copy
+}
+
+/// The order of a file's last op.
+fn last_order(store: &MemoryStore) -> u64 {
+    let meta = store.clone().meta().expect("a store in memory does not fail");
+    meta.map_or(0, |m| m.last_order)
 }

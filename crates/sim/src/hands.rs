@@ -1,14 +1,15 @@
 //! Devices made by hand, for worlds of regions only: ops drawn from the rules of the model alone,
 //! pushed to any region, again and again, whatever was answered.
 //!
-//! With clones allowed, two ops share a dot now and then. At the end all regions must have the same;
-//! that each op which a region accepted is there is not checked in these worlds.
+//! With clones allowed, two ops share a dot now and then. Hands keep no outbox: what a region has
+//! accepted is the region's to keep, and what it loses before another has it is lost.
 
 use crate::app::App;
+use crate::losses::Name;
 use crate::net::{Conn, Pipe};
 use crate::world::{EPOCH_MS, Event, World};
 use landfall_model::id::{DeviceId, Dot, EntityKey};
-use landfall_model::op::{Action, Change, FieldChange, Fingerprint, Op, Sealed, Tx};
+use landfall_model::op::{Action, Change, FieldChange, Op, Sealed, Tx};
 use landfall_model::stamp::Hlc;
 use landfall_model::value::Value;
 use landfall_sync::{convert, wire};
@@ -32,6 +33,8 @@ pub struct Hands {
     /// Births of each entity, newest last.
     births: BTreeMap<EntityKey, Vec<Dot>>,
     waiting: BTreeSet<Dot>,
+    /// What was pushed over each connection.
+    pushed: BTreeMap<u64, BTreeSet<Name>>,
 }
 
 impl Hands {
@@ -153,10 +156,10 @@ impl World {
             ops: ops.iter().map(|o| o.payload.to_vec().into()).collect(),
         });
         let push = wire::Push { transactions: transactions.collect() };
-        for ops in &batch {
-            for o in ops {
-                self.oracle.pushed.insert((o.op.dot, o.fingerprint), o.clone());
-            }
+        for o in batch.iter().flatten() {
+            let name = (o.op.dot, o.fingerprint);
+            self.oracle.pushed.insert(name, o.clone());
+            self.hands.pushed.entry(conn).or_default().insert(name);
         }
         let late = if self.healing { 0 } else { self.rng.between(0, 3_000) };
         let mut at = self.now;
@@ -169,7 +172,7 @@ impl World {
     }
 
     /// A region answers a hand.
-    pub fn hand_hears(&mut self, region: usize, frame: &wire::RegionFrame) {
+    pub fn hand_hears(&mut self, conn: u64, region: usize, frame: &wire::RegionFrame, sent: i64) {
         let Some(FromRegion::Fates(fates)) = &frame.kind else { return };
         let Ok(id) = convert::device_id(&fates.device) else { return };
         for fate in &fates.fates {
@@ -185,12 +188,21 @@ impl World {
                 let dot = Dot::new(id, seq);
                 self.say(format!("region {region} to a hand: {dot:?} {what}"));
                 self.hands.waiting.remove(&dot);
+                if what == "has" {
+                    self.hand_is_answered(conn, region, dot, fate.durable, sent);
+                }
             }
         }
     }
 
-    /// Ops of hands under one dot, voids left out.
-    pub fn made_by_hand(&self) -> impl Iterator<Item = (Dot, Fingerprint)> + '_ {
-        self.hands.made.iter().flatten().map(|s| (s.op.dot, s.fingerprint))
+    /// A region has what this connection pushed under a number. Which of two it means, where two
+    /// were pushed, it does not say.
+    fn hand_is_answered(&mut self, conn: u64, region: usize, dot: Dot, durable: bool, sent: i64) {
+        let pushed = self.hands.pushed.get(&conn).into_iter().flatten();
+        let under: Vec<Name> = pushed.filter(|(d, _)| *d == dot).copied().collect();
+        if let [name] = under[..] {
+            self.note_ack(HAND, region, name, durable, sent);
+            self.mark("hand answered");
+        }
     }
 }

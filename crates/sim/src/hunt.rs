@@ -1,6 +1,6 @@
 //! How long the checkers need for a planted fault: seeds from a starting one on, until one fails.
 
-use crate::{Mutant, Options, run_seed};
+use crate::{Failure, Mutant, Options, run_seed};
 
 /// A planted fault that was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +12,18 @@ pub struct Catch {
     pub invariant: &'static str,
 }
 
-/// Run seeds from `from` on with a fault planted, at most so many; `None` if none of them fails.
-pub fn hunt(mutant: Mutant, from: u64, most: u64) -> Option<Catch> {
-    let options = Options { mutant: Some(mutant), ..Options::default() };
+/// Run seeds from `from` on with a fault planted, at most so many; `None` if none of them catches it.
+pub fn hunt(mutant: Mutant, from: u64, most: u64, options: &Options) -> Option<Catch> {
     (0..most).find_map(|n| {
-        let failure = run_seed(from + n, &options).failure?;
+        let failure = caught(mutant, from + n, options)?;
         let (checker, invariant) = (failure.checker, failure.invariant);
         Some(Catch { seeds: n + 1, seed: from + n, checker, invariant })
     })
+}
+
+/// How a seed fails because a fault is planted: one that fails without it shows nothing of it.
+pub fn caught(mutant: Mutant, seed: u64, options: &Options) -> Option<Failure> {
+    let options = Options { mutant: Some(mutant), ..options.clone() };
+    let failure = run_seed(seed, &options).failure?;
+    run_seed(seed, &Options { mutant: None, ..options }).passed.then_some(failure)
 }

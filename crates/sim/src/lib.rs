@@ -8,6 +8,7 @@
 //! faults end, everything that still exists comes up, and within bounded time all must be settled.
 //! Then the [`checkers`] compare what is there with what the simulator itself has seen.
 
+mod alone;
 pub mod app;
 pub mod checkers;
 pub mod device_sim;
@@ -16,6 +17,7 @@ mod faults;
 pub mod hands;
 pub mod hunt;
 mod lopsided;
+pub mod losses;
 pub mod net;
 mod operations;
 pub mod oracle;

@@ -24,8 +24,8 @@ impl World {
         let late = self.now + self.rng.between(1_000, 6_000);
         if let Some(c) = self.net.conns.get_mut(&conn).filter(|c| c.device_up) {
             match then {
-                0 => c.to_region.busy_until = c.to_region.busy_until.max(late),
-                1 => c.to_device.busy_until = c.to_device.busy_until.max(late),
+                0 => c.to_region.stall(late),
+                1 => c.to_device.stall(late),
                 _ => {}
             }
         }

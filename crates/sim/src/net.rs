@@ -18,6 +18,11 @@ impl Pipe {
         self.busy_until = self.busy_until.max(now + latency);
         self.busy_until
     }
+
+    /// Nothing arrives before this.
+    pub fn stall(&mut self, until: i64) {
+        self.busy_until = self.busy_until.max(until);
+    }
 }
 
 /// A device's connection to a region.
@@ -54,8 +59,6 @@ pub struct Net {
     /// Pairs of regions, and of device and region, that cannot reach one another.
     pub apart: BTreeSet<(End, End)>,
     pub last_id: u64,
-    /// Frames on their way.
-    pub in_flight: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +75,13 @@ impl Net {
 
     pub fn reaches(&self, a: End, b: End) -> bool {
         !self.apart.contains(&(a.min(b), a.max(b)))
+    }
+
+    /// What is on its way is due so much later, and what is handed over next stays behind it.
+    pub fn delay(&mut self, now: i64, ms: i64) {
+        let conns = self.conns.values_mut().flat_map(|c| [&mut c.to_region, &mut c.to_device]);
+        let pipes = conns.chain(self.links.values_mut().flat_map(|l| &mut l.pipes));
+        pipes.filter(|p| p.busy_until > now).for_each(|p| p.busy_until += ms);
     }
 
     pub fn part(&mut self, a: End, b: End) {

@@ -3,14 +3,16 @@
 //! It writes down every op when its local transaction commits, every payload that leaves a device,
 //! and every answer that reaches one. The checkers compare the end of the run with this.
 
+use crate::checkers::keep::Asked;
 use crate::checkers::local::Local;
+use crate::losses::{Losses, Name};
 use crate::world::World;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope};
 use landfall_model::op::{Change, Fingerprint, Sealed};
 use landfall_model::schema::LOCAL_HOME;
 use landfall_sync::convert;
 use landfall_sync::device::memory::MemoryStore;
-use landfall_sync::device::store::Store;
+use landfall_sync::device::store::{OpState, Store};
 use landfall_sync::{limits, wire};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::region_frame::Kind as FromRegion;
@@ -27,9 +29,12 @@ pub struct Written {
 /// A region said that it has an op.
 #[derive(Debug, Clone)]
 pub struct Ack {
+    /// The first region that said so, and when it did.
     pub region: usize,
     pub at: i64,
+    /// Who heard it last, and when.
     pub device: usize,
+    pub heard: i64,
     pub durable: bool,
     pub sealed: Sealed,
 }
@@ -61,12 +66,15 @@ pub struct Oracle {
     pub restoring: bool,
     /// Rows of local types.
     pub local: Local,
+    /// Terms and pins that apps asked for.
+    pub asked: Asked,
+    /// What disasters took.
+    pub losses: Losses,
     /// Rows that came to each device in deltas.
     pub rows: BTreeMap<usize, u64>,
     /// Device ids of files that were copied or put back.
     pub shared_ids: BTreeSet<DeviceId>,
     increments: BTreeMap<(EntityKey, FieldId), i64>,
-    counted: BTreeSet<(Dot, Fingerprint)>,
 }
 
 impl Oracle {
@@ -80,13 +88,10 @@ impl Oracle {
         let dots: BTreeSet<Dot> = pending.iter().map(|(_, d)| *d).collect();
         for op in store.own_ops().filter(|o| dots.contains(&o.sealed.op.dot)) {
             let written = Written { sealed: op.sealed.clone(), at: now, sent: false };
-            self.written.insert((device, op.order), written);
-        }
-        for op in store.own_ops().filter(|o| dots.contains(&o.sealed.op.dot)) {
-            if restoring {
-                self.counted.insert((op.sealed.op.dot, op.sealed.fingerprint));
+            let new = self.written.insert((device, op.order), written).is_none();
+            if new && !restoring {
+                self.count(&op.sealed);
             }
-            self.count(&op.sealed);
         }
     }
 
@@ -97,11 +102,9 @@ impl Oracle {
         self.local.not_committed();
     }
 
-    /// Count an op's increments, once. What a copied file sends under a new number is another op.
+    /// Count an op's increments. Stamps, numbers and so fingerprints may change before it is sent: it is
+    /// counted where it is written, and not where it leaves.
     fn count(&mut self, sealed: &Sealed) {
-        if !self.counted.insert((sealed.op.dot, sealed.fingerprint)) {
-            return;
-        }
         for change in sealed.op.changes() {
             if let Change::Counter(n) = change.change {
                 let counter = (sealed.op.key.clone(), change.field);
@@ -120,17 +123,35 @@ impl Oracle {
         self.increments.get(&(key.clone(), field)).copied().unwrap_or(0)
     }
 
-    /// A file was put back: what it does not remember was not written.
-    pub fn put_back(&mut self, device: usize, last_order: u64) {
+    /// What a file has lost was not written, and what it has again, it did not take back.
+    pub fn cut_back(&mut self, device: usize, file: &MemoryStore, last_order: u64) {
         self.written.retain(|(d, order), _| *d != device || *order <= last_order);
-        // Those that it remembers again, it did not take back.
-        self.cancelled.retain(|(d, _), _| *d != device);
+        let there: BTreeSet<Dot> = file.own_ops().map(|own| own.sealed.op.dot).collect();
+        self.cancelled.retain(|(d, dot), _| *d != device || !there.contains(dot));
+    }
+
+    /// An older copy took a file's place: it does not know what it has sent since.
+    pub fn put_back(&mut self, device: usize, file: &MemoryStore, last_order: u64) {
+        self.cut_back(device, file, last_order);
         self.last_pushed.retain(|(d, _), _| *d != device);
         self.sent_to.retain(|(d, ..), _| *d != device);
+        self.count_again(file);
+    }
+
+    /// What two lives of a file may both send, under different numbers, is two writes.
+    fn count_again(&mut self, file: &MemoryStore) {
+        let unsent = file.own_ops().filter(|own| own.state == OpState::Unsent);
+        let unsent: Vec<Sealed> = unsent.map(|own| own.sealed.clone()).collect();
+        unsent.iter().for_each(|sealed| self.count(sealed));
     }
 
     /// A file was copied.
-    pub fn copied(&mut self, from: usize, to: usize) {
+    pub fn copied(&mut self, from: usize, to: usize, file: &MemoryStore) {
+        self.count_again(file);
+        let heard: Vec<_> = self.refused.iter().filter(|((d, _), _)| *d == from).collect();
+        let heard: Vec<_> =
+            heard.into_iter().map(|((_, dot), r)| ((to, *dot), r.clone())).collect();
+        self.refused.extend(heard);
         let copies: Vec<_> = self
             .written
             .iter()
@@ -184,19 +205,21 @@ impl World {
             let written = Written { sealed: sealed.clone(), at: self.now, sent: true };
             self.oracle.written.insert((device, own.order), written);
         }
-        self.oracle.count(&sealed);
         self.oracle.pushed.entry((dot, fingerprint)).or_insert(sealed);
     }
 
     /// Nothing leaves before it is on disk: what was sent is known to be sent after a power cut.
-    pub fn check_sent_is_on_disk(&mut self, device: usize) {
+    /// `before` is the id that the device sent under.
+    pub fn check_sent_is_on_disk(&mut self, device: usize, before: DeviceId) {
         let meta = self.devices[device].store.meta().expect("a store in memory does not fail");
-        let known = meta.map(|m| (m.device, m.sent_seq)).unwrap_or_default();
-        let forgot = self
-            .oracle
-            .last_pushed
-            .keys()
-            .find(|(d, dot)| *d == device && dot.device == known.0 && dot.seq > known.1);
+        let knows = |dot: &Dot| match &meta {
+            // Of an id that it no longer goes by it says nothing.
+            Some(m) if m.device != dot.device => m.device != before,
+            Some(m) => dot.seq <= m.sent_seq,
+            None => false,
+        };
+        let of_file = |(d, dot): &&(usize, Dot)| *d == device && dot.device == before;
+        let forgot = self.oracle.last_pushed.keys().filter(of_file).find(|(_, dot)| !knows(dot));
         if let Some((_, dot)) = forgot.copied() {
             let message = format!("{} sent {dot:?} and lost it", self.devices[device].name);
             self.fail("durability", "I2", message);
@@ -220,9 +243,15 @@ impl World {
     }
 
     /// A region's answer reaches a device.
-    pub fn note_answer(&mut self, device: usize, region: usize, frame: &wire::RegionFrame) {
+    pub fn note_answer(
+        &mut self,
+        device: usize,
+        region: usize,
+        frame: &wire::RegionFrame,
+        sent: i64,
+    ) {
         match &frame.kind {
-            Some(FromRegion::Fates(fates)) => self.note_fates(device, region, fates),
+            Some(FromRegion::Fates(fates)) => self.note_fates(device, region, fates, sent),
             Some(FromRegion::Durable(d)) => {
                 let Ok(id) = convert::device_id(&d.device) else { return };
                 let Ok(seqs) = convert::seq_set(d.seqs.as_ref()) else { return };
@@ -251,40 +280,30 @@ impl World {
         }
     }
 
-    fn note_fates(&mut self, device: usize, region: usize, fates: &wire::Fates) {
+    fn note_fates(&mut self, device: usize, region: usize, fates: &wire::Fates, sent: i64) {
         let Ok(id) = convert::device_id(&fates.device) else { return };
         for fate in &fates.fates {
             for seq in fate.first..fate.first + u64::from(fate.count) {
-                self.note_fate(device, region, Dot::new(id, seq), fate);
+                self.note_fate(device, region, Dot::new(id, seq), fate, sent);
             }
         }
     }
 
-    fn note_fate(&mut self, device: usize, region: usize, dot: Dot, fate: &wire::Fate) {
+    fn note_fate(&mut self, device: usize, region: usize, dot: Dot, fate: &wire::Fate, sent: i64) {
         match &fate.kind {
             Some(wire::fate::Kind::Accepted(_)) => {
                 self.say(format!("region {region} has {dot:?}, durable {}", fate.durable));
                 if fate.durable {
                     self.mark("durable at once");
                 }
-                if self.devices[device]
-                    .conn
-                    .is_none_or(|c| self.net.conns.get(&c).is_none_or(|c| c.region != region))
-                {
-                    self.mark("hedge answered");
-                }
-                let Some(fp) = self.oracle.last_pushed.get(&(device, dot)) else { return };
-                let Some(sealed) = self.oracle.pushed.get(&(dot, *fp)).cloned() else { return };
-                let (at, durable) = (self.now, fate.durable);
-                let sealed_ms = sealed.op.hlc.millis();
-                let ack = Ack { region, at, device, durable, sealed };
                 let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
-                if conn.is_some_and(|c| c.region == region) {
-                    self.oracle.answered.insert((device, dot));
+                match conn.is_some_and(|c| c.region == region) {
+                    true => _ = self.oracle.answered.insert((device, dot)),
+                    false => self.mark("hedge answered"),
                 }
-                let known = self.oracle.acks.entry((dot, *fp)).or_insert(ack);
-                known.durable |= durable;
-                self.check_stamp(dot, sealed_ms);
+                if let Some(fp) = self.oracle.last_pushed.get(&(device, dot)).copied() {
+                    self.note_ack(device, region, (dot, fp), fate.durable, sent);
+                }
             }
             Some(wire::fate::Kind::Rejected(r)) => {
                 self.say(format!("region {region} refuses {dot:?}: {}", r.code));
@@ -307,11 +326,22 @@ impl World {
         }
     }
 
+    /// A region's word that it has an op reaches whoever sent it.
+    pub fn note_ack(&mut self, device: usize, region: usize, name: Name, durable: bool, sent: i64) {
+        let Some(sealed) = self.oracle.pushed.get(&name).cloned() else { return };
+        self.check_stamp(name.0, sealed.op.hlc.millis(), sent);
+        let ack = Ack { region, at: sent, device, heard: self.now, durable, sealed };
+        let known = self.oracle.acks.entry(name).or_insert(ack);
+        (known.at, known.device, known.heard) = (known.at.min(sent), device, self.now);
+        known.durable |= durable;
+    }
+
     /// I7: no region takes a stamp further ahead than the limit, whatever a device's clock says.
-    fn check_stamp(&mut self, dot: Dot, stamp_ms: i64) {
-        let most = self.now + limits::STAMP_AHEAD_MS_MAX + limits::REGION_OFFSET_MS_MAX;
+    /// The answer left right after the region had judged it, or later.
+    fn check_stamp(&mut self, dot: Dot, stamp_ms: i64, sent: i64) {
+        let most = sent + limits::STAMP_AHEAD_MS_MAX + limits::REGION_OFFSET_MS_MAX;
         if stamp_ms > most {
-            let by = stamp_ms - self.now;
+            let by = stamp_ms - sent;
             self.fail("stamps", "I7", format!("{dot:?} was accepted {by} ms ahead of time"));
         }
     }

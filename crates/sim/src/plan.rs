@@ -46,6 +46,8 @@ pub struct Plan {
     pub restore: u32,
     pub fooled: u32,
     pub lose: u32,
+    /// Regions are cut off from the others, and then lose their disks.
+    pub alone: u32,
     pub token: u32,
     pub subscribe: u32,
     /// People take unsent writes back, and bring deleted rows back.
@@ -104,6 +106,12 @@ impl Plan {
         if weather != Weather::Calm && rng.clone().chance(200) {
             plan.islands();
         }
+        let mut lone = rng.clone();
+        lone.draw();
+        lone.draw();
+        if weather == Weather::Storm && lone.chance(200) {
+            plan.alone = 1 + lone.below(40) as u32;
+        }
         let mut aside = rng.clone();
         aside.draw();
         if weather != Weather::Calm && aside.chance(350) {
@@ -159,7 +167,7 @@ impl Plan {
     }
 
     /// Every kind of trouble by its name, with its rate; 0 is none of it.
-    pub fn kinds(&mut self) -> [(&'static str, &mut u32); 38] {
+    pub fn kinds(&mut self) -> [(&'static str, &mut u32); 39] {
         [
             ("cut", &mut self.cut),
             ("cut-link", &mut self.cut_link),
@@ -179,6 +187,7 @@ impl Plan {
             ("restore", &mut self.restore),
             ("fooled", &mut self.fooled),
             ("lose", &mut self.lose),
+            ("alone", &mut self.alone),
             ("drain", &mut self.drain),
             ("upgrade", &mut self.upgrade),
             ("token", &mut self.token),

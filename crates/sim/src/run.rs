@@ -132,8 +132,8 @@ impl World {
                 }
                 self.switch_regions(false);
             }
-            match self.unsettled() {
-                None if rows != before => times = 0,
+            let busy = (rows != before).then(|| format!("rows still come: {rows} so far"));
+            match self.unsettled().or(busy) {
                 None => times += 1,
                 Some(what) if self.now > bound => self.fail("liveness", "I10", what),
                 Some(_) => times = 0,

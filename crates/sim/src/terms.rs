@@ -51,10 +51,12 @@ impl World {
 
     /// A device lets go of what has grown too old.
     pub fn tidy(&mut self, device: usize) {
+        let before = self.bases(device);
         self.device_call(device, |node, store, now| {
             let (_, out) = node.tidy(store, now).expect("a store in memory does not fail");
             out
         });
+        self.check_tidied(device, &before);
     }
 
     pub fn tidy_all(&mut self) {
@@ -72,6 +74,7 @@ impl World {
         self.mark("parts of scopes made whole");
         let wants: Vec<Scope> = self.devices[device].wants.iter().cloned().collect();
         for scope in wants {
+            self.oracle.asked.subscribe(device, scope.clone(), Terms::default());
             self.device_call(device, |node, store, now| {
                 node.subscribe_with(store, scope, Terms::default(), now)
                     .expect("a store in memory does not fail")

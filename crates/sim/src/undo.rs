@@ -3,35 +3,31 @@
 use crate::world::World;
 use landfall_model::id::{Dot, EntityKey};
 use landfall_model::op::Fingerprint;
-use landfall_sync::device::node::Output;
 use landfall_sync::device::store::{OpState, OwnOp, Store};
-use landfall_sync::mutant::Mutant;
 use std::collections::BTreeMap;
 
 impl World {
     /// Take back one of a device's writes that were not sent.
     pub fn cancel(&mut self, device: usize) {
-        let planted = self.mutant == Some(Mutant::SentOpCancelled);
-        let may_go = |own: &&OwnOp| match own.state {
-            OpState::Unsent => true,
-            OpState::Sent { .. } => planted,
-            _ => false,
-        };
-        let ops = self.devices[device].store.own_ops().filter(may_go);
-        let unsent: Vec<Dot> = ops.map(|own| own.sealed.op.dot).collect();
-        let Some(&dot) = self.rng.pick(&unsent) else { return };
+        // Those that were sent are asked for, too: the device has to refuse it.
+        let asked = |own: &&OwnOp| matches!(own.state, OpState::Unsent | OpState::Sent { .. });
+        let ops = self.devices[device].store.own_ops().filter(asked);
+        let waiting: Vec<Dot> = ops.map(|own| own.sealed.op.dot).collect();
+        let Some(&dot) = self.rng.pick(&waiting) else { return };
+        self.open_device(device);
         let before = self.kept_by(device);
-        let mut refused = false;
-        self.device_call(device, |node, store, now| match node.cancel(store, now, dot) {
-            Ok((_, out)) => out,
-            Err(_) => {
-                refused = true;
-                Output::default()
-            }
-        });
-        if refused {
+        let now = self.device_now(device);
+        let sim = &mut self.devices[device];
+        let mut node = sim.node.take().expect("just opened");
+        sim.store.begin();
+        let result = node.cancel(&mut sim.store, now, dot);
+        sim.node = Some(node);
+        let Ok((_, out)) = result else {
+            self.devices[device].store.rollback();
             return self.mark("cancel refused");
-        }
+        };
+        let conn = self.devices[device].conn;
+        self.device_commit(device, conn, out);
         // A process that was killed before the commit has cancelled nothing.
         let after = self.kept_by(device);
         let gone = before.into_iter().filter(|(order, _)| !after.contains_key(order));

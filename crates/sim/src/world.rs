@@ -27,10 +27,11 @@ pub enum Event {
         conn: u64,
         bytes: Vec<u8>,
     },
-    /// A region's frame reaches its device.
+    /// A region's frame reaches its device; `sent` is when it left.
     ToDevice {
         conn: u64,
         bytes: Vec<u8>,
+        sent: i64,
     },
     /// The region notices that a connection is gone.
     RegionHangs {
@@ -67,7 +68,12 @@ pub enum Event {
     Act,
     Hand,
     Fault,
-    Join(usize, crate::net::End, crate::net::End),
+    /// Two that could not reach one another can again.
+    Join(crate::net::End, crate::net::End),
+    /// A region that is cut off loses its disk.
+    Fall {
+        region: usize,
+    },
     /// A drained region stops.
     Stop {
         region: usize,
@@ -148,9 +154,6 @@ impl World {
 
     pub fn schedule(&mut self, at: i64, event: Event) {
         self.scheduled += 1;
-        if event.is_frame() {
-            self.net.in_flight += 1;
-        }
         self.queue.insert((at.max(self.now), self.scheduled), event);
     }
 
@@ -191,10 +194,8 @@ impl World {
                 break;
             }
             let ((at, _), event) = entry.remove_entry();
-            self.now = at;
-            if event.is_frame() {
-                self.net.in_flight -= 1;
-            }
+            // What was due while time was let pass is late, and time does not go back for it.
+            self.now = self.now.max(at);
             self.handle(event);
         }
         self.now = self.now.max(until);
@@ -203,7 +204,7 @@ impl World {
     fn handle(&mut self, event: Event) {
         match event {
             Event::ToRegion { conn, bytes } => self.frame_at_region(conn, &bytes),
-            Event::ToDevice { conn, bytes } => self.frame_at_device(conn, &bytes),
+            Event::ToDevice { conn, bytes, sent } => self.frame_at_device(conn, &bytes, sent),
             Event::RegionHangs { conn } => self.region_hangs(conn),
             Event::DeviceHangs { conn } => self.device_hangs(conn),
             Event::Peer { link, side, bytes } => self.frame_at_peer(link, side, &bytes),
@@ -216,9 +217,10 @@ impl World {
             Event::Act => self.act(),
             Event::Hand => self.hand_acts(),
             Event::Fault => self.fault_tick(),
-            Event::Join(_, a, b) => {
+            Event::Join(a, b) => {
                 self.net.apart.remove(&(a.min(b), a.max(b)));
             }
+            Event::Fall { region } => self.fall(region),
             Event::Stop { region } => self.stop_drained(region),
             Event::Move { device, conn } => self.move_away(device, conn),
             Event::Upgrade { region } => self.upgrade(region),
@@ -230,12 +232,7 @@ impl World {
         let later = self.queue.split_off(&(self.now + soon_ms, 0));
         let soon = std::mem::replace(&mut self.queue, later);
         self.queue.extend(soon.into_iter().map(|((at, n), event)| ((at + ms, n), event)));
+        self.net.delay(self.now, ms);
         self.now += ms;
-    }
-}
-
-impl Event {
-    fn is_frame(&self) -> bool {
-        matches!(self, Self::ToRegion { .. } | Self::ToDevice { .. } | Self::Peer { .. })
     }
 }

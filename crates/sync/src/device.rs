@@ -33,6 +33,7 @@ mod refused;
 mod rescued;
 mod restamp;
 mod restore;
+mod rolled_back;
 mod session;
 pub mod store;
 mod texts;

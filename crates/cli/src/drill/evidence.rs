@@ -1,10 +1,10 @@
 //! Evidence of a round: the SQLite files as they are when all processes are gone, and the histories.
 
 use super::history::{self, Entry, Fate};
-use super::plan::Size;
 use super::stage::HISTORY;
 use super::{phone, store};
-use crate::world::World;
+use crate::fault::{self, code};
+use crate::world::open_store;
 use anyhow::Context;
 use landfall_device::store as file;
 use landfall_model::hash::hash64;
@@ -14,7 +14,7 @@ use landfall_sim::app::App;
 use landfall_sim::checkers::Accepted;
 use landfall_sim::evidence::{Device, Evidence, Region, Told};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How codes begin of edits that cannot be made, such as a change of a row that is gone.
 const OF_THE_EDIT: &str = "LF20";
@@ -31,24 +31,43 @@ struct History {
     open: usize,
 }
 
-/// Read everything. `Err` is what could not be read at all.
-pub(crate) fn read(world: &World, size: Size, dir: &Path) -> anyhow::Result<Evidence> {
+/// What regions and devices have in their directories.
+const OF_REGION: &str = "region.toml";
+const OF_DEVICE: &str = "device.json";
+
+/// Directories below one that hold a file of this name, in order.
+fn places(dir: &Path, file: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).with_context(|| dir.display().to_string())?;
+    let mut places = Vec::new();
+    for entry in entries {
+        let place = entry?.path();
+        places.extend(place.join(file).exists().then_some(place));
+    }
+    places.sort();
+    Ok(places)
+}
+
+/// Read everything that a round left in its directory. `Err` is what could not be read at all.
+pub(crate) fn read(dir: &Path) -> anyhow::Result<Evidence> {
     let app = App::new();
     let (mut devices, mut histories) = (Vec::new(), Vec::new());
-    for device in 0..size.devices {
-        let place = dir.join(format!("device-{device}"));
-        let (read, history) =
-            read_device(&app, &place).with_context(|| format!("device {device}"))?;
+    for place in places(dir, OF_DEVICE)? {
+        let read = read_device(&app, &place);
+        let (read, history) = read.with_context(|| place.display().to_string())?;
         devices.push(read);
         histories.push(history);
     }
     let ids: BTreeSet<DeviceId> = histories.iter().flat_map(|h| h.ids.iter().copied()).collect();
     let mut regions = Vec::new();
-    for region in 0..size.regions {
-        let name = world.name(region);
-        let mut store = world.open_stopped(region)?;
-        let read = Region::read(name, &mut store, &app.schema, &ids);
+    for place in places(dir, OF_REGION)? {
+        let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut store = open_store(&place.join("data"))?;
+        let read = Region::read(&name, &mut store, &app.schema, &ids);
         regions.push(read.with_context(|| format!("the store of {name}"))?);
+    }
+    if regions.is_empty() {
+        let message = format!("{} holds no round of a drill", dir.display());
+        return Err(fault::new(code::NOTHING_KNOWN, message));
     }
     let accepted = regions.first().map(Accepted::of).unwrap_or_default();
     let sent = sent(&histories, &accepted);
@@ -62,16 +81,18 @@ pub(crate) fn read(world: &World, size: Size, dir: &Path) -> anyhow::Result<Evid
 }
 
 fn read_device(app: &App, place: &Path) -> anyhow::Result<(Device, History)> {
-    let config = std::fs::read_to_string(place.join("device.json"))?;
+    let config = std::fs::read_to_string(place.join(OF_DEVICE))?;
     let config: phone::Config = serde_json::from_str(&config)?;
     let history = read_history(&place.join(HISTORY))?;
-    let mut device = file::view(&config.file, &app.schema, |t| {
+    // Where the file is now: a round's directory may have been moved.
+    let path = place.join(config.file.file_name().context("the device's file")?);
+    let mut device = file::view(&path, &app.schema, |t| {
         let mut device = Device::read(&config.subject, t, &app.schema)?;
         device.outcomes = t.outcomes()?;
         Ok(device)
     })?;
     device.name = format!("{} in {}", config.subject, place.display());
-    device.visible = store::visible(&config.file, app, &device.bases)?;
+    device.visible = store::visible(&path, app, &device.bases)?;
     Ok((device, history))
 }
 

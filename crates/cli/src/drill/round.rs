@@ -100,7 +100,7 @@ pub(crate) async fn run(
         (_, Some(_)) => Some(Finding::new("processes", "I2", wrong.join("; "))),
         (Ok(_), None) => {
             progress.show(|| format!("seed {seed}: checking what is on the disks"));
-            check(&mut round, &stage, size, dir)?
+            check(&mut round, dir)?
         }
     };
     round.failure = finding.map(|finding| Failure {
@@ -275,14 +275,9 @@ fn count(round: &mut Round, dir: &Path, size: Size) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Run the checkers. The first that finds something ends it.
-fn check(
-    round: &mut Round,
-    stage: &Stage,
-    size: Size,
-    dir: &Path,
-) -> anyhow::Result<Option<Finding>> {
-    let evidence = evidence::read(&stage.world, size, dir).context("what is on the disks")?;
+/// Run the checkers over what is in the directory. The first that finds something ends it.
+pub(crate) fn check(round: &mut Round, dir: &Path) -> anyhow::Result<Option<Finding>> {
+    let evidence = evidence::read(dir).context("what is on the disks")?;
     round.log_entries = evidence.regions.first().map_or(0, |r| r.logs.len() as u64);
     round.entities = evidence.regions.first().map_or(0, |r| r.entities.len() as u64);
     for (name, check) in CHECKS {

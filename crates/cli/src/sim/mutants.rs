@@ -3,8 +3,9 @@
 use super::{Args, threads};
 use crate::exit::Exit;
 use crate::terminal::{self, Progress};
-use landfall_sim::Mutant;
+use landfall_sim::checkers::NAMES;
 use landfall_sim::hunt::{Catch, hunt};
+use landfall_sim::{Mutant, Options};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -16,7 +17,7 @@ const APART: u64 = 1_000_000;
 /// What came of one fault: per starting seed, what caught it.
 type Hunts = BTreeMap<u64, Option<Catch>>;
 
-pub(super) fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args, options: &Options) -> Exit {
     let started = Instant::now();
     let starts = (0..RANGES).map(|i| args.from.saturating_add(i * APART));
     let items: Vec<(Mutant, u64)> =
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Args) -> Exit {
     let mut all: BTreeMap<Mutant, Hunts> = BTreeMap::new();
     let mut progress = Progress::new(args.json);
     let (count, mut done) = (items.len(), 0);
-    let one = |(mutant, from): &(Mutant, u64)| hunt(*mutant, *from, args.seeds);
+    let one = |(mutant, from): &(Mutant, u64)| hunt(*mutant, *from, args.seeds, options);
     threads::spread(args.jobs, items, one, |(mutant, from), catch| {
         all.entry(mutant).or_default().insert(from, catch);
         done += 1;
@@ -37,6 +38,7 @@ pub(super) fn run(args: &Args) -> Exit {
         terminal::say(to_json(&all, started.elapsed().as_secs_f64()));
     } else {
         tell(&all);
+        tell_checkers(&all);
         terminal::note(format!("{:.1} s", started.elapsed().as_secs_f64()));
         let (ranges, most) = (RANGES, args.seeds);
         terminal::say(format!(
@@ -58,6 +60,17 @@ fn tell(all: &BTreeMap<Mutant, Hunts>) {
             catches(hunts).iter().map(|c| format!("{} ({})", c.checker, c.invariant)).collect();
         let by = by.into_iter().collect::<Vec<_>>().join(", ");
         row(mutant.name(), &median, &worst, &by, mutant.description());
+    }
+}
+
+/// Per checker the faults that it caught.
+fn tell_checkers(all: &BTreeMap<Mutant, Hunts>) {
+    terminal::say(format!("\n{:<14} caught", "checker"));
+    for checker in NAMES {
+        let by = |hunts: &Hunts| catches(hunts).iter().any(|c| c.checker == *checker);
+        let names = all.iter().filter(|(_, hunts)| by(hunts)).map(|(mutant, _)| mutant.name());
+        let names = names.collect::<Vec<_>>().join(", ");
+        terminal::say(format!("{checker:<14} {}", if names.is_empty() { "-" } else { &names }));
     }
 }
 

@@ -7,8 +7,10 @@
 //! SQLite does the same at the next opening.
 //!
 //! Beside the file there is memory that only saves look-ups: numbers of names ([`super::names`]),
-//! heads of logs, devices ([`super::devices`]), and how many entries a scope gained. A rollback throws
-//! it away. What is written last before the commit: heads, devices, sizes, and the commit counter.
+//! heads of logs, devices ([`super::devices`]), and how many entries a scope gained; and what the
+//! transaction gathers to write it in fewer rows: entities ([`super::entities`]) and records of ops
+//! ([`super::dots`]). A rollback throws it away. What is written last before the commit: what was
+//! gathered, heads, devices, sizes, and the commit counter.
 
 use landfall_model::id::RegionId;
 use landfall_model::vector::Origin;
@@ -19,6 +21,8 @@ use std::fs::File;
 use std::path::Path;
 
 use super::devices::Devices;
+use super::dots::Dots;
+use super::entities::Entities;
 use super::error::{Error, OpenError};
 use super::marker::{Facts, FileIdentity};
 use super::names::Names;
@@ -53,6 +57,8 @@ pub struct Database {
     pub(super) names: Names,
     pub(super) heads: Heads,
     pub(super) devices: Devices,
+    pub(super) dots: Dots,
+    pub(super) entities: Entities,
     /// Entries that scopes gained in this transaction, by scope number.
     pub(super) grown: HashMap<i64, u64>,
     /// Whether there is a document, once asked; never goes back to false.
@@ -81,6 +87,8 @@ impl Database {
             names: Names::new(),
             heads: Heads::default(),
             devices: Devices::new(),
+            dots: Dots::default(),
+            entities: Entities::default(),
             grown: HashMap::new(),
             any_text: None,
             commits: 0,
@@ -116,6 +124,8 @@ impl Database {
 
     fn try_commit(&mut self) -> Result<(), Error> {
         let begun_at = self.begun_at.ok_or(Error::OutOfTransaction)?;
+        self.write_entities()?;
+        self.write_dots()?;
         self.write_grown()?;
         self.write_heads()?;
         self.write_devices()?;
@@ -135,6 +145,8 @@ impl Database {
         self.names.forget();
         self.heads = Heads::default();
         self.devices = Devices::new();
+        self.dots = Dots::default();
+        self.entities.clear();
         self.grown.clear();
         // After some errors SQLite has rolled back by itself. Should it fail to now, the next
         // `begin` fails, and the driver gives up the store.

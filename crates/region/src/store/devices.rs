@@ -1,13 +1,11 @@
-//! Devices, the ops that they sent, and what was refused of them.
+//! Devices, and what was refused of them.
 //!
 //! What is known of a device is asked for several times with each of its ops and changes with most
 //! of them, so it is kept in memory while the transaction is open, and written once, before the
 //! commit. Most devices have never been refused anything: which have is remembered, too.
 
 use landfall_model::id::{DeviceId, Dot, FieldId};
-use landfall_model::op::{Fingerprint, Tx};
-use landfall_model::vector::Position;
-use landfall_sync::region::store::{DeviceRecord, DotRecord, Refusal};
+use landfall_sync::region::store::{DeviceRecord, Refusal};
 use rusqlite::{OptionalExtension, Row};
 use std::collections::BTreeMap;
 
@@ -15,15 +13,6 @@ use super::cache::Cache;
 use super::database::Database;
 use super::error::Error;
 use super::values::{Bytes16, Number, decode, encode};
-
-/// A row of `dot` whose log still is a number.
-struct DotRow {
-    seq: u64,
-    origin: i64,
-    position: u64,
-    fingerprint: Fingerprint,
-    tx: Tx,
-}
 
 /// Devices remembered per generation; one takes a few hundred bytes. One whose numbers have so many
 /// gaps that it would take much more is read anew each time.
@@ -114,98 +103,6 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn read_dots(&mut self, dot: Dot) -> Result<Vec<DotRecord>, Error> {
-        let rows: Vec<DotRow> = self
-            .statement(
-                "SELECT seq, origin, position, fingerprint, tx_first, tx_count FROM dot
-                 WHERE device = ?1 AND seq = ?2 ORDER BY n",
-            )?
-            .query_map((Bytes16(dot.device.0), Number(dot.seq)), dot_row)?
-            .collect::<Result<_, _>>()?;
-        rows.into_iter().map(|row| self.dot_record(row)).collect()
-    }
-
-    /// A fingerprint that is recorded under the dot keeps its first position.
-    pub(super) fn write_dot(&mut self, dot: Dot, record: DotRecord) -> Result<(), Error> {
-        if self.insert_dot(dot, 0, &record)? {
-            return Ok(());
-        }
-        // Rare: the device's id is in two files, or the caller adds what is there.
-        let before = self.read_dots(dot)?;
-        if before.iter().all(|known| known.fingerprint != record.fingerprint) {
-            self.insert_dot(dot, before.len(), &record)?;
-        }
-        Ok(())
-    }
-
-    fn insert_dot(&mut self, dot: Dot, n: usize, record: &DotRecord) -> Result<bool, Error> {
-        let origin = self.name_origin(record.position.origin)?;
-        let inserted = self
-            .statement(
-                "INSERT OR IGNORE INTO dot
-                 (device, seq, n, fingerprint, origin, position, tx_first, tx_count)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                Bytes16(dot.device.0),
-                Number(dot.seq),
-                n as i64,
-                Bytes16(record.fingerprint.0),
-                origin,
-                Number(record.position.seq),
-                Number(record.tx.first),
-                record.tx.count,
-            ))?;
-        Ok(inserted > 0)
-    }
-
-    pub(super) fn read_dot_records(
-        &mut self,
-        device: DeviceId,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, DotRecord)>, Error> {
-        let found = self.dot_rows(device, from, limit)?;
-        found.into_iter().map(|row| Ok((row.seq, self.dot_record(row)?))).collect()
-    }
-
-    fn dot_rows(&self, device: DeviceId, from: u64, limit: usize) -> Result<Vec<DotRow>, Error> {
-        let mut statement = self.statement(
-            "SELECT seq, origin, position, fingerprint, tx_first, tx_count FROM dot
-             WHERE device = ?1 AND seq >= ?2 ORDER BY seq, n",
-        )?;
-        let mut found: Vec<DotRow> = Vec::new();
-        let mut numbers = 0;
-        for row in statement.query_map((Bytes16(device.0), Number(from)), dot_row)? {
-            let row = row?;
-            if found.last().is_none_or(|last| last.seq != row.seq) {
-                numbers += 1;
-            }
-            if numbers > limit {
-                break;
-            }
-            found.push(row);
-        }
-        Ok(found)
-    }
-
-    fn dot_record(&mut self, row: DotRow) -> Result<DotRecord, Error> {
-        let origin = self.origin_named(row.origin)?;
-        let position = Position { origin, seq: row.position };
-        Ok(DotRecord { fingerprint: row.fingerprint, position, tx: row.tx })
-    }
-
-    pub(super) fn delete_dots(
-        &mut self,
-        device: DeviceId,
-        first: u64,
-        last: u64,
-    ) -> Result<(), Error> {
-        self.statement("DELETE FROM dot WHERE device = ?1 AND seq BETWEEN ?2 AND ?3")?
-            .execute((Bytes16(device.0), Number(first), Number(last)))?;
-        Ok(())
-    }
-
     pub(super) fn read_refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {
         if !self.was_refused(dot.device)? {
             return Ok(None);
@@ -260,16 +157,4 @@ impl Database {
             .execute((Bytes16(dot.device.0), Number(dot.seq)))?;
         Ok(())
     }
-}
-
-fn dot_row(row: &Row<'_>) -> rusqlite::Result<DotRow> {
-    let (seq, position): (Number, Number) = (row.get(0)?, row.get(2)?);
-    let (fingerprint, first): (Bytes16, Number) = (row.get(3)?, row.get(4)?);
-    Ok(DotRow {
-        seq: seq.0,
-        origin: row.get(1)?,
-        position: position.0,
-        fingerprint: Fingerprint(fingerprint.0),
-        tx: Tx { first: first.0, count: row.get(5)? },
-    })
 }

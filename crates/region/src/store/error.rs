@@ -52,6 +52,8 @@ pub enum OpenError {
     Foreign,
     #[error("the store has layout {found}; this build knows up to {known}")]
     Newer { found: u32, known: u32 },
+    #[error("the store was written by a build from before the first release")]
+    Draft,
     #[error("the store is damaged: {0}")]
     Damaged(String),
     #[error("another process has the store open")]
@@ -69,7 +71,7 @@ impl OpenError {
         match self {
             Self::Io(_) => "LF5001",
             Self::Foreign => "LF5002",
-            Self::Newer { .. } => "LF5003",
+            Self::Newer { .. } | Self::Draft => "LF5003",
             Self::Damaged(_) => "LF5004",
             Self::InUse => "LF5005",
             Self::OfAnother { .. } => "LF5009",
@@ -85,6 +87,10 @@ impl OpenError {
             Self::Foreign => "Name another path: this file belongs to something else.",
             Self::Newer { .. } => {
                 "Run the version of Landfall that wrote the store, or a later one."
+            }
+            Self::Draft => {
+                "Start the region on an empty store: it takes what is missing from its peers. Or \
+                 take the data out with `landfall export` of the build that wrote it."
             }
             Self::Damaged(_) => DAMAGED,
             Self::OfAnother { .. } => {

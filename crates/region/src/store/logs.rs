@@ -124,17 +124,6 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn clip_touches(&mut self, origin: Origin, last: u64) -> Result<(), Error> {
-        let number = self.name_origin(origin)?;
-        if last == 0 {
-            self.statement("DELETE FROM touch WHERE origin = ?1")?.execute([number])?;
-        } else {
-            self.statement("UPDATE touch SET seq = ?2 WHERE origin = ?1 AND seq > ?2")?
-                .execute((number, Number(last)))?;
-        }
-        Ok(())
-    }
-
     pub(super) fn read_cuts(&mut self) -> Result<Vec<(Origin, u64)>, Error> {
         let rows: Vec<(i64, Number)> = self
             .statement("SELECT origin, last FROM cut")?

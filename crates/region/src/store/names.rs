@@ -24,8 +24,6 @@ const NAMES_MAX: usize = 64 << 10;
 pub struct Names {
     entities: Cache<EntityKey, i64>,
     scopes: Cache<Scope, i64>,
-    /// The entity that was looked for last, if it had no row then.
-    pub(super) absent: Option<EntityKey>,
     /// (scope, entity) that have a row in the change index.
     entries: Cache<(i64, i64), ()>,
     /// All of them, read once: there are a few hundred at most.
@@ -42,7 +40,6 @@ impl Names {
     pub fn new() -> Self {
         Self {
             entities: Cache::new(NAMES_MAX),
-            absent: None,
             scopes: Cache::new(NAMES_MAX),
             entries: Cache::new(NAMES_MAX),
             origins: None,
@@ -51,7 +48,6 @@ impl Names {
 
     pub fn forget(&mut self) {
         self.entities.clear();
-        self.absent = None;
         self.scopes.clear();
         self.entries.clear();
         self.origins = None;
@@ -62,6 +58,9 @@ impl Database {
     /// The number of an entity, if it has one.
     pub(super) fn entity_number(&mut self, key: &EntityKey) -> Result<Option<i64>, Error> {
         if let Some(id) = self.names.entities.get(key) {
+            return Ok(Some(id));
+        }
+        if let Some(id) = self.gathered_entity(key)? {
             return Ok(Some(id));
         }
         let found = self
@@ -79,11 +78,7 @@ impl Database {
         if let Some(id) = self.entity_number(key)? {
             return Ok(id);
         }
-        self.names.absent = None;
-        self.statement("INSERT INTO entity (key) VALUES (?1)")?.execute([key_bytes(key)])?;
-        let id = self.connection.last_insert_rowid();
-        self.remember_entity(key, id);
-        Ok(id)
+        self.add_unarrived(key)
     }
 
     /// A number that is remembered, without a look at the file.

@@ -24,6 +24,9 @@ const APPLICATION_ID: u32 = 0x4c46_5247;
 /// The steps from an empty file to the present layout. A step that has shipped never changes.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001-first.sql")];
 
+/// Layouts up to this one were drafts, and no release had them.
+const DRAFTS: u32 = 1;
+
 /// How long to wait for a program that reads the file, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,7 +37,7 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// The number of the layout that this build writes.
-pub const LAYOUT: u32 = MIGRATIONS.len() as u32;
+pub const LAYOUT: u32 = DRAFTS + MIGRATIONS.len() as u32;
 
 pub fn open(path: &Path, options: &Options) -> Result<(Connection, File), OpenError> {
     let lock = lock(path)?;
@@ -112,6 +115,9 @@ fn inspect(path: &Path, options: &Options) -> Result<(), OpenError> {
     }
     if found == 0 {
         return Err(OpenError::Damaged("it has no layout".to_owned()));
+    }
+    if found <= DRAFTS {
+        return Err(OpenError::Draft);
     }
     // Reads every table's definition.
     connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
@@ -199,11 +205,11 @@ fn configure(connection: &Connection, options: &Options) -> Result<(), OpenError
 
 /// Bring the layout up to date, one transaction per step.
 fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), OpenError> {
-    let done = layout(connection)? as usize;
-    for (n, step) in steps.iter().enumerate().skip(done) {
+    let done = layout(connection)?;
+    for (step, number) in steps.iter().zip(DRAFTS + 1..).skip_while(|(_, number)| *number <= done) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", n as u32 + 1)?;
+        transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
     }
     Ok(())
@@ -218,7 +224,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         let steps = ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE b (x)"];
         assert!(migrate(&mut connection, &steps).is_err());
-        assert_eq!(layout(&connection).unwrap(), 1);
+        assert_eq!(layout(&connection).unwrap(), DRAFTS + 1);
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
             .unwrap();

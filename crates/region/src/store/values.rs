@@ -67,16 +67,30 @@ pub fn decode<'b, T: Decode<'b, ()>>(what: &'static str, bytes: &'b [u8]) -> Res
 /// a zero byte in a home scope becomes 0 2, and the end mark is 0 1.
 pub fn key_bytes(key: &EntityKey) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.home.len() + key.id.len() + 6);
-    for &b in key.home.as_bytes() {
+    push_home(&mut bytes, &key.home);
+    bytes.extend([0, 1]);
+    bytes.extend(key.kind.0.to_be_bytes());
+    bytes.extend(key.id.as_bytes());
+    bytes
+}
+
+/// What the bytes of every key of a home scope are above, and below.
+pub fn home_bytes(home: &str) -> (Vec<u8>, Vec<u8>) {
+    let (mut from, mut to) = (Vec::new(), Vec::new());
+    push_home(&mut from, home);
+    push_home(&mut to, home);
+    from.extend([0, 1]);
+    to.extend([0, 2]);
+    (from, to)
+}
+
+fn push_home(bytes: &mut Vec<u8>, home: &str) {
+    for &b in home.as_bytes() {
         bytes.push(b);
         if b == 0 {
             bytes.push(2);
         }
     }
-    bytes.extend([0, 1]);
-    bytes.extend(key.kind.0.to_be_bytes());
-    bytes.extend(key.id.as_bytes());
-    bytes
 }
 
 pub fn key_from_bytes(bytes: &[u8]) -> Result<EntityKey, Error> {

@@ -115,5 +115,9 @@ fn differs(ids: &Ids, fold: &Fold, region: &Region) -> Option<String> {
             return Some(format!("the text of {:?} differs", at.0));
         }
     }
-    None
+    // What is left in the region, nobody wrote; but for what died with its births.
+    texts.into_iter().find_map(|((key, _), mut text)| {
+        text.retain(|b| !fold.entities.get(&key).is_some_and(|e| e.is_dead(b)));
+        (!text.is_empty()).then(|| format!("{key:?} has a text that nobody wrote"))
+    })
 }

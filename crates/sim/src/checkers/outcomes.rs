@@ -1,5 +1,6 @@
 //! I11: every refused write has an outcome on its device, and no refused op counts anywhere. A
-//! write that lost to one whose author had not seen it has an outcome, too.
+//! write that lost to one whose author had not seen it has an outcome, too. And no write ends as
+//! refused on its device's word alone: the simulator has seen regions refuse it, or what it hangs on.
 
 use super::Accepted;
 use crate::device_sim::DeviceSim;
@@ -9,7 +10,7 @@ use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId};
 use landfall_model::op::{Change, Sealed};
 use landfall_model::stamp::Stamp;
 use landfall_model::value::Value;
-use landfall_sync::device::store::{OpState, Outcome};
+use landfall_sync::device::store::{OpState, Outcome, OwnOp};
 use std::collections::BTreeSet;
 
 pub fn check(world: &mut World, accepted: &Accepted) {
@@ -23,30 +24,87 @@ pub fn check(world: &mut World, accepted: &Accepted) {
         let told: BTreeSet<Dot> = sim.store.outcomes().keys().map(|(dot, _)| *dot).collect();
         let taken = accepted.under(*dot).next().is_some();
         let kept = sim.store.own_ops().any(|o| o.sealed.op.dot == *dot);
-        let forgotten = sim.put_back.is_some() || sim.epoch > 0;
+        let forgotten = sim.put_back.is_some();
         if !taken && !kept && !told.contains(dot) && !forgotten && !is_void(world, *dot) {
             silent = Some(format!("{}: {dot:?} was refused ({refusals:?}), silently", sim.name));
         }
     }
     let silent = silent.or_else(|| overwritten_silently(world, accepted));
     let silent = silent.or_else(|| refused_and_counts(world, accepted));
+    let silent = silent.or_else(|| {
+        (0..world.devices.len()).find_map(|device| Refused::of(world, device).unfounded)
+    });
     if let Some(message) = silent {
         world.fail("outcomes", "I11", message);
     }
 }
 
-/// A write that ended as refused counts nowhere: that it is refused is final only when every region
-/// that may have it has said so. A region that was lost may have had it.
-fn refused_and_counts(world: &World, accepted: &Accepted) -> Option<String> {
-    if world.regions.iter().any(|r| !r.losses.is_empty()) {
-        return None;
+/// Writes that ended as refused on a device, with what the simulator saw behind them.
+#[derive(Debug, Default)]
+pub struct Refused {
+    dots: BTreeSet<Dot>,
+    orders: BTreeSet<u64>,
+    /// One that nothing stands behind.
+    unfounded: Option<String>,
+}
+
+impl Refused {
+    pub fn of(world: &World, device: usize) -> Self {
+        let mut found = Self::default();
+        let Some(sim) = world.devices.get(device) else { return found };
+        let rejected = |own: &&OwnOp| matches!(own.state, OpState::Rejected { .. });
+        let mut rest: Vec<&OwnOp> = sim.store.own_ops().filter(rejected).collect();
+        // What hangs on a refused write ends with it, and so does the rest of its transaction.
+        loop {
+            let stands = |own: &&OwnOp| !found.explains(world, device, own);
+            let (left, explained): (Vec<_>, Vec<_>) = rest.into_iter().partition(stands);
+            rest = left;
+            if explained.is_empty() {
+                break;
+            }
+            found.dots.extend(explained.iter().map(|own| own.sealed.op.dot));
+            found.orders.extend(explained.iter().map(|own| own.order));
+        }
+        found.unfounded = rest.first().map(|own| {
+            let (dot, state) = (own.sealed.op.dot, &own.state);
+            format!("{}: {dot:?} is {state:?}, and nobody refused it", sim.name)
+        });
+        found
     }
-    for sim in world.devices.iter().filter(|d| d.epoch == 0 && d.put_back.is_none()) {
+
+    /// The write, under its number or its place in the file.
+    pub fn contains(&self, dot: Dot, order: Option<u64>) -> bool {
+        self.dots.contains(&dot) || order.is_some_and(|order| self.orders.contains(&order))
+    }
+
+    fn explains(&self, world: &World, device: usize, own: &OwnOp) -> bool {
+        let OpState::Rejected { code, .. } = &own.state else { return false };
+        let (op, dots) = (&own.sealed.op, &self.dots);
+        let numbers = (op.dot.device, op.tx.first)..=(op.dot.device, op.tx.last());
+        let refused = world.oracle.refused.contains_key(&(device, op.dot));
+        let mate = dots.iter().any(|d| numbers.contains(&(d.device, d.seq)));
+        let name = (device, op.dot, own.sealed.fingerprint);
+        let never_sent = !world.oracle.sent_to.contains_key(&name);
+        refused
+            || mate
+            || op.hangs_on(|dot| dots.contains(&dot))
+            || code == "left_scope" && never_sent
+    }
+}
+
+/// A write that ended as refused counts nowhere: that it is refused is final only when every region
+/// that may have it has said so. A region that lost its disk may have had it.
+fn refused_and_counts(world: &World, accepted: &Accepted) -> Option<String> {
+    let files = world.devices.iter().enumerate().filter(|(_, d)| d.put_back.is_none());
+    for (device, sim) in files {
         for own in sim.store.own_ops() {
             let OpState::Rejected { code, .. } = &own.state else { continue };
             let (dot, shared) = (own.sealed.op.dot, &world.oracle.shared_ids);
-            let counts = accepted.ops.contains_key(&(dot, own.sealed.fingerprint));
-            if counts && !shared.contains(&dot.device) {
+            let print = own.sealed.fingerprint;
+            let counts = accepted.ops.contains_key(&(dot, print));
+            let mut asked = world.oracle.sent_to.get(&(device, dot, print)).into_iter().flatten();
+            let lost = asked.any(|region| !world.regions[*region].losses.is_empty());
+            if counts && !lost && !shared.contains(&dot.device) {
                 return Some(format!("{}: {dot:?} ended as {code}, and it counts", sim.name));
             }
         }
@@ -72,7 +130,7 @@ fn overwritten_silently(world: &World, accepted: &Accepted) -> Option<String> {
         let evicted = world.oracle.evicted.contains(&(*device, sealed.op.key.clone()));
         let follows =
             sim.wants.contains(home) && !world.oracle.let_go.contains(&(*device, home.clone()));
-        if shared || sim.epoch > 0 || sim.put_back.is_some() || !taken || !follows || evicted {
+        if shared || sim.put_back.is_some() || !taken || !follows || evicted {
             continue;
         }
         for change in sealed.op.changes() {

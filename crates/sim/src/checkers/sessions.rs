@@ -5,6 +5,7 @@
 //! something twice. An own register write stays until a higher stamp, a delete, a leave or a
 //! refusal takes its place.
 
+use super::rollback::Read;
 use crate::world::World;
 use landfall_model::entity::Living;
 use landfall_model::id::{Dot, EntityKey, FieldId};
@@ -20,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Shown {
     rows: BTreeMap<(usize, EntityKey), Row>,
+    /// What base rows held.
+    read: BTreeMap<(usize, EntityKey), Read>,
     pub changed: Vec<EntityKey>,
 }
 
@@ -42,18 +45,19 @@ impl World {
                 Event::Outcome { key, outcome, .. } => {
                     let name = &self.devices[device].name;
                     self.trace.say(self.now, format!("{name}: {outcome:?} on {}", key.id));
-                    // What was refused or rolled back may go.
-                    self.shown.rows.remove(&(device, key.clone()));
                     *self.marks.entry(mark(outcome)).or_default() += 1;
+                    if matches!(outcome, Outcome::Rejected { .. } | Outcome::Left) {
+                        self.forget_shown(device, key);
+                    }
                     if *outcome == Outcome::Left {
                         self.check_may_leave(device, key);
                     }
                 }
-                Event::Fate { dot, state, .. } => {
+                Event::Fate { dot, key, state } => {
                     let name = &self.devices[device].name;
                     self.trace.say(self.now, format!("{name}: {dot:?} is {state:?}"));
                     if let OpState::Rejected { .. } = state {
-                        self.shown.rows.retain(|(d, _), _| *d != device);
+                        self.forget_shown(device, key);
                     }
                 }
                 _ => {}
@@ -61,9 +65,18 @@ impl World {
         }
     }
 
+    /// A write on the entity was refused or taken back: what it showed of it, and of what is below
+    /// it, may go. That somebody refused it is looked at in the end ([`super::outcomes`]).
+    fn forget_shown(&mut self, device: usize, key: &EntityKey) {
+        let below = |k: &EntityKey| k.home == key.home && k.kind == self.app.ids.line;
+        let order = key.kind == self.app.ids.order;
+        self.shown.rows.retain(|(d, k), _| *d != device || k != key && !(order && below(k)));
+    }
+
     /// A file was put back or is new: what it showed before does not bind it.
     pub fn resume_sessions(&mut self, device: usize) {
         self.shown.rows.retain(|(d, _), _| *d != device);
+        self.shown.read.retain(|(d, _), _| *d != device);
         let keys: Vec<EntityKey> = self.devices[device].store.visible().keys().cloned().collect();
         self.shown.changed = keys;
         self.check_sessions(device);
@@ -83,6 +96,7 @@ impl World {
         let changed = std::mem::take(&mut self.shown.changed);
         // Local rows have a checker of their own.
         for key in changed.into_iter().filter(|key| *key.home != *LOCAL_HOME) {
+            self.follow_read(device, &key);
             let before = self.shown.rows.remove(&(device, key.clone()));
             let Some(mut now) = self.row(device, &key) else {
                 if before.is_some_and(|before| before.based) {
@@ -90,9 +104,7 @@ impl World {
                 }
                 continue;
             };
-            // A region that lost data takes back what only it held.
-            let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
-            let excused = disaster || self.shares_its_id(device) || !now.based;
+            let excused = self.shares_its_id(device) || !now.based;
             let same = |b: &Row| b.dead == now.dead && b.based;
             if let Some(before) = before.filter(|b| same(b) && !excused)
                 && let Some(message) = self.lost(device, &key, &before, &now)
@@ -106,10 +118,21 @@ impl World {
         }
     }
 
+    fn follow_read(&mut self, device: usize, key: &EntityKey) {
+        let before = self.shown.read.remove(&(device, key.clone()));
+        if let Some(before) = before.filter(|_| !self.shares_its_id(device)) {
+            self.check_read(device, key, &before);
+        }
+        let base = self.devices[device].store.base(key).expect("a store in memory does not fail");
+        let read = base.map(|base| ((device, key.clone()), Read::of(&base)));
+        self.shown.read.extend(read);
+    }
+
     /// A row with an own write that waits does not go from a scope that the device follows: not for
     /// want of room, nor for its age.
     fn check_may_go(&mut self, device: usize, key: &EntityKey) {
-        let disaster = self.regions.iter().any(|r| !r.losses.is_empty());
+        // A region that lost its disk takes back what only it held.
+        let disaster = self.was_taken(device, key, None);
         let sim = &mut self.devices[device];
         let here = sim.store.base(key).expect("a store in memory does not fail").is_some();
         let sub = sim.store.subscription(&key.home).expect("a store in memory does not fail");
@@ -175,7 +198,7 @@ impl World {
     fn lost(&mut self, device: usize, key: &EntityKey, before: &Row, now: &Row) -> Option<String> {
         for (field, was) in &before.counters {
             let is = now.counters.get(field).copied().unwrap_or(0);
-            if is < *was {
+            if is < *was && !self.was_taken(device, key, Some(*field)) {
                 return Some(format!("a counter of {key:?} went from {was} back to {is}"));
             }
             let most = self.oracle.increments_on(key, *field);
@@ -188,7 +211,9 @@ impl World {
             let shows = view.registers.get(field).unwrap_or(&Value::Null);
             // What it refers to may be deleted; that has a checker of its own.
             let nulled = view.references.get(field).is_some_and(|r| r.gone);
-            if shows != value && !nulled && !self.outdone(device, key, *field, *dot, *stamp) {
+            let outdone = self.outdone(device, key, *field, *dot, *stamp);
+            let taken = self.was_taken(device, key, Some(*field));
+            if shows != value && !nulled && !outdone && !taken {
                 return Some(format!("{key:?} shows {shows:?} in place of its own {value:?}"));
             }
         }

@@ -73,8 +73,7 @@ impl Device {
             after = last.order;
             device.ops.extend(page);
         }
-        device.subscriptions = store.subscriptions()?.into_iter().collect();
-        device.wants = device.subscriptions.keys().cloned().collect();
+        device.wants = store.subscriptions()?.into_iter().map(|(scope, _)| scope).collect();
         Ok(device)
     }
 }
@@ -129,7 +128,6 @@ fn of_device(world: &World, device: usize) -> Device {
     let sim = &world.devices[device];
     let mut store = sim.store.clone();
     let meta = store.meta().expect("a store in memory does not fail");
-    let subscriptions = store.subscriptions().expect("a store in memory does not fail");
     let outcomes = sim.store.outcomes().iter();
     Device {
         name: sim.name.clone(),
@@ -140,7 +138,7 @@ fn of_device(world: &World, device: usize) -> Device {
         outcomes: outcomes.map(|((dot, _), kept)| (*dot, kept.0.clone(), kept.1.clone())).collect(),
         visible: sim.store.visible().clone(),
         wants: sim.wants.clone(),
-        subscriptions: subscriptions.into_iter().collect(),
+        terms: sim.wants.iter().map(|s| (s.clone(), world.oracle.asked.terms(device, s))).collect(),
         told: told(world, device),
     }
 }

@@ -298,8 +298,12 @@ impl<S: Store> Call<'_, S> {
             }
         }
         for key in absent {
+            let before = self.store.base(key)?.filter(|base| base.holds.contains(&from.scope));
             if self.leave(key, at, from)? {
                 settled.push(key);
+                if let Some(before) = before {
+                    self.tell_absent(key, &before.entity)?;
+                }
             }
         }
         for key in &settled {

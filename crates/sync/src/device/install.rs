@@ -39,7 +39,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn shows(&self, field: FieldId) -> bool {
+    pub fn shows(&self, field: FieldId) -> bool {
         self.shown.as_ref().is_none_or(|s| s.contains(&field))
     }
 }
@@ -95,8 +95,10 @@ impl<S: Store> Call<'_, S> {
         let mut landed = Vec::new();
         if covers {
             landed = self.replace(&mut base, row, &before, from, all)?;
-            if !all {
-                self.store.add_refetch(&from.scope, key)?;
+            match (&before.base, all) {
+                (Some(old), true) => self.tell_replaced(&old.entity, row)?,
+                (None, true) => {}
+                (_, false) => self.store.add_refetch(&from.scope, key)?,
             }
         } else if base.touch.covers(&row.touch) && base.touch != row.touch {
             // Nothing new, unless the scope shows columns that no other did. Its counters are older

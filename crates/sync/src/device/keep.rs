@@ -57,7 +57,9 @@ pub(super) enum Admit {
 
 impl Room {
     fn is_full(&self) -> bool {
-        let over = |most: Option<u64>, held| most.is_some_and(|most| held >= most);
+        let over = |most: Option<u64>, held| {
+            most.is_some_and(|most| held >= most) && !mutant::active(Mutant::BudgetIgnored)
+        };
         over(self.terms.rows_max, self.held.rows) || over(self.terms.bytes_max, self.held.bytes)
     }
 }
@@ -138,7 +140,7 @@ impl<S: Store> Call<'_, S> {
 
     /// The row is pinned, or own writes on it are not yet safe and in the base row.
     fn is_wanted(&mut self, key: &EntityKey) -> Result<bool, S::Error> {
-        if self.store.is_pinned(key)? {
+        if self.store.is_pinned(key)? && !mutant::active(Mutant::PinIgnored) {
             return Ok(true);
         }
         if mutant::active(Mutant::UnsentRowEvicted) {

@@ -25,7 +25,7 @@ CREATE TABLE origin (
 CREATE TABLE scope (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    -- Rows of `entry`.
+    -- Entities that have an entry in it.
     entries INTEGER NOT NULL
 ) STRICT;
 
@@ -36,7 +36,10 @@ CREATE TABLE entity (
     key BLOB NOT NULL UNIQUE,
     scopes BLOB,
     touch BLOB,
-    state BLOB
+    state BLOB,
+    -- What the entry of its home scope in the change index covers, per log; empty if that is what
+    -- `touch` says, as it mostly is. An entity without it has no such entry.
+    heard BLOB
 ) STRICT;
 
 CREATE TABLE child (
@@ -69,8 +72,10 @@ CREATE TABLE text_blob (
 ) WITHOUT ROWID, STRICT;
 
 -- ---- the change index ----
+--
+-- An entity's entry in its home scope is in its own row. Those of audiences have rows here.
 
--- The entities of a scope in key order.
+-- The entities of an audience in key order.
 CREATE TABLE entry (
     scope INTEGER NOT NULL,
     key BLOB NOT NULL,
@@ -86,7 +91,15 @@ CREATE TABLE touch (
     seq ANY NOT NULL,
     PRIMARY KEY (scope, entity, origin)
 ) WITHOUT ROWID, STRICT;
-CREATE INDEX touch_by_seq ON touch (scope, origin, seq, entity);
+
+-- The same of all entries, those of home scopes too, in the order of the logs.
+CREATE TABLE change (
+    scope INTEGER NOT NULL,
+    origin INTEGER NOT NULL,
+    seq ANY NOT NULL,
+    entity INTEGER NOT NULL,
+    PRIMARY KEY (scope, origin, seq, entity)
+) WITHOUT ROWID, STRICT;
 
 -- ---- devices and their ops ----
 
@@ -98,17 +111,22 @@ CREATE TABLE device (
     principal TEXT
 ) WITHOUT ROWID, STRICT;
 
+-- Ops of one device that came one behind the other. Either each is a transaction of its own, and
+-- numbers, positions and transactions go up by one together, or all are of one transaction and at
+-- one position.
 CREATE TABLE dot (
     device BLOB NOT NULL,
-    seq ANY NOT NULL,
-    -- Order of arrival among the ops under one dot.
+    first ANY NOT NULL,
+    -- Order of arrival among the ops under one dot. Rows of 0 do not overlap; above 0, a row has
+    -- one op.
     n INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL,
     origin INTEGER NOT NULL,
     position ANY NOT NULL,
     tx_first ANY NOT NULL,
     tx_count INTEGER NOT NULL,
-    PRIMARY KEY (device, seq, n)
+    -- Of each op, 16 bytes.
+    fingerprints BLOB NOT NULL,
+    PRIMARY KEY (device, first, n)
 ) WITHOUT ROWID, STRICT;
 
 CREATE TABLE refusal (

@@ -180,6 +180,14 @@ impl<R: Rng> World<R> {
         match self.below(10) {
             0..3 => told(s.put_entity(&self.key(), &self.record())),
             3..5 => told(s.put_child(&self.key(), &self.key())),
+            5 => {
+                // As an op does it, so that home has heard what touched the entity.
+                let (key, position) = (self.key(), self.position());
+                let mut record = s.entity(&key).unwrap_or_default().unwrap_or_default();
+                record.touch.advance_to(position);
+                let put = told(s.put_entity(&key, &record));
+                put + &told(s.touch(&key.home, &key, position.origin, position.seq))
+            }
             _ => {
                 let (scope, key) = (self.scope(), self.key());
                 told(s.touch(scope, &key, self.origin(), self.below(40)))
@@ -199,7 +207,12 @@ impl<R: Rng> World<R> {
 
     fn write_devices<S: Store>(&mut self, s: &mut S) -> String {
         let dot = self.dot();
-        match self.below(8) {
+        match self.below(10) {
+            8 => self.add_run(s),
+            9 => {
+                let first = self.below(400);
+                told(s.remove_dots(DeviceId::from_number(3), first, first + self.below(200)))
+            }
             0 => told(s.put_device(dot.device, &self.device_record())),
             1 => {
                 let last = dot.seq.saturating_add(self.below(3));
@@ -216,10 +229,29 @@ impl<R: Rng> World<R> {
         }
     }
 
+    /// Ops that come one behind the other: of one transaction, or each of its own.
+    fn add_run<S: Store>(&mut self, s: &mut S) -> String {
+        let (first, count) = (self.below(400), self.below(150));
+        let (record, one) = (self.dot_record(), self.below(2) == 0);
+        let mut answers = String::new();
+        for by in 0..count {
+            let mut record = record;
+            if one {
+                record.tx = Tx { first, count: count as u32 };
+            } else {
+                record.position.seq += by;
+                record.tx = Tx { first: first + by, count: 1 };
+            }
+            answers += &told(s.add_dot(dot(3, first + by), record));
+        }
+        answers
+    }
+
     fn write_logs<S: Store>(&mut self, s: &mut S) -> String {
         let origin = self.origin();
         match self.below(20) {
             0 => told(s.truncate(origin, self.below(12))),
+            3 => told(s.clip_index(origin, 1 + self.below(40))),
             1 => told(s.put_cut(origin, self.below(9))),
             2 => {
                 let region = RegionId(self.below(9) as u16);
@@ -237,7 +269,13 @@ impl<R: Rng> World<R> {
 
     fn read<S: Store>(&mut self, s: &mut S) -> String {
         let device = DeviceId::from_number(self.below(3));
-        match self.below(18) {
+        match self.below(21) {
+            18 => {
+                let of_run = dot(3, self.below(550));
+                told(s.dots(of_run))
+            }
+            19 => told(s.dot_records(DeviceId::from_number(3), self.below(550), self.limit())),
+            20 => told(s.entries(self.scope(), self.after().as_ref(), self.limit())),
             0 => told(s.identity()),
             1 => told(s.entity(&self.key())),
             2 => told(s.children(&self.key())),

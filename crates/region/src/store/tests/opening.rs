@@ -99,6 +99,17 @@ fn a_newer_layout_is_refused() {
 }
 
 #[test]
+fn a_draft_of_the_layout_is_refused() {
+    let (_directory, path) = temporary();
+    open(&path).close().unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection.close().unwrap();
+    let error = refused(&path, &Options::default(), "LF5003");
+    assert!(matches!(error, OpenError::Draft), "{error:?}");
+}
+
+#[test]
 fn a_newer_layout_that_is_only_in_the_write_ahead_log_is_refused() {
     let (directory, path) = temporary();
     open(&path).close().unwrap();

@@ -1,6 +1,6 @@
 //! The statements behind `changed` use the indexes that make them cheap.
 
-use super::super::index::{ABOVE, ALL, NEXT_ORIGIN, WALK};
+use super::super::index::{ABOVE, ALL, AT_HOME, NEXT_ORIGIN, WALK};
 use super::{commit, key, open, origin, temporary};
 use landfall_model::vector::Vector;
 use landfall_sync::region::store::Store;
@@ -19,16 +19,10 @@ fn changed_never_scans_or_sorts() {
         assert_eq!(plan, expected, "{sql}");
     };
     check(ALL, 3, &["SEARCH entry USING PRIMARY KEY (scope=? AND key>?)"]);
-    check(
-        NEXT_ORIGIN,
-        2,
-        &["SEARCH touch USING COVERING INDEX touch_by_seq (scope=? AND origin>?)"],
-    );
-    check(
-        ABOVE,
-        4,
-        &["SEARCH touch USING COVERING INDEX touch_by_seq (scope=? AND origin=? AND seq>?)"],
-    );
+    let by_key = "SEARCH entity USING INDEX sqlite_autoindex_entity_1 (key>? AND key<?)";
+    check(AT_HOME, 2, &[by_key]);
+    check(NEXT_ORIGIN, 2, &["SEARCH change USING PRIMARY KEY (scope=? AND origin>?)"]);
+    check(ABOVE, 4, &["SEARCH change USING PRIMARY KEY (scope=? AND origin=? AND seq>?)"]);
     check(
         WALK,
         2,
@@ -45,7 +39,7 @@ fn a_new_value_does_not_prepare_a_statement_again() {
     let (_directory, path) = temporary();
     let mut database = open(&path);
     commit(&mut database, |d| {
-        let sql = "SELECT n FROM dot WHERE device = ?1 AND seq = ?2 ORDER BY n";
+        let sql = "SELECT n FROM dot WHERE device = ?1 AND first = ?2 ORDER BY n";
         let mut statement = d.statement(sql).unwrap();
         for seq in 0..10 {
             assert!(statement.query(([7_u8; 16], seq)).unwrap().next().unwrap().is_none());
@@ -57,22 +51,29 @@ fn a_new_value_does_not_prepare_a_statement_again() {
 /// Both ways to find what changed, at the size where one takes over from the other.
 #[test]
 fn few_and_many_changes_are_found_alike() {
+    // In an audience, and at home.
+    for scope in ["s", "warehouse/lyon"] {
+        found_alike(scope);
+    }
+}
+
+fn found_alike(scope: &str) {
     let (_directory, path) = temporary();
     let mut database = open(&path);
     let o = origin(1, 0);
     commit(&mut database, |d| {
         for n in 1..=2_000_u64 {
-            d.touch("s", &key(&format!("{:05}", n * 1_009 % 2_003)), o, n).unwrap();
+            d.touch(scope, &key(&format!("{:05}", n * 1_009 % 2_003)), o, n).unwrap();
         }
         // With pages of 10, more than sqrt(2000 * 10) = 141 changes are walked.
         for changed in [1, 9, 10, 11, 140, 141, 142, 143, 1_000, 2_000] {
             let cursor: Vector = [(o, 2_000 - changed)].into_iter().collect();
-            let first_page = d.changed("s", &cursor, None, 10).unwrap();
-            let all = d.changed("s", &cursor, None, usize::MAX).unwrap();
+            let first_page = d.changed(scope, &cursor, None, 10).unwrap();
+            let all = d.changed(scope, &cursor, None, usize::MAX).unwrap();
             assert_eq!(all.len() as u64, changed);
             assert!(all.is_sorted());
             assert_eq!(first_page, all[..all.len().min(10)]);
-            let behind = d.changed("s", &cursor, Some(&all[0]), 10).unwrap();
+            let behind = d.changed(scope, &cursor, Some(&all[0]), 10).unwrap();
             assert_eq!(behind, all[1..all.len().min(11)]);
         }
     });

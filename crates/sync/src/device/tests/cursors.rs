@@ -180,10 +180,37 @@ fn a_cut_clips_and_what_was_above_it_is_replaced() {
         absent: vec![convert::wire_key(&key("9"))],
         at,
     });
-    d.delta(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], place);
+    let out = d.delta(1, vec![row(&key("1"), &vector(1, 0), &one)], &[], place);
     assert_eq!((d.votes(&key("1")), d.title(&key("1")).as_deref()), (1, Some("theirs")));
+    assert_eq!(rolled_back(&out), [(lost.dots[0], key("1"))], "and it is told, the own one is not");
+    let told = d.store.outcomes().keys().map(|(dot, _)| *dot).collect::<Vec<_>>();
+    assert_eq!(told, [lost.dots[0]], "for as long as the app does not dismiss it");
     assert_eq!(d.title(&key("9")).as_deref(), Some("mine"), "an own write is never rolled back");
     assert!(d.refetches("team/a").is_empty());
+}
+
+fn rolled_back(out: &Output) -> Vec<(Dot, EntityKey)> {
+    let told = out.events.iter().filter_map(|event| match event {
+        Event::Outcome { dot, key, outcome: Outcome::RolledBack } => Some((*dot, key.clone())),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_row_that_no_region_ever_had_is_told_as_rolled_back() {
+    let mut d = subscribed();
+    let one = theirs("1", 5);
+    d.pass(1, vec![row(&key("1"), &vector(2, 0), &one)], &[], &vector(2, 0));
+    let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 1 };
+    d.connect_with(1, &[], |w| w.cuts = vec![cut]);
+    d.pass(1, vec![], &[], &vector(1, 1));
+    let absent = vec![convert::wire_key(&key("1"))];
+    let at = Some(convert::wire_vector(&vector(1, 1)));
+    let place = wire::delta::Place::Refetched(wire::Refetched { absent, at });
+    let out = d.delta(1, vec![], &[], place);
+    assert_eq!(d.view(&key("1")), None);
+    assert_eq!(rolled_back(&out), [(one[0].op.dot, key("1"))]);
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! What disasters take: ops that regions held and that are gone with their disks.
+//!
+//! Whoever writes down losses here sees all disks at once, as no node does. So what a checker forgives
+//! after a disaster is what that disaster took, and nothing else.
+
+use crate::world::World;
+use landfall_model::id::{Dot, EntityKey, FieldId};
+use landfall_model::op::{Action, Fingerprint, Sealed};
+use landfall_sync::device::memory::MemoryStore as File;
+use landfall_sync::log::Opened;
+use landfall_sync::region::memory::MemoryStore as Disk;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An op's name: two ops share a dot where a file was copied.
+pub type Name = (Dot, Fingerprint);
+
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// Ops that a region lost and that no other region had then, by entity.
+    taken: BTreeMap<EntityKey, BTreeMap<Name, Sealed>>,
+    /// Ops that no region and no outbox held any more.
+    perished: BTreeSet<Name>,
+}
+
+impl Losses {
+    pub fn has_perished(&self, name: &Name) -> bool {
+        self.perished.contains(name)
+    }
+
+    /// Ops on an entity that regions lost.
+    pub fn taken_on(&self, key: &EntityKey) -> impl Iterator<Item = &Sealed> {
+        self.taken.get(key).into_iter().flat_map(BTreeMap::values)
+    }
+}
+
+/// True if what an entity shows in this field may depend on the op.
+pub fn bears_on(sealed: &Sealed, field: FieldId) -> bool {
+    match &sealed.op.action {
+        Action::Create { .. } | Action::Delete => true,
+        Action::Update(changes) => changes.iter().any(|c| c.field == field),
+        Action::Void => false,
+    }
+}
+
+impl World {
+    /// A region's disk is about to be what `left` is, or is gone with all that is on it.
+    pub fn note_loss(&mut self, region: usize, left: Option<&Disk>) {
+        self.regions[region].losses.push(self.now);
+        let left = left.map(logged).unwrap_or_default();
+        let others = self.live_regions().into_iter().filter(|r| *r != region);
+        let others: BTreeSet<Name> =
+            others.flat_map(|r| logged(&self.regions[r].store).into_keys()).collect();
+        let outboxes = self.outboxes(None);
+        for (name, sealed) in logged(&self.regions[region].store) {
+            if left.contains_key(&name) || others.contains(&name) {
+                continue;
+            }
+            if !outboxes.contains(&name) {
+                self.oracle.losses.perished.insert(name);
+            }
+            let key = sealed.op.key.clone();
+            self.oracle.losses.taken.entry(key).or_default().insert(name, sealed);
+        }
+    }
+
+    /// A device's file is about to be what `left` is.
+    pub fn note_file_loss(&mut self, device: usize, left: &File) {
+        let mut kept = self.outboxes(Some(device));
+        kept.extend(in_outbox(left));
+        for region in self.live_regions() {
+            kept.extend(logged(&self.regions[region].store).into_keys());
+        }
+        let gone: Vec<Name> =
+            in_outbox(&self.devices[device].store).filter(|name| !kept.contains(name)).collect();
+        self.oracle.losses.perished.extend(gone);
+    }
+
+    /// What the outboxes of all files hold, but for one of them.
+    fn outboxes(&self, without: Option<usize>) -> BTreeSet<Name> {
+        let files = self.devices.iter().enumerate().filter(|(d, _)| Some(*d) != without);
+        files.flat_map(|(_, sim)| in_outbox(&sim.store)).collect()
+    }
+
+    /// A region lost an op that what the device shows there may depend on, and no other region had
+    /// it. The device's own writes that wait show all the same.
+    pub fn was_taken(&self, device: usize, key: &EntityKey, field: Option<FieldId>) -> bool {
+        let own: BTreeSet<Name> = in_outbox(&self.devices[device].store).collect();
+        let bears = |s: &Sealed| field.is_none_or(|field| bears_on(s, field));
+        let mut taken = self.oracle.losses.taken_on(key).filter(|s| bears(s));
+        taken.any(|s| !own.contains(&(s.op.dot, s.fingerprint)))
+    }
+}
+
+/// The ops in a region's logs.
+fn logged(disk: &Disk) -> BTreeMap<Name, Sealed> {
+    let opened = disk.iter_logs().filter_map(|(_, row)| Opened::decode(&row.entry).ok());
+    let ops = opened.flat_map(|opened| match opened {
+        Opened::Ops { ops, .. } => ops,
+        _ => Vec::new(),
+    });
+    ops.map(|sealed| ((sealed.op.dot, sealed.fingerprint), sealed)).collect()
+}
+
+fn in_outbox(file: &File) -> impl Iterator<Item = Name> + '_ {
+    let waiting = file.own_ops().filter(|own| own.in_outbox());
+    waiting.map(|own| (own.sealed.op.dot, own.sealed.fingerprint))
+}
