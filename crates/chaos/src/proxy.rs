@@ -1,5 +1,6 @@
-//! A TCP proxy on loopback that stands for a stretch of network: it delays both ways, is as wide as
-//! it is told, and can be cut, swallow everything, and be mended, while connections go through it.
+//! A TCP proxy on loopback that stands for a stretch of network: it delays both ways, evenly or not,
+//! is as wide as it is told, and can be cut, swallow everything or what goes one way, and be mended,
+//! while connections go through it.
 //!
 //! Bytes keep their order, and none is lost but by a cut. A side that has said its last word is still
 //! answered, as over any network; where one side breaks off, so does the proxy with the other. It holds at most [`IN_FLIGHT_MAX`] reads
@@ -35,6 +36,21 @@ pub enum Way {
     /// Nothing comes through and nobody is told: connections open, and then are silent. What was
     /// sent arrives when the way is open again, as TCP would send it again.
     Swallowing,
+    /// The same, for what is sent by those who connected; what is sent to them arrives.
+    SwallowingUp,
+    /// The same, for what is sent to those who connected; what they send arrives.
+    SwallowingDown,
+}
+
+impl Way {
+    fn swallows(self, upwards: bool) -> bool {
+        match self {
+            Self::Open | Self::Cut => false,
+            Self::Swallowing => true,
+            Self::SwallowingUp => upwards,
+            Self::SwallowingDown => !upwards,
+        }
+    }
 }
 
 /// A running proxy. Dropping it closes all of its connections.
@@ -201,17 +217,23 @@ impl Pump {
         let read = async {
             let mut buffer = vec![0; READ_BYTES];
             let mut passed = Instant::now();
+            let (mut due, mut dice) = (passed, Dice::default());
             loop {
                 let profile = *locked(&self.shared.profile);
                 let width = self.width(profile);
                 let most = if width.is_some() { NARROW_READ_BYTES } else { READ_BYTES };
-                let n = from.read(&mut buffer[..most]).await?;
-                if n == 0 || self.until_heard().await.is_err() {
+                let read = from.read(&mut buffer[..most]).await;
+                // Of an end, too, nobody is told while everything is swallowed.
+                let gone = self.until_heard().await.is_err();
+                let n = read?;
+                if n == 0 || gone {
                     break;
                 }
-                // Bytes queue for the narrowest place one behind the other; then all are delayed.
+                // Bytes queue for the narrowest place one behind the other; then all are delayed,
+                // and none overtakes another.
                 passed = passed.max(Instant::now()) + took(n, width);
-                if sender.send((passed + profile.delay, buffer[..n].to_vec())).await.is_err() {
+                due = due.max(passed + profile.delay + dice.up_to(profile.jitter));
+                if sender.send((due, buffer[..n].to_vec())).await.is_err() {
                     break;
                 }
             }
@@ -236,7 +258,21 @@ impl Pump {
 
     /// Until bytes are not swallowed. An error: the proxy is gone.
     async fn until_heard(&self) -> Result<(), watch::error::RecvError> {
-        self.state.clone().wait_for(|s| s.way != Way::Swallowing).await.map(drop)
+        self.state.clone().wait_for(|s| !s.way.swallows(self.upwards)).await.map(drop)
+    }
+}
+
+/// Uneven numbers for jitter, the same on every connection: SplitMix64.
+#[derive(Debug, Default)]
+struct Dice(u64);
+
+impl Dice {
+    fn up_to(&mut self, most: Duration) -> Duration {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Duration::from_micros((z ^ (z >> 31)) % (most.as_micros() as u64 + 1))
     }
 }
 

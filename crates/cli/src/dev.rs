@@ -82,6 +82,7 @@ async fn run_async(args: Args) -> anyhow::Result<Exit> {
         wan: args.wan,
         port: if args.port == 0 { 0 } else { args.port + 1 },
         processes: None,
+        logs: false,
     })
     .await?;
     let token = world.token("dev", &["*"], &["*"])?;

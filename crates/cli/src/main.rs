@@ -7,6 +7,7 @@ mod bench;
 mod dev;
 mod device;
 mod directory;
+mod drill;
 mod exit;
 mod fault;
 mod generate;
@@ -62,6 +63,11 @@ enum Command {
     Generate(generate::Command),
     /// Run simulated worlds, each from one seed, and check what must hold
     Sim(sim::Args),
+    /// Run real processes under faults drawn from a seed, and check what must hold
+    Drill(drill::Args),
+    /// What a drill starts
+    #[command(subcommand, hide = true)]
+    DrillPart(drill::Part),
     /// Send real data through devices, regions and back, and print what arrived
     #[command(subcommand)]
     Replay(replay::Command),
@@ -86,6 +92,8 @@ fn main() -> std::process::ExitCode {
         Command::Schema(command) => schema::run(command),
         Command::Generate(command) => generate::run(command),
         Command::Sim(args) => sim::run(&args),
+        Command::Drill(args) => drill::run(&args),
+        Command::DrillPart(part) => drill::run_part(&part),
         Command::Replay(command) => replay::run(command),
         Command::Bench(command) => bench::run(command),
         Command::Token(args) => token::run(&args),

@@ -104,6 +104,7 @@ fn world(place: &Place, sdl: &str, regions: u8) -> anyhow::Result<WorldOptions> 
         wan: Wan::None,
         port: 0,
         processes: None,
+        logs: false,
     })
 }
 

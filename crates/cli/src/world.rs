@@ -12,6 +12,7 @@ mod wan;
 
 pub(crate) use description::Description;
 pub(crate) use faults::{Faults, Random};
+pub(crate) use process::log_file;
 pub(crate) use wan::Wan;
 
 use crate::fault::{self, code};
@@ -56,6 +57,8 @@ pub(crate) struct WorldOptions {
     pub port: u16,
     /// Run each region as a process of its own, on the schema with this text.
     pub processes: Option<String>,
+    /// What such a process tells goes into a file in its directory.
+    pub logs: bool,
 }
 
 /// See the module's description.
@@ -131,6 +134,16 @@ impl World {
         format!("http://{}", self.regions[region].front.address())
     }
 
+    /// Where the region itself listens, without the proxy in front of it; `None` if it does not run.
+    pub(crate) fn straight_address(&self, region: usize) -> Option<SocketAddr> {
+        Some(self.regions[region].server.as_ref()?.address())
+    }
+
+    /// The way that one region's questions to another take.
+    pub(crate) fn link(&self, from: usize, to: usize) -> &Proxy {
+        &self.links[&(from, to)]
+    }
+
     /// The region itself, without the proxy in front of it.
     pub(crate) fn straight_url(&self, region: usize) -> anyhow::Result<String> {
         let server = self.regions[region].server.as_ref().context("the region does not run")?;
@@ -142,6 +155,14 @@ impl World {
         match self.regions[region].server.as_ref()? {
             Running::Here(_) => None,
             Running::Child(process) => Some(process.id()),
+        }
+    }
+
+    /// How a region's process ended, if it has, though nobody ended it.
+    pub(crate) fn process_ended(&mut self, region: usize) -> Option<String> {
+        match self.regions[region].server.as_mut()? {
+            Running::Here(_) => None,
+            Running::Child(process) => process.ended(),
         }
     }
 
@@ -174,7 +195,8 @@ impl World {
         }
         let [schema, dev_key, peer_key] =
             [SCHEMA_FILE, DEV_KEY, PEER_KEY].map(|name| self.options.dir.join(name));
-        let files = Files { schema, dev_key, peer_key };
+        let log = config.data_dir.with_file_name("log");
+        let files = Files { schema, dev_key, peer_key, log: self.options.logs.then_some(log) };
         Ok(Running::Child(Process::start(&config, &files).await?))
     }
 
@@ -186,10 +208,11 @@ impl World {
         }
     }
 
-    /// End a region in order.
-    pub(crate) async fn stop_region(&mut self, i: usize) {
-        if let Some(server) = self.regions[i].server.take() {
-            server.stop().await;
+    /// End a region in order. False if it could not close its files so.
+    pub(crate) async fn stop_region(&mut self, i: usize) -> bool {
+        match self.regions[i].server.take() {
+            Some(server) => server.stop().await,
+            None => true,
         }
     }
 
@@ -449,8 +472,8 @@ pub(crate) fn dev_token(
     Ok(issue_dev_token(&secret, &Claims { publishes: publishes.to_vec(), ..claims })?)
 }
 
-/// A stopped region's store, for reading.
-fn open_store(dir: &Path) -> anyhow::Result<Database> {
+/// A stopped region's store, for reading; `dir` is its data directory.
+pub(crate) fn open_store(dir: &Path) -> anyhow::Result<Database> {
     let path = dir.join(STORE_FILE);
     let mut store = Database::open(&path, &landfall_region::store::Options::default())?;
     store.begin()?;

@@ -6,7 +6,8 @@ use landfall_sync::region::access::{Authenticator, Author, Denial};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const SOURCE: &str = r#"
+/// The schema, as text.
+pub const SOURCE: &str = r#"
 type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
   @audience(scope: "customer/{customer}", hide: [margin])
   @audience(scope: "driver/{driver}/{w}", hide: [margin], write: [status, attempts]) {

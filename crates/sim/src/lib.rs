@@ -12,6 +12,7 @@ mod alone;
 pub mod app;
 pub mod checkers;
 pub mod device_sim;
+pub mod evidence;
 mod faults;
 pub mod hands;
 pub mod hunt;

@@ -113,6 +113,11 @@ impl Oracle {
         }
     }
 
+    /// All that was ever counted.
+    pub fn increments(&self) -> &BTreeMap<(EntityKey, FieldId), i64> {
+        &self.increments
+    }
+
     /// The increments of a counter that were ever written.
     pub fn increments_on(&self, key: &EntityKey, field: FieldId) -> i64 {
         self.increments.get(&(key.clone(), field)).copied().unwrap_or(0)

@@ -4,8 +4,7 @@
 //! change with the time, only with what people write.
 
 use crate::world::{EPOCH_MS, World};
-use landfall_model::entity::Entity;
-use landfall_model::id::{EntityKey, Scope};
+use landfall_model::id::Scope;
 use landfall_model::value::Value;
 use landfall_sync::device::node::FieldEdit;
 use landfall_sync::device::store::Terms;
@@ -81,12 +80,5 @@ impl World {
                     .expect("a store in memory does not fail")
             });
         }
-    }
-
-    /// Whether a device may be without a row that its scope holds: it is older than the window, or
-    /// there is no room for all, as the app asked. What was evicted has been asked for again by the end.
-    pub fn may_lack(&self, device: usize, scope: &Scope, key: &EntityKey, entity: &Entity) -> bool {
-        let terms = self.oracle.asked.terms(device, scope);
-        terms.is_bounded() || terms.keep_ms.is_some() && self.is_old(key, entity)
     }
 }

@@ -80,6 +80,54 @@ async fn what_is_swallowed_comes_once_the_way_is_open_again() {
 }
 
 #[tokio::test]
+async fn what_goes_one_way_is_swallowed_alone() {
+    let (proxy, mut stream) = through(Profile::PERFECT).await;
+    say(&mut stream, b"a").await.expect("an echo");
+    proxy.set_way(Way::SwallowingDown);
+    let silent = tokio::time::timeout(Duration::from_millis(100), say(&mut stream, b"b")).await;
+    assert!(silent.is_err(), "{silent:?}");
+    assert_eq!((proxy.bytes_up(), proxy.bytes_down()), (2, 1));
+    proxy.set_way(Way::SwallowingUp);
+    let mut back = [0];
+    stream.read_exact(&mut back).await.expect("the echo of before");
+    let silent = tokio::time::timeout(Duration::from_millis(100), say(&mut stream, b"c")).await;
+    assert!(silent.is_err(), "{silent:?}");
+    assert_eq!((proxy.bytes_up(), proxy.bytes_down()), (2, 2));
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_an_end_that_is_swallowed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let proxy = Proxy::start(0, address, Profile::PERFECT).await.expect("a proxy");
+    let client = TcpStream::connect(proxy.address()).await.expect("it listens");
+    let (mut server, _) = listener.accept().await.expect("a connection");
+    proxy.set_way(Way::Swallowing);
+    drop(client);
+    let mut last = [0];
+    let silent = tokio::time::timeout(Duration::from_millis(100), server.read(&mut last)).await;
+    assert!(silent.is_err(), "{silent:?}");
+    proxy.set_way(Way::Open);
+    assert_eq!(server.read(&mut last).await.expect("a regular end"), 0);
+}
+
+#[tokio::test]
+async fn uneven_delay_keeps_the_order() {
+    let delay = Duration::from_millis(5);
+    let uneven = Profile { jitter: Duration::from_millis(20), ..Profile::delayed(delay) };
+    let (_proxy, mut stream) = through(uneven).await;
+    let (began, mut back) = (Instant::now(), Vec::new());
+    for n in 0..20_u8 {
+        stream.write_all(&[n]).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stream.shutdown().await.expect("half closed");
+    stream.read_to_end(&mut back).await.expect("a regular end");
+    assert_eq!(back, (0..20).collect::<Vec<u8>>());
+    assert!(began.elapsed() >= 2 * delay);
+}
+
+#[tokio::test]
 async fn a_side_that_has_said_its_last_word_is_still_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");

@@ -95,7 +95,9 @@ async fn one_region(dir: PathBuf) -> anyhow::Result<World> {
     let schema = landfall_model::schema::compile(SHOP)
         .map_err(|d| anyhow::anyhow!("the example's schema: {}", d[0].message))?;
     let (schema, processes) = (Arc::new(schema), None);
-    World::start(WorldOptions { schema, regions: 1, dir, wan: Wan::None, port: 0, processes }).await
+    let options =
+        WorldOptions { schema, regions: 1, dir, wan: Wan::None, port: 0, processes, logs: false };
+    World::start(options).await
 }
 
 async fn status(world: &World) -> anyhow::Result<Status> {

@@ -41,6 +41,7 @@ impl Stage {
             wan: Wan::None,
             port: 0,
             processes: Some(SDL.to_owned()),
+            logs: false,
         };
         Ok(Self { world: World::start(options).await?, dir })
     }

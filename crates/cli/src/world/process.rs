@@ -84,6 +84,8 @@ pub(super) struct Files {
     pub schema: PathBuf,
     pub dev_key: PathBuf,
     pub peer_key: PathBuf,
+    /// What the child writes to standard error is added to this file; else it goes to the parent's.
+    pub log: Option<PathBuf>,
 }
 
 impl Process {
@@ -92,12 +94,12 @@ impl Process {
         let path = config.data_dir.with_file_name("region.toml");
         write_config(&path, config, files)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["region", "--with-parent", "--config"])
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["region", "--with-parent", "--config"]).arg(&path);
+        if let Some(log) = &files.log {
+            command.stderr(log_file(log)?);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         // From here on the child is killed with `process`.
         let mut process = Self { child, address: config.listen };
@@ -115,6 +117,11 @@ impl Process {
 
     async fn status(&self) -> Option<Status> {
         tokio::time::timeout(STATUS_WITHIN, get_status(self.address)).await.ok()?.ok()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<String> {
+        self.child.try_wait().ok().flatten().map(|status| status.to_string())
     }
 
     /// It ends when its parent's end of its input closes.
@@ -177,6 +184,12 @@ fn write_config(path: &Path, config: &ServerConfig, files: &Files) -> anyhow::Re
     }
     std::fs::write(path, toml::to_string(&file)?)?;
     Ok(())
+}
+
+/// A file that what a child tells is added to.
+pub(crate) fn log_file(path: &Path) -> anyhow::Result<std::fs::File> {
+    let open = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    open.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The address in the line with which a region says that it is up.

@@ -11,6 +11,7 @@ mod bench;
 mod binary;
 mod dev;
 mod device;
+mod drill;
 mod failover;
 mod generate;
 mod handover;

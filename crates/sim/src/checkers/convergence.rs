@@ -1,9 +1,9 @@
 //! I3 at the regions: the same ops make the same bytes, whatever the order. Each region's state is
 //! compared with a fold of all accepted ops in an order of the checker's own.
 
-use super::Accepted;
 use crate::app::Ids;
-use crate::world::World;
+use crate::evidence::{Evidence, Finding, Region};
+use crate::rng::Rng;
 use landfall_model::codec;
 use landfall_model::entity::{Entity, Living, UnderParent};
 use landfall_model::id::{EntityKey, FieldId, Scope};
@@ -20,10 +20,10 @@ pub struct Fold {
 
 impl Fold {
     /// In an order that no region had: by a source of chance of its own.
-    pub fn of(world: &World, accepted: &Accepted) -> Self {
+    pub fn of(evidence: &Evidence) -> Self {
         let mut fold = Self::default();
-        let mut rng = world.rng.clone();
-        for (key, ops) in &accepted.by_key {
+        let mut rng = Rng::new(evidence.order);
+        for (key, ops) in &evidence.accepted.by_key {
             let mut ops: Vec<&Sealed> = ops.iter().collect();
             rng.shuffle(&mut ops);
             for sealed in ops.iter().filter(|s| !s.op.is_void()) {
@@ -80,27 +80,25 @@ impl Fold {
     }
 }
 
-pub fn check(world: &mut World, accepted: &Accepted) {
-    let fold = Fold::of(world, accepted);
-    for region in world.live_regions() {
-        if let Some(message) = differs(world, &fold, region) {
-            return world.fail("convergence", "I3", format!("region {region}: {message}"));
-        }
-    }
+pub fn check(evidence: &Evidence) -> Option<Finding> {
+    let fold = Fold::of(evidence);
+    evidence.regions.iter().find_map(|region| {
+        let message = differs(&evidence.app.ids, &fold, region)?;
+        Some(Finding::new("convergence", "I3", format!("{}: {message}", region.name)))
+    })
 }
 
-fn differs(world: &World, fold: &Fold, region: usize) -> Option<String> {
-    let store = &world.regions[region].store;
+fn differs(ids: &Ids, fold: &Fold, region: &Region) -> Option<String> {
     let none = codec::to_bytes(&Entity::default());
     let mut seen = BTreeSet::new();
-    for (key, record) in store.iter_entities() {
+    for (key, record) in &region.entities {
         seen.insert(key.clone());
         let expected = fold.entities.get(key).map_or(none.clone(), codec::to_bytes);
         if codec::to_bytes(&record.entity) != expected {
             let (ours, theirs) = (&record.entity, fold.entities.get(key));
             return Some(format!("{key:?} is {ours:?} and should be {theirs:?}"));
         }
-        let scopes = fold.scopes(&world.app.ids, key);
+        let scopes = fold.scopes(ids, key);
         if record.scopes != scopes && fold.entities.contains_key(key) {
             return Some(format!("{key:?} is in {:?} and should be in {scopes:?}", record.scopes));
         }
@@ -108,8 +106,7 @@ fn differs(world: &World, fold: &Fold, region: usize) -> Option<String> {
     if let Some(key) = fold.entities.keys().find(|k| !seen.contains(*k)) {
         return Some(format!("{key:?} is missing"));
     }
-    let mut texts: BTreeMap<(EntityKey, FieldId), Text> =
-        store.iter_texts().map(|(key, field, text)| ((key.clone(), field), text)).collect();
+    let mut texts = region.texts.clone();
     for (at, expected) in &fold.texts {
         let mut text = texts.remove(at).unwrap_or_default();
         let entity = &fold.entities[&at.0];

@@ -1,48 +1,43 @@
 //! I1: the effect of an op happens once. Counters everywhere are the sum of the increments of the
 //! ops received, each dot and fingerprint once.
 
-use super::Accepted;
-use crate::world::World;
+use crate::evidence::{Evidence, Finding};
 use landfall_model::entity::{Entity, Living};
 use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::op::{Change, Sealed};
 use std::collections::BTreeMap;
 
-pub fn check(world: &mut World, accepted: &Accepted) {
-    for region in world.live_regions() {
-        let fault = world.regions[region].store.iter_entities().find_map(|(key, record)| {
-            let ops = accepted.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
+pub fn check(evidence: &Evidence) -> Option<Finding> {
+    let found = evidence.regions.iter().find_map(|region| {
+        let fault = region.entities.iter().find_map(|(key, record)| {
+            let ops = evidence.accepted.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
             differs(key, &record.entity, ops)
         });
-        if let Some(message) = fault {
-            return world.fail("exactly-once", "I1", format!("region {region}: {message}"));
-        }
-    }
-    counted_too_much(world);
+        fault.map(|message| format!("{}: {message}", region.name))
+    });
+    let found = found.or_else(|| counted_too_much(evidence));
+    found.map(|message| Finding::new("exactly-once", "I1", message))
 }
 
 /// Whatever was brought back, and by how many at once: a counter never shows more than was ever
 /// counted. But for files that were copied: both copies may send a write, which is two then.
-fn counted_too_much(world: &mut World) {
-    if world.devices.is_empty() || !world.oracle.shared_ids.is_empty() {
-        return;
+fn counted_too_much(evidence: &Evidence) -> Option<String> {
+    if evidence.devices.is_empty() || !evidence.shared_ids.is_empty() {
+        return None;
     }
-    let ids = world.app.ids;
-    let mut found = None;
-    for region in world.live_regions() {
-        for (key, record) in world.regions[region].store.iter_entities() {
+    let ids = evidence.app.ids;
+    for region in &evidence.regions {
+        for (key, record) in &region.entities {
             for field in [ids.votes, ids.attempts] {
                 let shown = record.entity.counter(field, &Living);
-                let most = world.oracle.increments_on(key, field);
+                let most = evidence.increments.get(&(key.clone(), field)).copied().unwrap_or(0);
                 if shown > most {
-                    found = Some(format!("region {region}: {key:?} counts {shown} of {most}"));
+                    return Some(format!("{}: {key:?} counts {shown} of {most}", region.name));
                 }
             }
         }
     }
-    if let Some(message) = found {
-        world.fail("exactly-once", "I1", message);
-    }
+    None
 }
 
 fn differs(key: &EntityKey, entity: &Entity, ops: &[Sealed]) -> Option<String> {

@@ -1,35 +1,32 @@
 //! I4: logs are dense, chained by their hashes, and the same wherever they are held. What a region
 //! has received is what its logs hold: a refusal is not received.
 
-use crate::world::World;
+use crate::evidence::{Evidence, Finding, Region};
 use landfall_model::id::DeviceId;
 use landfall_model::vector::{Origin, SeqSet};
 use landfall_sync::log::{LogHash, Opened};
 use std::collections::BTreeMap;
 
-pub fn check(world: &mut World) {
-    for region in world.live_regions() {
-        if let Err(message) = chained(world, region) {
-            return world.fail("logs", "I4", format!("region {region}: {message}"));
+pub fn check(evidence: &Evidence) -> Option<Finding> {
+    for region in &evidence.regions {
+        let found = |message| format!("{}: {message}", region.name);
+        if let Err(message) = chained(region) {
+            return Some(Finding::new("logs", "I4", found(message)));
         }
-        if let Err(message) = received(world, region) {
-            return world.fail("logs", "I1", format!("region {region}: {message}"));
-        }
-    }
-    let live = world.live_regions();
-    for pair in live.windows(2) {
-        let (a, b) = (&world.regions[pair[0]].store, &world.regions[pair[1]].store);
-        if !a.iter_logs().eq(b.iter_logs()) {
-            let message = format!("regions {} and {} hold different logs", pair[0], pair[1]);
-            return world.fail("logs", "I3", message);
+        if let Err(message) = received(region) {
+            return Some(Finding::new("logs", "I1", found(message)));
         }
     }
+    let mut pairs = evidence.regions.windows(2);
+    let pair = pairs.find(|pair| pair[0].logs != pair[1].logs)?;
+    let message = format!("{} and {} hold different logs", pair[0].name, pair[1].name);
+    Some(Finding::new("logs", "I3", message))
 }
 
-fn chained(world: &World, region: usize) -> Result<(), String> {
+fn chained(region: &Region) -> Result<(), String> {
     let mut at: BTreeMap<Origin, (u64, LogHash)> = BTreeMap::new();
-    for (origin, row) in world.regions[region].store.iter_logs() {
-        let (seq, hash) = at.entry(origin).or_default();
+    for (origin, row) in &region.logs {
+        let (seq, hash) = at.entry(*origin).or_default();
         if row.seq != *seq + 1 {
             return Err(format!("{origin:?} has {} after {seq}", row.seq));
         }
@@ -39,8 +36,8 @@ fn chained(world: &World, region: usize) -> Result<(), String> {
             return Err(format!("{origin:?}@{seq} breaks the chain"));
         }
     }
-    for (origin, head) in world.regions[region].store.iter_heads() {
-        let last = at.get(&origin).map_or(0, |(seq, _)| *seq);
+    for (origin, head) in &region.heads {
+        let last = at.get(origin).map_or(0, |(seq, _)| *seq);
         if last != head.seq {
             return Err(format!("{origin:?} has its head at {} and ends at {last}", head.seq));
         }
@@ -48,9 +45,9 @@ fn chained(world: &World, region: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn received(world: &World, region: usize) -> Result<(), String> {
+fn received(region: &Region) -> Result<(), String> {
     let mut logged: BTreeMap<DeviceId, SeqSet> = BTreeMap::new();
-    for (origin, row) in world.regions[region].store.iter_logs() {
+    for (origin, row) in &region.logs {
         let opened = Opened::decode(&row.entry).map_err(|e| format!("{origin:?}: {e}"))?;
         if let Opened::Ops { ops, .. } = opened {
             for o in ops {
@@ -58,8 +55,8 @@ fn received(world: &World, region: usize) -> Result<(), String> {
             }
         }
     }
-    for (device, record) in world.regions[region].store.iter_devices() {
-        let logged = logged.remove(&device).unwrap_or_default();
+    for (device, record) in &region.devices {
+        let logged = logged.remove(device).unwrap_or_default();
         if logged != record.received {
             let r = &record.received;
             return Err(format!("of {device:?} it has received {r:?} and logged {logged:?}"));

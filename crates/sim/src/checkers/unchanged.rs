@@ -2,23 +2,21 @@
 //! is or refuses it; it never stamps it anew, and makes none of its own.
 
 use super::Accepted;
+use crate::evidence::{Evidence, Finding};
 use crate::world::World;
 use std::collections::BTreeSet;
 
-pub fn check(world: &mut World, accepted: &Accepted) {
-    let sent = |name| world.oracle.pushed.get(name).map(|sealed| &sealed.payload);
+pub fn check(evidence: &Evidence) -> Option<Finding> {
+    let sent = |name| evidence.sent.get(name).map(|sealed| &sealed.payload);
     // All voids of a number are one and the same op, whichever file sent it.
-    let mut ops = accepted.ops.iter().filter(|(_, s)| !s.op.is_void());
-    let changed = ops.find(|(name, s)| sent(*name) != Some(&s.payload));
-    if let Some(((dot, print), _)) = changed {
-        let message = format!("{dot:?} {print:?} was received in a form that nobody sent");
-        return world.fail("unchanged", "I7", message);
-    }
-    note_paths(world, accepted);
+    let mut ops = evidence.accepted.ops.iter().filter(|(_, s)| !s.op.is_void());
+    let ((dot, print), _) = ops.find(|(name, s)| sent(*name) != Some(&s.payload))?;
+    let message = format!("{dot:?} {print:?} was received in a form that nobody sent");
+    Some(Finding::new("unchanged", "I7", message))
 }
 
 /// Paths that show at the end only.
-fn note_paths(world: &mut World, accepted: &Accepted) {
+pub fn note_paths(world: &mut World, accepted: &Accepted) {
     let mut seen = BTreeSet::new();
     let names = accepted.entries.iter().flat_map(|(_, _, names)| names);
     if names.filter(|name| !seen.insert(**name)).count() > 0 {
