@@ -16,6 +16,7 @@ mod search;
 mod shared;
 mod sync;
 mod tls;
+mod typing;
 mod windows;
 mod world;
 mod writes;
