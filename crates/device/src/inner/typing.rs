@@ -1,4 +1,4 @@
-//! Typing that costs the same in a long text as in a short one.
+//! Typing that does not write the whole text with each key.
 //!
 //! While a text's last own op has not left the device, it grows with what is typed: one op, however
 //! many commits. To write it anew, with all that shows of the text, takes time in proportion to the

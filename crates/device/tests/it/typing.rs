@@ -1,4 +1,4 @@
-//! Typing into a text, a commit per key: what it costs nobody sees, and everybody sees all of it.
+//! Typing into a text, a commit per key: it waits beside its op, and everybody sees all of it.
 
 use crate::world::{SOON, World};
 use landfall_device::{Client, TextEditor, WriteReceipt};
