@@ -7,9 +7,9 @@
 use crate::app::App;
 use crate::net::{Conn, End, Pipe};
 use crate::world::{Event, World};
-use landfall_model::id::Scope;
+use landfall_model::id::{RegionId, Scope};
 use landfall_sync::device::memory::MemoryStore;
-use landfall_sync::device::node::{Extent, Node, Output};
+use landfall_sync::device::node::{Extent, Greeting, Node, Output};
 use landfall_sync::device::store::Store;
 use landfall_sync::mutant::Mutant;
 use landfall_sync::wire;
@@ -18,6 +18,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use wire::device_frame::Kind as FromDevice;
 use wire::region_frame::Kind as FromRegion;
+
+/// While things break, a device that is owed an answer asks for it at so many of a thousand polls.
+const ASKS: u32 = 100;
+
+/// How long a region that is asked has for its answer.
+const ASKED_MS: i64 = 4_000;
 
 #[derive(Debug)]
 pub struct DeviceSim {
@@ -28,6 +34,8 @@ pub struct DeviceSim {
     pub conn: Option<u64>,
     /// To a second region, for what the first has not answered.
     pub hedge: Option<u64>,
+    /// That one is asked for an answer that it owes, and left at this time.
+    pub asks_until: Option<i64>,
     /// Subscriptions whose first pass of this connection is over.
     pub caught_up: BTreeSet<u32>,
     pub skew_ms: i64,
@@ -61,6 +69,7 @@ impl World {
                 node: None,
                 conn: None,
                 hedge: None,
+                asks_until: None,
                 skew_ms,
                 offline_until: 0,
                 offline_since: None,
@@ -230,6 +239,7 @@ impl World {
 
     pub fn end_hedge(&mut self, device: usize) {
         let Some(conn) = self.devices[device].hedge.take() else { return };
+        self.devices[device].asks_until = None;
         self.let_go(conn, self.plan.stale > 0);
         if let Some(node) = self.devices[device].node.as_mut() {
             node.end_hedge();
@@ -249,15 +259,44 @@ impl World {
         let Some(&region) = self.rng.pick(&others) else { return };
         self.say(format!("{} hedges at region {region}", self.devices[device].name));
         self.mark("hedge");
+        self.second(device, region, Node::hedge);
+    }
+
+    /// Greet a second region, to offer it something.
+    fn second(&mut self, device: usize, region: usize, offer: fn(&mut Node, Greeting) -> bool) {
         let id = self.connect(device, region);
         self.devices[device].hedge = Some(id);
+        self.oracle.answered.retain(|(d, r, _)| (*d, *r) != (device, region));
         let token = self.token(device);
         self.device_call_on(device, Some(id), |node, store, now| {
             let greeted = node.greet(store, &token, 0, Extent::Whole, now);
             let (greeting, out) = greeted.expect("a store in memory does not fail");
-            node.hedge(greeting);
+            offer(node, greeting);
             out
         });
+    }
+
+    /// Ask a region that owes an answer, and leave it once it has given that or had its time.
+    fn ask_owed(&mut self, device: usize) {
+        let sim = &mut self.devices[device];
+        let Some(node) = &mut sim.node else { return };
+        if sim.hedge.is_some() {
+            if sim.asks_until.is_some_and(|until| until <= self.now || node.hedge_answered()) {
+                self.end_hedge(device);
+            }
+            return;
+        }
+        let owed = node.owed(&mut sim.store).expect("a store in memory does not fail");
+        if owed.is_empty() || !(self.healing || self.rng.chance(ASKS)) {
+            return;
+        }
+        let mut regions = self.reachable(device);
+        regions.retain(|r| owed.contains(&RegionId(*r as u16)));
+        let Some(&region) = self.rng.pick(&regions) else { return };
+        self.say(format!("{} asks region {region}", self.devices[device].name));
+        self.mark("asked for an owed answer");
+        self.second(device, region, Node::ask);
+        self.devices[device].asks_until = Some(self.now + ASKED_MS);
     }
 
     /// The second region becomes the first.
@@ -270,9 +309,11 @@ impl World {
         self.mark("hedge promoted");
         let first = self.devices[device].conn.replace(hedge);
         self.devices[device].hedge = None;
+        self.devices[device].asks_until = None;
         first.into_iter().for_each(|conn| self.let_go(conn, self.plan.stale > 0));
         self.devices[device].caught_up.clear();
-        self.oracle.answered.retain(|(d, _)| *d != device);
+        let region = self.net.conns.get(&hedge).map(|c| c.region);
+        self.oracle.answered.retain(|(d, r, _)| *d != device || Some(*r) == region);
         let mut rng = crate::rng::Rng::new(self.rng.draw());
         self.device_call(device, |node, store, now| {
             node.promote(store, now, &mut || rng.draw()).expect("a store in memory does not fail")
@@ -324,7 +365,7 @@ impl World {
         let id = self.connect(device, region);
         self.devices[device].conn = Some(id);
         self.devices[device].caught_up.clear();
-        self.oracle.answered.retain(|(d, _)| *d != device);
+        self.oracle.answered.retain(|(d, _, _)| *d != device);
         self.say(format!("{} dials region {region}", self.devices[device].name));
         self.note_dial(device);
         let token = self.token(device);
@@ -457,6 +498,7 @@ impl World {
             self.device_call(device, |node, store, now| {
                 node.poll(store, now).expect("a store in memory does not fail")
             });
+            self.ask_owed(device);
             if self.plan.terms > 0 && self.rng.chance(200) {
                 self.tidy(device);
             }

@@ -279,6 +279,7 @@ impl World {
             node: None,
             conn: None,
             hedge: None,
+            asks_until: None,
             skew_ms: sim.skew_ms,
             offline_until: 0,
             offline_since: None,
@@ -362,11 +363,19 @@ impl World {
         self.note_loss(region, None);
         self.regions[region].lost = true;
         for other in self.live_regions() {
-            if let Some(node) = self.regions[other].node.as_mut() {
-                node.declare_lost(RegionId(region as u16));
-                self.wake(other);
-            }
+            let wait = self.rng.between(50, 4_000);
+            self.after(wait, Event::Reconfigure { region: other });
         }
+    }
+
+    /// An operator starts a region again with a configuration that names those that are lost.
+    pub fn reconfigure(&mut self, region: usize) {
+        if self.healing || self.regions[region].knows_lost == self.lost_regions() {
+            return;
+        }
+        self.crash_region(region, "to hear of a lost region");
+        let down = self.rng.between(20, 1_000);
+        self.after(down, Event::RegionUp { region });
     }
 
     /// No more faults, and everything that still exists works.
@@ -376,6 +385,9 @@ impl World {
         self.net.apart.clear();
         self.draining.clear();
         for region in self.live_regions() {
+            if self.regions[region].knows_lost != self.lost_regions() {
+                self.crash_region(region, "to hear of a lost region");
+            }
             self.open_region(region, true);
         }
         for device in 0..self.devices.len() {

@@ -52,8 +52,8 @@ pub struct Oracle {
     pub last_pushed: BTreeMap<(usize, Dot), Fingerprint>,
     /// Which regions a payload was sent to.
     pub sent_to: BTreeMap<(usize, Dot, Fingerprint), BTreeSet<usize>>,
-    /// Ops that a device's region has answered for since the device connected to it.
-    pub answered: BTreeSet<(usize, Dot)>,
+    /// Ops that a region has answered for since the device connected to it: device, region, number.
+    pub answered: BTreeSet<(usize, usize, Dot)>,
     /// Scopes that a device let go, or died before it had them: it did not follow all that became of its writes.
     pub let_go: BTreeSet<(usize, Scope)>,
     /// Rows that a device evicted: it did not follow what became of its writes on them.
@@ -299,10 +299,10 @@ impl World {
                     self.mark("durable at once");
                 }
                 let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
-                match conn.is_some_and(|c| c.region == region) {
-                    true => _ = self.oracle.answered.insert((device, dot)),
-                    false => self.mark("hedge answered"),
+                if conn.is_none_or(|c| c.region != region) {
+                    self.mark("hedge answered");
                 }
+                self.oracle.answered.insert((device, region, dot));
                 if let Some(fp) = self.oracle.last_pushed.get(&(device, dot)).copied() {
                     self.note_ack(device, region, (dot, fp), fate.durable, sent);
                 }
@@ -318,7 +318,7 @@ impl World {
                     "forked_device" => "refused as a used number",
                     _ => "refused for something else",
                 });
-                self.oracle.answered.insert((device, dot));
+                self.oracle.answered.insert((device, region, dot));
                 let refusal = (region, r.code.clone());
                 self.oracle.refused.entry((device, dot)).or_default().insert(refusal);
             }

@@ -44,6 +44,7 @@ pub const PATHS: &[&str] = &[
     "hedge",
     "hedge answered",
     "hedge promoted",
+    "asked for an owed answer",
     // Rows.
     "live delta",
     "row left its scope",

@@ -24,6 +24,8 @@ pub struct RegionSim {
     pub life: u64,
     pub offset_ms: i64,
     pub lost: bool,
+    /// The lost regions that its configuration names.
+    pub knows_lost: BTreeSet<RegionId>,
     /// Copies of the disk, oldest first.
     pub backup: Option<MemoryStore>,
     /// When data of this region was last lost: restored from a copy, or lost for ever.
@@ -42,6 +44,7 @@ impl World {
                 life: 0,
                 offset_ms,
                 lost: false,
+                knows_lost: BTreeSet::new(),
                 backup: None,
                 losses: Vec::new(),
                 turn_due: false,
@@ -56,12 +59,14 @@ impl World {
         (0..self.regions.len()).filter(|r| !self.regions[*r].lost).collect()
     }
 
+    pub fn lost_regions(&self) -> BTreeSet<RegionId> {
+        let lost = (0..self.regions.len()).filter(|r| self.regions[*r].lost);
+        lost.map(|r| RegionId(r as u16)).collect()
+    }
+
     fn config(&self, region: usize) -> Config {
         let all = (0..self.regions.len().max(self.plan.regions)).map(|r| RegionId(r as u16));
-        let lost: BTreeSet<RegionId> = (0..self.regions.len())
-            .filter(|r| self.regions[*r].lost)
-            .map(|r| RegionId(r as u16))
-            .collect();
+        let lost = self.lost_regions();
         Config {
             region: RegionId(region as u16),
             placement: 0,
@@ -77,6 +82,7 @@ impl World {
             return;
         }
         let config = self.config(region);
+        self.regions[region].knows_lost.clone_from(&config.lost);
         let (schema, auth) = (self.app.schema.clone(), self.app.authenticator());
         let sim = &mut self.regions[region];
         let now = self.now + sim.offset_ms;

@@ -19,8 +19,8 @@ const SETTLED_TIMES: usize = 4;
 const HEARD_MS: i64 = 10_000;
 const QUICK_MS: i64 = 80;
 
-/// How long a device waits for an answer at one region.
-const SWITCH_MS: i64 = 12_000;
+/// When it is looked whether anything is held up.
+const LOOK_MS: i64 = 12_000;
 
 /// Run one seed.
 pub fn run_seed(seed: u64, options: &Options) -> Outcome {
@@ -105,7 +105,7 @@ impl World {
         let mut brought = 0;
         for _ in 0..2 {
             let before: u64 = self.oracle.rows.values().sum();
-            self.switch_regions(true);
+            self.switch_regions();
             self.calm_down();
             brought = self.oracle.rows.values().sum::<u64>() - before;
         }
@@ -120,17 +120,13 @@ impl World {
         let bound = self.now + SETTLE_MS;
         let mut times = 0;
         let mut rows = 0;
-        let mut next_switch = self.now + SWITCH_MS;
-        let mut first = true;
+        let look = self.now + LOOK_MS;
+        let mut looked = false;
         while self.failure.is_none() && times < SETTLED_TIMES {
             self.run_until(self.now + SETTLE_STEP_MS);
             let before = std::mem::replace(&mut rows, self.oracle.rows.values().sum());
-            if next_switch < self.now {
-                next_switch = self.now + SWITCH_MS;
-                if std::mem::take(&mut first) {
-                    self.check_nothing_is_held_up();
-                }
-                self.switch_regions(false);
+            if look < self.now && !std::mem::replace(&mut looked, true) {
+                self.check_nothing_is_held_up();
             }
             let busy = (rows != before).then(|| format!("rows still come: {rows} so far"));
             match self.unsettled().or(busy) {
@@ -176,7 +172,10 @@ impl World {
         if waiting.iter().any(refused) {
             self.mark("refused and undecided");
         }
-        let answered = |dot: Dot| self.oracle.answered.contains(&(device, dot));
+        let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
+        let region = conn.map(|c| c.region);
+        let answered =
+            |dot: Dot| region.is_some_and(|r| self.oracle.answered.contains(&(device, r, dot)));
         let open = |need: &Dot| waiting.iter().any(|o| o.sealed.op.dot == *need);
         let excused = |op: &OwnOp| {
             let tx = op.sealed.op.tx;
@@ -193,15 +192,12 @@ impl World {
             .map(|op| format!("{:?} was not answered, {:?}", op.sealed.op.dot, op.state))
     }
 
-    /// Devices that still wait for an answer ask elsewhere: a refusal is final only when every
-    /// region that an op went to has given it.
-    fn switch_regions(&mut self, all: bool) {
+    /// Every device goes on at another region.
+    fn switch_regions(&mut self) {
         self.round += 1;
         for device in 0..self.devices.len() {
-            if all || self.unsettled_device(device).is_some() {
-                self.hang_up(device, false);
-                self.after(10, Event::Dial { device });
-            }
+            self.hang_up(device, false);
+            self.after(10, Event::Dial { device });
         }
     }
 

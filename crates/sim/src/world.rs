@@ -52,6 +52,9 @@ pub enum Event {
         region: usize,
     },
     RegionTick,
+    Reconfigure {
+        region: usize,
+    },
     RegionUp {
         region: usize,
     },
@@ -211,6 +214,7 @@ impl World {
             Event::Turn { region } => self.turn(region),
             Event::RegionTick => self.region_tick(),
             Event::RegionUp { region } => self.open_region(region, true),
+            Event::Reconfigure { region } => self.reconfigure(region),
             Event::Redial { asker, answerer } => self.redial(asker, answerer),
             Event::Dial { device } => self.dial(device),
             Event::Poll { device } => self.poll(device),

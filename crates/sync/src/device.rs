@@ -37,6 +37,7 @@ mod rolled_back;
 mod session;
 pub mod store;
 mod texts;
+mod undecided;
 mod view;
 mod write;
 

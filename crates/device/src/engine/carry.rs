@@ -11,6 +11,8 @@
 //! be probed: greeted, and left again. After several such greetings the last one becomes the
 //! session.
 
+mod asks;
+
 use super::answers::{Answers, Deadlines};
 use super::greet::{self, Failure, Greeted, Greets};
 use super::{End, Engine, POLL, RENEW, TIDY};
@@ -19,6 +21,7 @@ use crate::inner::{Goal, Health, LEASE_LOST};
 use crate::options::TokenReason;
 use crate::runtime::Ticks;
 use crate::transport::{Connection, TransportError};
+use asks::Asks;
 use landfall_sync::device::node::Extent;
 use landfall_sync::wire::RegionFrame;
 use std::convert::Infallible;
@@ -36,14 +39,17 @@ enum Side {
     Probing(Greets),
     /// Greeted, because the first is late. `leave`: it is to become the session as soon as it is ready.
     Hedging { greets: Greets, leave: bool },
-    /// Ready, and offered what the first has not answered.
-    Hedge { region: usize, connection: Connection, greeting: Duration },
+    /// Greeted, because it owes an answer (`asks`).
+    Asking(Greets),
+    /// Ready, and offered what the first has not answered; or, until then, what it refuses.
+    Hedge { region: usize, connection: Connection, greeting: Duration, until: Option<Duration> },
 }
 
 /// What the second region did.
 enum Aside {
     Probed(usize, Result<Greeted, Failure>),
     Greeted(usize, Result<Greeted, Failure>),
+    Asked(usize, Result<Greeted, Failure>),
     /// So many frames came; none: the connection ended.
     Frames(usize),
 }
@@ -59,6 +65,7 @@ struct Carry {
     /// A gathered push is due at this time.
     push_at: Option<Duration>,
     chores: Chores,
+    asks: Asks,
 }
 
 /// Steps of making room behind frames that were taken in.
@@ -81,6 +88,7 @@ impl Chores {
 impl Engine {
     /// A session from the region's greeting on.
     pub(super) async fn session(&mut self, greeted: Greeted, extent: Extent) -> End {
+        self.choice.learn(greeted.region, greeted.id);
         let Greeted { region, connection, greeting, welcome, round_trip, .. } = greeted;
         let answers = Answers::after(round_trip);
         let begun = self.inner.begin_session(greeting, connection.outgoing.clone(), answers);
@@ -91,7 +99,8 @@ impl Engine {
         let (goal, side, push_at) = (*self.inner.goal.borrow(), Side::None, None);
         // The session before may have ended in the midst of it.
         let chores = Chores { make_room: true, ..Chores::NONE };
-        let mut carry = Carry { region, connection, side, extent, goal, push_at, chores };
+        let asks = Asks::default();
+        let mut carry = Carry { region, connection, side, extent, goal, push_at, chores, asks };
         let mut round_trip = round_trip;
         loop {
             let over = match self.verdict() {
@@ -106,8 +115,8 @@ impl Engine {
                 End::Failed(failure) if failure.blames_region() => self.fail(carry.region),
                 _ => return over,
             }
-            let Side::Hedge { region, connection, greeting } = std::mem::take(&mut carry.side)
-            else {
+            let side = std::mem::take(&mut carry.side);
+            let Side::Hedge { region, connection, greeting, .. } = side else {
                 return over;
             };
             (carry.region, carry.connection, round_trip) = (region, connection, greeting);
@@ -155,6 +164,8 @@ impl Engine {
                 () = polls.tick() => {
                     self.within_extent(carry)?;
                     inner.poll()?;
+                    self.end_asking(carry);
+                    self.ask_owed(carry)?;
                 }
                 () = tidying.tick() => carry.chores = Chores::ALL,
                 () = runtime.sleep(Duration::ZERO), if carry.chores != Chores::NONE => {
@@ -271,6 +282,9 @@ impl Engine {
                         false
                     }
                 };
+                if let Ok(greeted) = &done {
+                    self.choice.learn(region, greeted.id);
+                }
                 if let (true, Ok(greeted)) = (moves, done) {
                     return Err(End::Moved(Box::new(greeted)));
                 }
@@ -283,13 +297,17 @@ impl Engine {
                         self.fail(carry.region);
                         return Err(End::Moved(Box::new(greeted)));
                     }
-                    Ok(greeted) => carry.side = self.hedge(greeted)?,
+                    Ok(greeted) => carry.side = self.hedge(greeted, None)?,
                     Err(_) if leave => {
                         return Err(End::Failed(Failure::new("the region fell silent")));
                     }
                     Err(failure) if failure.blames_region() => self.fail(region),
                     Err(_) => {}
                 }
+            }
+            Aside::Asked(region, done) => {
+                carry.side = Side::None;
+                carry.side = self.asked(region, done)?;
             }
             Aside::Frames(count) => {
                 let frames: Vec<RegionFrame> = frames.drain(..).filter_map(Result::ok).collect();
@@ -298,24 +316,27 @@ impl Engine {
                     self.inner.end_hedge();
                     carry.side = Side::None;
                 }
+                self.end_asking(carry);
             }
         }
         Ok(())
     }
 
-    /// Offer a region that is ready what the first has not answered.
-    fn hedge(&mut self, greeted: Greeted) -> Result<Side, End> {
+    /// Offer a region that is ready what the first has not answered; or what it refuses, `until` then.
+    fn hedge(&mut self, greeted: Greeted, until: Option<Duration>) -> Result<Side, End> {
         let Greeted { region, connection, greeting, welcome, round_trip, .. } = greeted;
-        let begins = self.inner.begin_hedge(greeting, connection.outgoing.clone())?;
+        let outgoing = connection.outgoing.clone();
+        let begins = self.inner.begin_hedge(greeting, outgoing, until.is_some())?;
         if !begins || !self.inner.hedge_frames(vec![welcome])? {
             return Ok(Side::None);
         }
-        Ok(Side::Hedge { region, connection, greeting: round_trip })
+        Ok(Side::Hedge { region, connection, greeting: round_trip, until })
     }
 
     /// The first region said something. Once it has answered everything, a hedge is over.
     fn heard(&mut self, carry: &mut Carry) {
-        if matches!(carry.side, Side::Hedge { .. }) && self.inner.unanswered() == 0 {
+        let hedges = matches!(carry.side, Side::Hedge { until: None, .. });
+        if hedges && self.inner.unanswered() == 0 {
             self.inner.end_hedge();
             carry.side = Side::None;
         }
@@ -422,6 +443,10 @@ impl Side {
             Self::Hedging { greets, .. } => {
                 let (region, done) = greets.await;
                 Aside::Greeted(region, done)
+            }
+            Self::Asking(greets) => {
+                let (region, done) = greets.await;
+                Aside::Asked(region, done)
             }
             Self::Hedge { connection, .. } => {
                 Aside::Frames(connection.incoming.recv_many(frames, most).await)

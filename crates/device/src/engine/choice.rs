@@ -10,7 +10,8 @@
 //! fail, and then all are tried as before.
 
 use crate::options::{Network, RegionUrl};
-use std::collections::VecDeque;
+use landfall_model::id::RegionId;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Round trips that are remembered of a region.
@@ -38,6 +39,8 @@ struct Seen {
     probed: Option<Duration>,
     /// No probe before this: the last one could not be made.
     not_before: Option<Duration>,
+    /// As it named itself when it was greeted last.
+    id: Option<RegionId>,
 }
 
 impl Seen {
@@ -137,6 +140,22 @@ impl Choice {
             self.current = Some((region, now));
             self.seen.iter_mut().for_each(|s| s.nearer = 0);
         }
+    }
+
+    /// It greeted, and named itself so.
+    pub fn learn(&mut self, region: usize, id: RegionId) {
+        self.seen[region].id = Some(id);
+    }
+
+    /// Which of the other regions are one of these: those that are known to be, then those that have
+    /// not been met.
+    pub fn who_may_be(&self, ids: &BTreeSet<RegionId>) -> Vec<usize> {
+        let current = self.current.map(|(i, _)| i);
+        let mut fit: Vec<usize> = (0..self.regions.len())
+            .filter(|i| Some(*i) != current && self.seen[*i].id.is_none_or(|id| ids.contains(&id)))
+            .collect();
+        fit.sort_by_key(|i| self.seen[*i].id.is_none());
+        fit
     }
 
     /// This region failed. `random` spreads the moment at which devices look at it again.

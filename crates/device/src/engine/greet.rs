@@ -10,6 +10,7 @@ use crate::inner::{Inner, LEASE_LOST};
 use crate::options::{RegionUrl, TokenError, TokenReason};
 use crate::runtime::timeout;
 use crate::transport::{Connection, TransportError};
+use landfall_model::id::RegionId;
 use landfall_sync::device::node::{Extent, Greeting};
 use landfall_sync::wire::RegionFrame;
 use landfall_sync::wire::region_frame::Kind;
@@ -26,6 +27,8 @@ const NO_TOKEN: &str = "no_token";
 #[derive(Debug)]
 pub(super) struct Greeted {
     pub region: usize,
+    /// As regions name it.
+    pub id: RegionId,
     pub connection: Connection,
     pub greeting: Greeting,
     /// Its answer, which the session takes in first.
@@ -157,17 +160,26 @@ async fn until_ready(
     let first = connection.incoming.recv().await;
     let welcome = first.ok_or_else(|| Failure::new("the connection ended"))??;
     let round_trip = options.runtime.now().saturating_sub(sent);
-    let accepts = match &welcome.kind {
+    let (id, accepts) = match &welcome.kind {
         Some(Kind::Error(e)) => {
             tracing::info!(code = e.code, message = e.message, "session refused");
             let (code, retry_ms) = (Some(e.code.clone()), e.retry_after_ms);
             return Err(Failure { code, retry_ms, own: false, lasts: false });
         }
         // A region that says nothing of it takes all.
-        Some(Kind::Welcome(w)) if w.accepts_percent > 0 => w.accepts_percent,
-        _ => 100,
+        Some(Kind::Welcome(w)) => (
+            w.region,
+            match w.accepts_percent {
+                0 => 100,
+                percent => percent,
+            },
+        ),
+        _ => return Err(Failure::new("the region did not greet")),
     };
-    Ok(Greeted { region, connection, greeting, welcome, round_trip, accepts })
+    let Ok(id) = id.try_into().map(RegionId) else {
+        return Err(Failure::new("the region has no number"));
+    };
+    Ok(Greeted { region, id, connection, greeting, welcome, round_trip, accepts })
 }
 
 /// Greet regions in this order, each next one a while after the one before or as soon as that has

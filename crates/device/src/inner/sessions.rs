@@ -6,7 +6,7 @@ use crate::engine::{Answers, Deadlines};
 use crate::error::Error;
 use crate::event::{ConnectionState, Event};
 use crate::store::{self, Transaction};
-use landfall_model::id::Scope;
+use landfall_model::id::{RegionId, Scope};
 use landfall_sync::device::node::{Close, Extent, Greeting, Node, Output};
 use landfall_sync::device::store::Store;
 use landfall_sync::wire::region_frame::Kind;
@@ -80,15 +80,18 @@ impl Inner {
         Ok(Session { outgoing, ready, drain, anew, over, subscribed, complete, answers })
     }
 
-    /// Offer what is unanswered to a second region. False where nothing is, by now.
+    /// Offer what is unanswered to a second region, or what the first one `refuses`. False where
+    /// nothing is, by now.
     pub fn begin_hedge(
         &self,
         greeting: Greeting,
         outgoing: mpsc::UnboundedSender<DeviceFrame>,
+        refuses: bool,
     ) -> Result<bool, Error> {
         let mut core = self.lock()?;
         let core = core.as_mut().ok_or_else(Error::closed)?;
-        let begins = core.node(&self.options)?.hedge(greeting);
+        let node = core.node(&self.options)?;
+        let begins = if refuses { node.ask(greeting) } else { node.hedge(greeting) };
         core.hedge = begins.then_some(outgoing);
         Ok(begins)
     }
@@ -100,6 +103,22 @@ impl Inner {
         if let Some(node) = &mut core.node {
             node.end_hedge();
         }
+    }
+
+    /// Regions whose answer decides on writes that the session's region refuses.
+    pub fn owed(&self) -> Result<BTreeSet<RegionId>, Error> {
+        let refuses =
+            self.lock()?.as_ref().and_then(|c| c.node.as_ref()).is_some_and(Node::is_refused);
+        if !refuses {
+            return Ok(BTreeSet::new());
+        }
+        self.run(|node, t, _| Ok((node.owed(t)?, Output::default())))
+    }
+
+    /// The second region has answered all that it was offered.
+    pub fn hedge_answered(&self) -> bool {
+        let Ok(guard) = self.lock() else { return true };
+        guard.as_ref().and_then(|core| core.node.as_ref()).is_none_or(Node::hedge_answered)
     }
 
     /// Take in frames of the second region. False if it is of no more use.

@@ -14,7 +14,7 @@ pub use super::rescued::{Rescued, TakenIn};
 
 use super::call::Call;
 use super::explain::Explanation;
-use super::session::{Purpose, Session};
+use super::session::Session;
 use super::store::{Meta, OwnOp, Store, Terms, View};
 use super::texts::Documents;
 use super::write::Draft;
@@ -107,7 +107,7 @@ pub enum Extent {
 
 /// A session that waits for its region's first answer.
 #[derive(Debug)]
-pub struct Greeting(Session);
+pub struct Greeting(pub(super) Session);
 
 /// A device. All that must last is in the store; what is here is rebuilt by the next session.
 #[derive(Debug)]
@@ -118,8 +118,8 @@ pub struct Node {
     /// The account publishes shared types: it may write them.
     pub(super) publishes: bool,
     pub(super) session: Option<Session>,
-    /// A session with a second region, for what the first has not answered in time.
-    hedge: Option<Session>,
+    /// A session with a second region, for what the first has not answered in time, or refuses.
+    pub(super) hedge: Option<Session>,
     pub(super) documents: Documents,
     /// Positions that enough regions are known to hold.
     pub(super) safe: Vector,
@@ -288,12 +288,7 @@ impl Node {
     /// Its frames go through [`Node::hedge_frame`]. False where everything is answered.
     pub fn hedge(&mut self, greeting: Greeting) -> bool {
         let late = self.session.as_ref().map(|s| s.in_flight.clone()).unwrap_or_default();
-        let begins = !late.is_empty();
-        self.hedge = begins.then(|| {
-            let then = Box::new(greeting.0.purpose);
-            Session { purpose: Purpose::Hedge { late, then }, ..greeting.0 }
-        });
-        begins
+        self.offer_elsewhere(late, greeting)
     }
 
     /// A frame of the hedge's region. Frames that are returned go there.

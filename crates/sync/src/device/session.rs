@@ -7,6 +7,7 @@ use super::call::Call;
 use super::node::{Event, Extent};
 use super::output::{RENEWED, RESCUED};
 use super::store::{OpState, Store, Subscription, Terms};
+use super::undecided::Again;
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::wire::device_frame::Kind;
@@ -74,8 +75,11 @@ pub(super) struct Session {
     pub vouched: BTreeSet<Dot>,
     /// Own ops that it lacks, though it has their numbers: from a copy of this file.
     pub strangers: BTreeSet<Dot>,
-    /// Refused in this session: not pushed again in it, unless written anew.
+    /// Refused in this session: pushed again only now and then (`again`), or where written anew.
     pub refused: BTreeSet<Dot>,
+    pub again: Again,
+    /// The file took a new id, which the greeting did not name: the next poll ends the session.
+    pub outdated: bool,
     pub push_ops: usize,
     /// Bytes of op payload pushed in this session.
     pub pushed: usize,
@@ -254,9 +258,14 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = &mut self.node.session else { return Ok(Ok(())) };
         if let Purpose::Hedge { .. } = session.purpose {
             if is_closed || self.used_elsewhere() {
-                self.stop("hedge", "the region would have this device take another id");
+                // Nor did the first region's greeting name the new id.
+                if let Some(first) = &mut self.node.hedge {
+                    first.outdated = true;
+                }
+                self.renew(random)?;
                 return Ok(Ok(()));
             }
+            // While its frames are taken in, the hedge stands where the session does else.
             if let Some(session) = &mut self.node.session {
                 session.welcome = Some(w);
             }
@@ -282,7 +291,7 @@ impl<S: Store> Call<'_, S> {
             return Ok(Ok(()));
         }
         self.restamp()?;
-        self.ask_fates()?;
+        self.ask_fates(|_| true)?;
         self.confirm()?;
         // Answers to what is pushed come before the rows then.
         self.push()?;
@@ -340,10 +349,10 @@ impl<S: Store> Call<'_, S> {
     /// An op without any answer is not asked for but pushed again, even if its number was
     /// received: only its payload tells whether it is this file's op that the region has, or one
     /// of a copy of this file.
-    fn ask_fates(&mut self) -> Result<(), S::Error> {
+    pub fn ask_fates(&mut self, about: impl Fn(Dot) -> bool) -> Result<(), S::Error> {
         let mut asked: BTreeMap<DeviceId, BTreeMap<u64, Fingerprint>> = BTreeMap::new();
         let ops = self.ops_that_left()?.into_iter().chain(self.store.voids()?);
-        for own in ops {
+        for own in ops.filter(|own| about(own.sealed.op.dot)) {
             let dot = own.sealed.op.dot;
             let wanted = match own.state {
                 OpState::Accepted { .. } => true,
@@ -549,6 +558,10 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = self.node.session.as_ref().filter(|s| s.region.is_some()) else {
             return Ok(());
         };
+        if session.outdated {
+            self.stop(RENEWED, "this file has a new device id; greet again under it");
+            return Ok(());
+        }
         if session.round_trip.is_none() {
             // The last exchange told nothing: the clock was set while it was on its way.
             let sent_ms = self.now_ms;
@@ -557,6 +570,7 @@ impl<S: Store> Call<'_, S> {
         self.restamp()?;
         self.refetch_overdue()?;
         self.confirm()?;
+        self.offer_refused_again()?;
         self.push()
     }
 }

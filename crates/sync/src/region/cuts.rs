@@ -127,6 +127,7 @@ impl Core {
             return Ok(());
         }
         self.cuts.insert(origin, last);
+        batch.cuts.insert(origin, last);
         store.put_cut(origin, last)?;
         self.take_back(store, origin, last, batch)
     }

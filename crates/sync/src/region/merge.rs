@@ -35,7 +35,7 @@ use landfall_model::op::{Action, Change, Op, Sealed};
 use landfall_model::schema::{Audience, Home};
 use landfall_model::text::blob_id;
 use landfall_model::value::Value;
-use landfall_model::vector::{Position, Vector};
+use landfall_model::vector::{Origin, Position, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one transaction of the store changed, for fan-out after it.
@@ -50,6 +50,8 @@ pub(super) struct Batch {
     /// What is here of transactions whose rest was pushed, by device and first number: many pushes
     /// of one turn may ask for the same.
     pub parts: BTreeMap<(DeviceId, u64), Here>,
+    /// Logs that ended, each with the last number that counts.
+    pub cuts: BTreeMap<Origin, u64>,
 }
 
 /// Parents of parents are followed this far; the schema allows no cycle, a forged op might.

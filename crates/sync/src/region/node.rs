@@ -237,12 +237,6 @@ impl Node {
         self.sessions.len()
     }
 
-    /// Declare a region lost for ever. Its logs are cut once the live regions agree.
-    pub fn declare_lost(&mut self, region: RegionId) {
-        self.core.config.lost.insert(region);
-        self.peers_moved = true;
-    }
-
     /// True if a call of [`Node::work`] would find something queued.
     pub fn has_input(&self) -> bool {
         !self.inbox.is_empty()
@@ -294,6 +288,7 @@ impl Node {
         self.core.settle();
         turn.out.wrote |= !turn.batch.advanced.is_empty();
         self.expire_sessions(&mut turn);
+        self.tell_cuts(&mut turn);
         self.fan_out(store, &before, &mut turn)?;
         self.run_passes(store, &mut turn)?;
         self.report_durable(&mut turn.out);

@@ -9,7 +9,7 @@
 use super::access::Author;
 use crate::limits;
 use landfall_model::id::{DeviceId, Dot, EntityKey, Scope};
-use landfall_model::vector::{Position, Vector};
+use landfall_model::vector::{Origin, Position, Vector};
 use std::collections::BTreeMap;
 
 /// A device's connection, as numbered by the driver.
@@ -91,6 +91,19 @@ impl Session {
     pub fn add_credit(&mut self, bytes: u64) {
         let most = limits::CREDIT_BYTES as i64;
         self.credit = self.credit.saturating_add_unsigned(bytes).min(most);
+    }
+}
+
+impl Sub {
+    /// Bring all that it goes by down to what counts of these logs.
+    pub fn clip(&mut self, cuts: &BTreeMap<Origin, u64>) {
+        for (origin, last) in cuts {
+            self.cursor.clip(*origin, *last);
+            if let State::Pass(pass) = &mut self.state {
+                pass.from.clip(*origin, *last);
+                pass.start.clip(*origin, *last);
+            }
+        }
     }
 }
 

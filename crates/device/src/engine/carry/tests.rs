@@ -14,7 +14,8 @@ fn session(inner: &Arc<Inner>) -> Carry {
     let connection = Connection { outgoing, incoming };
     let (extent, goal) = (Extent::Whole, *inner.goal.borrow());
     let (side, push_at, chores) = (Side::None, None, Chores::NONE);
-    Carry { region: 0, connection, side, extent, goal, push_at, chores }
+    let asks = Asks::default();
+    Carry { region: 0, connection, side, extent, goal, push_at, chores, asks }
 }
 
 #[test]

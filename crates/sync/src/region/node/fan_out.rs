@@ -1,6 +1,6 @@
 //! Telling devices what changed: live fan-out, catch-up passes, durability.
 
-use super::{Node, ToDevice, Turn, received, send};
+use super::{Node, ToDevice, Turn, received, send, wire_cut};
 use crate::mutant::{self, Mutant};
 use crate::region::Core;
 use crate::region::feed::{Rows, Want};
@@ -14,6 +14,21 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Node {
+    /// Tell every session which logs have ended, before it hears of anything behind that. What it is
+    /// to be told next goes on from what counts, as it does on the device.
+    pub(super) fn tell_cuts(&mut self, turn: &mut Turn) {
+        let cuts = std::mem::take(&mut turn.batch.cuts);
+        if cuts.is_empty() || mutant::active(Mutant::CutsNotTold) {
+            return;
+        }
+        let told: Vec<wire::Cut> = cuts.iter().map(|(o, last)| wire_cut(*o, *last)).collect();
+        for (id, session) in &mut self.sessions {
+            session.subs.values_mut().for_each(|sub| sub.clip(&cuts));
+            let frame = wire::Cuts { cuts: told.clone(), ..Default::default() };
+            send(&mut turn.out, *id, ToDevice::Cuts(frame));
+        }
+    }
+
     /// Tell live readers what this turn changed: one read and one encoding per scope.
     pub(super) fn fan_out<S: Store>(
         &mut self,

@@ -1,0 +1,77 @@
+//! Asking other regions about writes that this one refuses.
+//!
+//! A refusal is final once every region that the write was sent to has given it. One that never
+//! answered, because the device had left it by then, is greeted beside the session, offered the
+//! write again, and left: a device does not have to move for that. The first time soon, then less and
+//! less often, for the region may be down.
+
+use super::super::greet::{Failure, Greeted};
+use super::super::{End, Engine};
+use super::{Carry, Side};
+use std::time::Duration;
+
+/// From when an answer is seen to be owed until a region is asked for it, and the longest wait between
+/// two such attempts. Each wait is twice the one before.
+const FIRST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// When a region is asked next, and which.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    /// `None` while nothing is owed.
+    next: Option<Duration>,
+    wait: Duration,
+    attempts: usize,
+}
+
+impl Engine {
+    /// Ask a region that owes an answer, if it is time for that and nothing else goes on beside the
+    /// session.
+    pub(super) fn ask_owed(&mut self, carry: &mut Carry) -> Result<(), End> {
+        let now = self.inner.options.runtime.now();
+        if !matches!(carry.side, Side::None) || carry.asks.next.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let owed = self.inner.owed()?;
+        if owed.is_empty() {
+            carry.asks = Asks::default();
+            return Ok(());
+        }
+        let asks = &mut carry.asks;
+        asks.wait = (asks.wait * 2).clamp(FIRST, LONGEST);
+        if asks.next.replace(now + asks.wait).is_none() {
+            return Ok(());
+        }
+        asks.attempts += 1;
+        let regions = self.choice.who_may_be(&owed);
+        if let Some(region) = regions.get(asks.attempts % regions.len().max(1)) {
+            carry.side = Side::Asking(self.greets(*region, carry.extent));
+        }
+        Ok(())
+    }
+
+    /// A region that was to be asked is ready, or not.
+    pub(super) fn asked(
+        &mut self,
+        region: usize,
+        done: Result<Greeted, Failure>,
+    ) -> Result<Side, End> {
+        // That it cannot be reached is no news, and holds nothing against it.
+        let Ok(greeted) = done else { return Ok(Side::None) };
+        self.choice.learn(region, greeted.id);
+        if !self.inner.owed()?.contains(&greeted.id) {
+            return Ok(Side::None);
+        }
+        let until = self.inner.options.runtime.now() + self.inner.options.network.ready();
+        self.hedge(greeted, Some(until))
+    }
+
+    /// The region that is asked has answered, or does not in time.
+    pub(super) fn end_asking(&self, carry: &mut Carry) {
+        let Side::Hedge { until: Some(until), .. } = &carry.side else { return };
+        if *until <= self.inner.options.runtime.now() || self.inner.hedge_answered() {
+            self.inner.end_hedge();
+            carry.side = Side::None;
+        }
+    }
+}
