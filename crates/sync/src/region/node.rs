@@ -94,6 +94,8 @@ pub struct Node {
     inbox: VecDeque<Input>,
     sessions: BTreeMap<SessionId, Session>,
     links: BTreeMap<LinkId, Link>,
+    /// The link on which each peer asks.
+    hears_on: BTreeMap<RegionId, LinkId>,
     /// Scope -> subscriptions, for fan-out.
     readers: BTreeMap<Scope, BTreeSet<(SessionId, u32)>>,
     /// The latest session of each device id.
@@ -196,6 +198,7 @@ impl Node {
             inbox: VecDeque::new(),
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
+            hears_on: BTreeMap::new(),
             readers: BTreeMap::new(),
             pushers: BTreeMap::new(),
             peers_moved: true,

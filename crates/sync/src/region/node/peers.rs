@@ -41,12 +41,15 @@ impl Node {
                     return Ok(Err(Stop::new("unknown_region", "not a peer of this placement")));
                 }
                 link.region = Some(region);
+                if !link.asks {
+                    self.hears_on.insert(region, id);
+                }
                 let peer = self.core.peers.entry(region).or_default();
                 peer.incarnation = Some(hello.incarnation);
                 if self.outlived(hello.vector.as_ref()) {
                     begin_anew(&mut self.core, store, turn)?;
                 }
-                self.hear(store, region, hello.vector.as_ref(), &hello.marks, turn)
+                self.hear(store, id, region, (hello.vector.as_ref(), &hello.marks), turn)
             }
             Some(PeerKind::Want(want)) => {
                 let Some(region) = link.region else {
@@ -62,7 +65,7 @@ impl Node {
                         }
                     }
                 }
-                self.hear(store, region, want.after.as_ref(), &want.marks, turn)
+                self.hear(store, id, region, (want.after.as_ref(), &want.marks), turn)
             }
             Some(PeerKind::Entries(entries)) => self.on_entries(store, id, entries, turn),
             Some(PeerKind::Error(_)) | None => {
@@ -108,7 +111,7 @@ impl Node {
             }
         }
         if let Err(stop) =
-            self.hear(store, region, entries.vector.as_ref(), &entries.marks, turn)?
+            self.hear(store, id, region, (entries.vector.as_ref(), &entries.marks), turn)?
         {
             return Ok(Err(stop));
         }
@@ -136,12 +139,15 @@ impl Node {
 
     /// A peer said what it holds. If it holds more of this life's logs than we wrote, our store was
     /// put back: a new life begins. If it holds something else, it is asked to show that.
+    ///
+    /// What it holds now is what it said last on the link that it asks on. The other link is another
+    /// connection: what comes on it may have left before that, and nothing may follow for long.
     fn hear<S: Store>(
         &mut self,
         store: &mut S,
+        id: LinkId,
         region: RegionId,
-        vector: Option<&wire::Vector>,
-        marks: &[wire::Mark],
+        (vector, marks): (Option<&wire::Vector>, &[wire::Mark]),
         turn: &mut Turn,
     ) -> Handled<S::Error> {
         let mut vector = match convert::vector(vector) {
@@ -157,7 +163,9 @@ impl Node {
         if let Err(m) = self.core.compare(store, region, &mut vector, marks)? {
             return Ok(Err(m.into()));
         }
-        self.peers_moved |= self.core.heard(region, vector);
+        if self.hears_on.get(&region) == Some(&id) {
+            self.peers_moved |= self.core.heard(region, vector);
+        }
         Ok(Ok(()))
     }
 
