@@ -177,11 +177,7 @@ fn tell(args: &Args, round: &Round, first: bool) {
     let faults: u64 = round.faults.values().sum();
     let settled = round.settle_ms.map_or("-".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1e3));
     let checks = match &round.failure {
-        None if round.asked_elsewhere == 0 => format!("{} passed", round.checks.len()),
-        None => {
-            let (checks, asked) = (round.checks.len(), round.asked_elsewhere);
-            format!("{checks} passed; asked elsewhere {asked}x")
-        }
+        None => format!("{} passed", round.checks.len()),
         Some(failure) => format!("FAILED: {} ({})", failure.check, failure.invariant),
     };
     terminal::say(format!(

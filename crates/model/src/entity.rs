@@ -78,6 +78,11 @@ pub struct Write {
 }
 
 impl Write {
+    /// Births that it hangs on: it shows where one of them stands.
+    pub fn births(&self) -> &BTreeSet<Dot> {
+        &self.births
+    }
+
     /// Stamps are unique but where a device file was cloned; the rest settles it there.
     fn rank(&self) -> (Stamp, u64, &Value, Option<Stamp>) {
         (self.stamp, self.seq, &self.value, self.replaced)

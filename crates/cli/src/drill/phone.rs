@@ -12,9 +12,8 @@ use landfall_device::store as file;
 use landfall_device::{
     Account, Client, Dot, Event, FixedToken, Network, Options, Outcome, RegionUrl, Scope,
 };
-use landfall_sync::device::store::{OpState, Store};
+use landfall_sync::device::store::Store;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,10 +59,6 @@ pub(crate) struct Status {
     pub connection: String,
     /// Scopes that are not all here, with what is missing.
     pub partial: Vec<String>,
-    /// Writes of the outbox that some region refused, of which others have not answered, and these
-    /// regions, by number.
-    pub undecided: u64,
-    pub asked: BTreeSet<u16>,
 }
 
 /// What the drill says to a process, a line each.
@@ -235,34 +230,15 @@ impl Phone {
         let settled = self.client.settle(SETTLED_WITHIN).is_ok();
         let outbox = self.client.outbox_status()?;
         let partial = self.client.subscriptions()?.into_iter().filter(|p| !p.complete());
-        let (undecided, asked) = self.undecided()?;
         let status = Status {
             outbox: outbox.pending + outbox.accepted,
             settled,
             digest: self.client.digest()?,
             connection: format!("{:?}", self.client.connection()),
             partial: partial.map(|p| format!("{}: {:?}", p.scope, p.missing)).collect(),
-            undecided,
-            asked,
         };
         crate::terminal::say(serde_json::to_string(&status)?);
         self.tell_shows()
-    }
-
-    /// A refusal is final when all regions that a write went to have given it.
-    fn undecided(&self) -> anyhow::Result<(u64, BTreeSet<u16>)> {
-        let outbox = file::view(&self.config.file, &self.workload.app.schema, |t| {
-            t.outbox(0, OPS_PER_READ)
-        })?;
-        let (mut undecided, mut asked) = (0, BTreeSet::new());
-        for own in outbox {
-            let OpState::Sent { regions, refused_by } = own.state else { continue };
-            if !refused_by.is_empty() {
-                undecided += 1;
-                asked.extend(regions.difference(&refused_by).map(|region| region.0));
-            }
-        }
-        Ok((undecided, asked))
     }
 
     fn act(&mut self) -> anyhow::Result<()> {

@@ -54,8 +54,6 @@ pub(crate) struct Round {
     pub lives: u64,
     /// From when all was mended until all was settled, milliseconds.
     pub settle_ms: Option<u64>,
-    /// Devices that had to be sent to another region for its answer to a refused write.
-    pub asked_elsewhere: u64,
     /// Entries of a region's logs, and entities, in the end.
     pub log_entries: u64,
     pub entities: u64,
@@ -88,10 +86,7 @@ pub(crate) async fn run(
     stage.be_quiet();
     told.say("all is mended; devices write no more")?;
     let settled = settle(&mut stage, progress, seed).await;
-    let settled = settled.map(|settled| {
-        round.settle_ms = Some(settled.took.as_millis() as u64);
-        round.asked_elsewhere = settled.asked_elsewhere;
-    });
+    let settled = settled.map(|took| round.settle_ms = Some(took.as_millis() as u64));
     told.say("the processes end")?;
     let wrong = stage.stop().await;
     count(&mut round, dir, size)?;
@@ -156,22 +151,11 @@ async fn wait_until(at: Instant, began: Instant, size: Size, progress: &mut Prog
     }
 }
 
-/// Who still waits so long for the answers of other regions than its own is sent to them: by itself a
-/// device does not go there for that.
-const ASK_ELSEWHERE: Duration = Duration::from_secs(5);
-
-/// How all settled.
-struct Settled {
-    took: Duration,
-    asked_elsewhere: u64,
-}
-
 /// I10: with all mended, all outboxes get empty, all regions come to the same logs, and all devices
 /// hear of everything, in bounded time. An error says what is stuck.
-async fn settle(stage: &mut Stage, progress: &mut Progress, seed: u64) -> Result<Settled, String> {
+async fn settle(stage: &mut Stage, progress: &mut Progress, seed: u64) -> Result<Duration, String> {
     let began = Instant::now();
     let (mut times, mut before, mut since) = (0, Vec::new(), Duration::ZERO);
-    let (mut asked_elsewhere, mut next_asking) = (0, ASK_ELSEWHERE);
     loop {
         let looked = began.elapsed();
         let status = stage.status().await;
@@ -185,38 +169,15 @@ async fn settle(stage: &mut Stage, progress: &mut Progress, seed: u64) -> Result
             Some(_) => times = 0,
         }
         if times >= SETTLED_TIMES {
-            return Ok(Settled { took: since, asked_elsewhere });
+            return Ok(since);
         }
         if began.elapsed() > SETTLE_WITHIN {
             let stuck = stuck.unwrap_or_else(|| "rows keep changing".to_owned());
             return Err(format!("not settled within {} s: {stuck}", SETTLE_WITHIN.as_secs()));
         }
-        if began.elapsed() > next_asking {
-            next_asking = began.elapsed() + ASK_ELSEWHERE;
-            asked_elsewhere += ask_elsewhere(stage, &status).await.map_err(|e| format!("{e:#}"))?;
-        }
         progress.show(|| format!("seed {seed}: {}", stuck.as_deref().unwrap_or("settling")));
         tokio::time::sleep(SETTLE_POLL).await;
     }
-}
-
-/// How many devices were sent elsewhere: those of which nothing else is left.
-async fn ask_elsewhere(
-    stage: &mut Stage,
-    devices: &[(String, Option<super::phone::Status>)],
-) -> anyhow::Result<u64> {
-    let mut sent = 0;
-    for (device, (_, status)) in devices.iter().enumerate() {
-        let Some(status) = status.as_ref().filter(|s| s.outbox > 0 && s.outbox == s.undecided)
-        else {
-            continue;
-        };
-        if let Some(region) = status.asked.first() {
-            stage.ask_elsewhere(device, *region).await?;
-            sent += 1;
-        }
-    }
-    Ok(sent)
 }
 
 async fn unsettled(

@@ -290,20 +290,6 @@ impl Stage {
         std::mem::take(&mut self.misbehaved)
     }
 
-    /// A device that waits for another region's answer than its own is started again, with that one
-    /// as its nearest.
-    pub(crate) async fn ask_elsewhere(&mut self, device: usize, region: u16) -> anyhow::Result<()> {
-        let player = &mut self.devices[device];
-        let name = &self.regions[usize::from(region).saturating_sub(1)];
-        player.config.regions.sort_by_key(|(of, _)| of != name);
-        if let Some(process) = player.process.take()
-            && !process.end().await
-        {
-            self.misbehaved.push(format!("{} did not end in order", self.names[device]));
-        }
-        self.devices[device].restart()
-    }
-
     /// How far each device is; `None` of one that does not answer.
     pub(crate) async fn status(&mut self) -> Vec<(String, Option<Status>)> {
         let mut all = Vec::new();

@@ -1,12 +1,12 @@
 //! Which region a device uses, and how much of the network: directories, conditions, policies.
 
-use crate::world::{SOON, World, count, eventually, order};
+use crate::world::{Region, SOON, World, count, eventually, order};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ed25519_dalek::{Signer, SigningKey};
 use landfall_device::{
-    Client, Conditions, ConnectionState, DirectoryKey, Event, Fate, Network, OnMetered, Options,
-    Policy, TokenError, TokenFuture, TokenProvider, TokenReason,
+    Client, Conditions, ConnectionState, DirectoryKey, Event, Fate, FixedToken, Network, OnMetered,
+    Options, Policy, TokenError, TokenFuture, TokenProvider, TokenReason,
 };
 use landfall_sync::region::node::Directory;
 use std::sync::Arc;
@@ -118,6 +118,30 @@ fn a_region_that_falls_silent_is_hedged_and_then_left() {
     client.settle(SOON).unwrap();
     assert_eq!(count(&client), 1);
     world.replicated();
+}
+
+#[test]
+fn a_refusal_that_waits_for_another_region_becomes_final_where_the_device_is() {
+    let (world, dir) = (World::new(3), tempfile::tempdir().unwrap());
+    let mut options = world.options(&dir.path().join("a.db"), &[0, 1, 2]);
+    options.tokens = Arc::new(FixedToken("as user-7 only market/de".to_owned()));
+    options.network.answer_ms_min = 20;
+    let client = Client::open(options).unwrap();
+    eventually("it is online", || is_at(&client, "r0"));
+    world.set_silent(0, true);
+    let dot = order(&client, "o1", "PLACED");
+    eventually("the first region is left", || is_at(&client, "r1") || is_at(&client, "r2"));
+    let here = client.connection();
+    let refuses = move |r: &Region| r.store.iter_refusals().any(|(of, _)| of == dot);
+    eventually("what it came with is refused there", || {
+        world.ask(move |regions| regions.iter().any(refuses))
+    });
+    assert_eq!(client.fate(dot).unwrap(), Fate::Pending { sent: true });
+    world.set_silent(0, false);
+    eventually("the first one refuses it, too", || {
+        matches!(client.fate(dot).unwrap(), Fate::Rejected { .. })
+    });
+    assert_eq!(client.connection(), here, "nothing else is a reason to move");
 }
 
 #[test]

@@ -17,14 +17,28 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Read {
     holds: BTreeSet<Scope>,
     births: BTreeSet<Dot>,
-    registers: BTreeMap<FieldId, (Stamp, Dot)>,
+    registers: BTreeMap<FieldId, Shown>,
+}
+
+/// The write that a register showed.
+#[derive(Debug, Clone)]
+struct Shown {
+    stamp: Stamp,
+    dot: Dot,
+    /// It showed by these.
+    births: BTreeSet<Dot>,
 }
 
 impl Read {
     pub fn of(base: &Base) -> Self {
         let entity = &base.entity;
-        let write = |f: FieldId| entity.register(f, &Living).map(|w| (f, written(w.stamp, w.seq)));
-        let registers = entity.register_fields().filter_map(write).collect();
+        let shown = |f: FieldId| {
+            let write = entity.register(f, &Living)?;
+            let dot = Dot::new(write.stamp.device, write.seq);
+            let births = entity.living().filter(|b| write.births().contains(b)).collect();
+            Some((f, Shown { stamp: write.stamp, dot, births }))
+        };
+        let registers = entity.register_fields().filter_map(shown).collect();
         Self { holds: base.holds.clone(), births: entity.living().collect(), registers }
     }
 
@@ -32,21 +46,16 @@ impl Read {
     fn gone_from(&self, now: &Entity) -> Vec<(Dot, Option<FieldId>)> {
         let births = self.births.iter().filter(|b| !now.knows(**b)).map(|b| (*b, None));
         let mut gone: Vec<_> = births.collect();
-        // What hung on a birth that died went with it.
-        if self.births.iter().any(|b| now.is_dead(*b)) {
-            return gone;
-        }
-        for (field, (stamp, dot)) in &self.registers {
-            if now.register(*field, &Living).is_none_or(|w| w.stamp < *stamp) {
-                gone.push((*dot, Some(*field)));
+        let living: BTreeSet<Dot> = now.living().collect();
+        for (field, shown) in &self.registers {
+            // With the last birth that it hung on it went, too, wherever it is kept.
+            let hangs = shown.births.is_disjoint(&living);
+            if !hangs && now.register(*field, &Living).is_none_or(|w| w.stamp < shown.stamp) {
+                gone.push((shown.dot, Some(*field)));
             }
         }
         gone
     }
-}
-
-fn written(stamp: Stamp, seq: u64) -> (Stamp, Dot) {
-    (stamp, Dot::new(stamp.device, seq))
 }
 
 impl World {

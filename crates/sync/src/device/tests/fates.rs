@@ -85,10 +85,97 @@ fn a_refusal_is_final_only_when_all_have_refused() {
     assert!(matches!(&own.state, OpState::Sent { regions, refused_by }
         if regions.len() == 2 && refused_by.len() == 1));
     assert!(own.overlay && d.poll().frames.is_empty());
+    assert_eq!(d.node.owed(&mut d.store).unwrap(), [RegionId(0)].into());
     let out = d.connect_with(1, &[], |w| w.lost = vec![0]);
     assert_eq!(pushed_dots(&out), [1]);
     d.reject(a.dots[0], "not_allowed");
     assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
+}
+
+#[test]
+fn a_region_that_owes_an_answer_is_asked_beside_the_session() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    d.connect(1, &[]);
+    d.reject(a.dots[0], "not_allowed");
+    let (greeting, welcome) = d.greet(Extent::Whole, 0, &[]);
+    assert!(d.node.ask(greeting) && !d.node.hedge_answered());
+    let mut answer = |kind| {
+        let frame = wire::RegionFrame { kind: Some(kind) };
+        d.node.hedge_frame(&mut d.store, frame, d.now, &mut || 7).unwrap()
+    };
+    assert_eq!(pushed_dots(&answer(ToDevice::Welcome(welcome))), [1]);
+    let device: prost::bytes::Bytes = a.dots[0].device.0.to_vec().into();
+    let mut says = |kind| {
+        let fate = wire::Fate { first: 1, count: 1, kind: Some(kind), durable: false };
+        answer(ToDevice::Fates(wire::Fates { device: device.clone(), fates: vec![fate] }))
+    };
+    let rejected = wire::Rejected { code: "not_allowed".into(), seq: 1, ..Default::default() };
+    let out = says(wire::fate::Kind::Rejected(rejected));
+    assert!(pushed(&out)[0][0].op.is_void(), "nothing is left but to fill the number");
+    says(wire::fate::Kind::Accepted(convert::wire_position(at(0, 1))));
+    assert!(d.node.hedge_answered());
+    assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
+    assert!(d.node.owed(&mut d.store).unwrap().is_empty());
+}
+
+#[test]
+fn what_a_region_refused_is_offered_to_it_again_less_and_less_often() {
+    let mut d = Device::new(1);
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    d.connect(1, &[]);
+    let began = d.now;
+    let mut offered = Vec::new();
+    d.reject(a.dots[0], "not_allowed");
+    while d.now < began + 4 * limits::REFUSED_AGAIN_MS_MAX {
+        if pushed_dots(&d.poll()) == [1] {
+            offered.push(d.now - began);
+            d.reject(a.dots[0], "not_allowed");
+        }
+        d.now += 1_000;
+    }
+    let first = limits::REFUSED_AGAIN_MS_FIRST;
+    assert_eq!(offered[..3], [first, 3 * first, 7 * first]);
+    let waits: Vec<i64> = offered.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(waits.is_sorted() && waits.last() == Some(&limits::REFUSED_AGAIN_MS_MAX), "{waits:?}");
+}
+
+#[test]
+fn an_accepted_write_that_a_region_refused_and_has_by_now_is_asked_for() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let a = d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    d.accept(a.dots[0], at(0, 1), false);
+    d.connect(1, &[]);
+    d.reject(a.dots[0], "not_allowed");
+    // It came from the peer, with rows of others.
+    d.pass(1, vec![], &[only(1)], &vector(0, 1));
+    let asks =
+        |out: &Output| out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Status(_))));
+    assert!(!asks(&d.poll()));
+    d.now += limits::REFUSED_AGAIN_MS_FIRST;
+    let out = d.poll();
+    assert!(asks(&out) && pushed(&out).is_empty());
+    d.accept(a.dots[0], at(0, 1), true);
+    assert!(!d.own(a.dots[0]).is_some_and(|own| own.in_outbox()));
+}
+
+#[test]
+fn a_hedge_that_finds_the_id_in_use_renews_it_and_ends_the_session() {
+    let mut d = Device::new(1);
+    d.write(&[task("1", [])]);
+    d.connect(0, &[]);
+    let before = d.id();
+    let (greeting, welcome) = d.greet(Extent::Whole, 1, &[SeqSet::from_parts(9, [])]);
+    assert!(d.node.hedge(greeting));
+    let frame = wire::RegionFrame { kind: Some(ToDevice::Welcome(welcome)) };
+    let out = d.node.hedge_frame(&mut d.store, frame, d.now, &mut || 7).unwrap();
+    assert!(out.close.is_some());
+    assert_ne!(d.id(), before);
+    assert_eq!(d.poll().close.map(|c| c.code).as_deref(), Some("device_renewed"));
 }
 
 #[test]
