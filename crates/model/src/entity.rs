@@ -370,6 +370,12 @@ impl Entity {
             .max_by(|a, b| a.rank().cmp(&b.rank()))
     }
 
+    /// Writes of a register that show once a birth comes which they hang on.
+    pub fn unborn(&self, field: FieldId) -> impl Iterator<Item = &Write> {
+        let writes = self.registers.get(&field).into_iter().flatten();
+        writes.filter(|w| !w.births.iter().any(|b| self.births.contains_key(b)))
+    }
+
     /// All register fields that hold a write.
     pub fn register_fields(&self) -> impl Iterator<Item = FieldId> + '_ {
         self.registers.keys().copied()

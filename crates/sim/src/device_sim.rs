@@ -460,6 +460,7 @@ impl World {
         }
         self.trace.mix(bytes);
         let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
+        self.heard_sent = sent;
         self.note_answer(device, region, &frame, sent);
         if let Some(FromRegion::Delta(d)) = &frame.kind {
             // A small credit is given back by the byte.

@@ -286,7 +286,8 @@ impl World {
             last_region: None,
             wants: sim.wants.clone(),
             backup: None,
-            put_back: None,
+            // What the file does not know of its past, the copy does not know either.
+            put_back: sim.put_back,
             caught_up: BTreeSet::new(),
         };
         self.say(format!("{}: its file is copied to another device", sim.name));

@@ -16,20 +16,23 @@ pub type Name = (Dot, Fingerprint);
 
 #[derive(Debug, Default)]
 pub struct Losses {
-    /// Ops that a region lost and that no other region had then, by entity.
-    taken: BTreeMap<EntityKey, BTreeMap<Name, Sealed>>,
+    /// Ops that a region lost, by entity.
+    taken: BTreeMap<EntityKey, BTreeMap<Name, Taken>>,
     /// Ops that no region and no outbox held any more.
     perished: BTreeSet<Name>,
+}
+
+/// An op that a region lost.
+#[derive(Debug)]
+struct Taken {
+    sealed: Sealed,
+    /// Another region had it then: it comes back to all others from there.
+    elsewhere: bool,
 }
 
 impl Losses {
     pub fn has_perished(&self, name: &Name) -> bool {
         self.perished.contains(name)
-    }
-
-    /// Ops on an entity that regions lost.
-    pub fn taken_on(&self, key: &EntityKey) -> impl Iterator<Item = &Sealed> {
-        self.taken.get(key).into_iter().flat_map(BTreeMap::values)
     }
 }
 
@@ -52,14 +55,15 @@ impl World {
             others.flat_map(|r| logged(&self.regions[r].store).into_keys()).collect();
         let outboxes = self.outboxes(None);
         for (name, sealed) in logged(&self.regions[region].store) {
-            if left.contains_key(&name) || others.contains(&name) {
+            if left.contains_key(&name) {
                 continue;
             }
-            if !outboxes.contains(&name) {
+            let elsewhere = others.contains(&name);
+            if !elsewhere && !outboxes.contains(&name) {
                 self.oracle.losses.perished.insert(name);
             }
-            let key = sealed.op.key.clone();
-            self.oracle.losses.taken.entry(key).or_default().insert(name, sealed);
+            let taken = self.oracle.losses.taken.entry(sealed.op.key.clone()).or_default();
+            taken.insert(name, Taken { sealed, elsewhere });
         }
     }
 
@@ -81,13 +85,20 @@ impl World {
         files.flat_map(|(_, sim)| in_outbox(&sim.store)).collect()
     }
 
-    /// A region lost an op that what the device shows there may depend on, and no other region had
-    /// it. The device's own writes that wait show all the same.
+    /// A region lost an op that what the device shows there may depend on, and the region that the
+    /// device talks to did not have it when it said what the device just heard. The device's own
+    /// writes that wait show all the same.
     pub fn was_taken(&self, device: usize, key: &EntityKey, field: Option<FieldId>) -> bool {
+        let Some(taken) = self.oracle.losses.taken.get(key) else { return false };
         let own: BTreeSet<Name> = in_outbox(&self.devices[device].store).collect();
+        let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
+        let here = conn.map(|c| &self.regions[c.region]);
+        let here = here.filter(|r| r.took_in.is_none_or(|at| at < self.heard_sent));
+        let here = here.map(|r| logged(&r.store)).unwrap_or_default();
         let bears = |s: &Sealed| field.is_none_or(|field| bears_on(s, field));
-        let mut taken = self.oracle.losses.taken_on(key).filter(|s| bears(s));
-        taken.any(|s| !own.contains(&(s.op.dot, s.fingerprint)))
+        taken.iter().any(|(name, t)| {
+            bears(&t.sealed) && !own.contains(name) && !(t.elsewhere && here.contains_key(name))
+        })
     }
 }
 

@@ -214,6 +214,9 @@ impl World {
                 return Some(format!("regions hold different logs: {a:?} and {b:?}"));
             }
         }
+        if self.net.conns.values().any(|c| c.device_up && c.to_device.busy_until > self.now) {
+            return Some("something is on its way to a device".to_owned());
+        }
         if self.hands.unanswered() > 0 {
             return Some("a hand-made op has no answer".to_owned());
         }

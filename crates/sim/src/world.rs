@@ -109,6 +109,8 @@ pub struct World {
     pub failure: Option<Failure>,
     /// What a device did not hear of until it was sent to another region.
     pub unheard: Option<String>,
+    /// When the frame that a device takes in now was sent.
+    pub heard_sent: i64,
     /// Faults are over; everything is to settle.
     pub healing: bool,
     /// How often devices have been sent to another region since.
@@ -145,6 +147,7 @@ impl World {
             marks: BTreeMap::new(),
             failure: None,
             unheard: None,
+            heard_sent: 0,
             healing: false,
             round: 0,
             draining: BTreeSet::new(),

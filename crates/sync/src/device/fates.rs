@@ -5,6 +5,7 @@
 //! what hangs on it falls with it, where no region may have accepted that.
 
 use super::call::Call;
+use super::restamp::Unseen;
 use super::session::Handled;
 use super::store::{OpState, Outcome, OwnOp, Store};
 use crate::convert::{self, Malformed};
@@ -332,6 +333,7 @@ impl<S: Store> Call<'_, S> {
         let mut gone: BTreeSet<Dot> = BTreeSet::new();
         let creates = ops.iter().filter(|o| o.sealed.op.is_create());
         let created: Vec<EntityKey> = creates.map(|o| o.sealed.op.key.clone()).collect();
+        self.forget_refused(&ops)?;
         for own in ops {
             gone.insert(own.sealed.op.dot);
             let culprit = own.sealed.op.dot == root;
@@ -362,6 +364,22 @@ impl<S: Store> Call<'_, S> {
         for key in created {
             let ops = self.store.ops_on(&key)?;
             self.drop_unshown(ops)?;
+        }
+        Ok(())
+    }
+
+    /// Unsent writes behind these replaced what they had replaced.
+    fn forget_refused(&mut self, refused: &[OwnOp]) -> Result<(), S::Error> {
+        let mut unseen = Unseen::default();
+        refused.iter().for_each(|own| unseen.add(&own.sealed.op));
+        let keys: BTreeSet<&EntityKey> = refused.iter().map(|own| &own.sealed.op.key).collect();
+        for key in keys {
+            for mut own in self.store.ops_on(key)? {
+                let mut op = own.sealed.op.clone();
+                if own.state == OpState::Unsent && unseen.forget(&mut op) {
+                    self.reseal(&mut own, op)?;
+                }
+            }
         }
         Ok(())
     }

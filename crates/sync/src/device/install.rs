@@ -394,9 +394,13 @@ impl<S: Store> Call<'_, S> {
         let bases = bases.map(|(old, new)| (&old.entity, &new.entity));
         for (old, new) in bases.into_iter().chain([(&before.entity, &after.entity)]) {
             for field in old.register_fields() {
-                let Some(write) = old.register(field, stood) else { continue };
-                let was = (write.stamp, write.seq, &write.value);
-                compare(field, was, new.register(field, stands));
+                // What waited for its birth competes as soon as that has come.
+                let born = |w: &&Write| new.living().any(|birth| w.births().contains(&birth));
+                let waited = old.unborn(field).filter(born);
+                for write in old.register(field, stood).into_iter().chain(waited) {
+                    let was = (write.stamp, write.seq, &write.value);
+                    compare(field, was, new.register(field, stands));
+                }
             }
         }
         let base = after.base.as_ref().map(|b| &b.entity);

@@ -7,7 +7,7 @@
 
 use super::call::Call;
 use super::store::{OpState, OwnOp, Store};
-use landfall_model::id::{Dot, EntityKey};
+use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::op::{Action, Change, FieldChange, Op};
 use landfall_model::stamp::{Clock, Hlc, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,15 +42,17 @@ impl<S: Store> Call<'_, S> {
         let mut moved: BTreeMap<Stamp, Hlc> = BTreeMap::new();
         let mut waiting: BTreeSet<EntityKey> = BTreeSet::new();
         let mut restamped: Vec<Dot> = Vec::new();
+        let mut unseen = Unseen::default();
         for mut own in self.all_ops()? {
             let op = &own.sealed.op;
             let refused = self.node.ahead.contains_key(&op.dot) && op.hlc.millis() > now;
             let free = own.state == OpState::Unsent && !waiting.contains(&op.key);
             if matches!(own.state, OpState::Rejected { .. }) {
-                continue;
+                unseen.add(op);
             } else if free && (op.hlc > limit || refused) {
                 let (old, dot) = (op.stamp(), op.dot);
-                let op = Op { hlc: clock.tick(now), ..with_seen(op.clone(), &moved) };
+                let mut op = Op { hlc: clock.tick(now), ..with_seen(op.clone(), &moved) };
+                unseen.forget(&mut op);
                 moved.insert(old, op.hlc);
                 self.reseal(&mut own, op)?;
                 restamped.push(dot);
@@ -100,6 +102,37 @@ impl<S: Store> Call<'_, S> {
         self.touch(&op.key);
         own.sealed = op.seal();
         self.put_op(own)
+    }
+}
+
+/// Register writes that are refused: what replaced one of them replaces what that had replaced.
+/// Otherwise it would claim to have seen all that came before them.
+#[derive(Debug, Default)]
+pub(super) struct Unseen(BTreeMap<(EntityKey, FieldId, Stamp), Option<Stamp>>);
+
+impl Unseen {
+    pub fn add(&mut self, op: &Op) {
+        for change in op.changes() {
+            if let Change::Register { replaced, .. } = change.change {
+                self.0.insert((op.key.clone(), change.field, op.stamp()), replaced);
+            }
+        }
+    }
+
+    /// True if the op mentioned one of them.
+    pub fn forget(&self, op: &mut Op) -> bool {
+        let key = op.key.clone();
+        let mut any = false;
+        for change in changes_mut(op) {
+            let field = change.field;
+            let Change::Register { replaced, .. } = &mut change.change else { continue };
+            while let Some(seen) = *replaced
+                && let Some(before) = self.0.get(&(key.clone(), field, seen))
+            {
+                (*replaced, any) = (*before, true);
+            }
+        }
+        any
     }
 }
 
