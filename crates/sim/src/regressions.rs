@@ -60,4 +60,34 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "a clock that was years off made young rows too old for their window: they went, and did not come back",
     ),
+    (
+        82,
+        Weather::Storm,
+        "a hedge that found its id in use ended, and the session went on under that id for ever",
+    ),
+    (
+        227,
+        Weather::Storm,
+        "a write that was refused here and accepted elsewhere was never told durable",
+    ),
+    (
+        306,
+        Weather::Storm,
+        "a session that was open when a log ended never heard of it, and waited for what was cut",
+    ),
+    (
+        2355,
+        Weather::Storm,
+        "a late frame on a peer's other link took back what it had said since: nothing more was durable",
+    ),
+    (
+        5141,
+        Weather::Storm,
+        "a write whose birth a region had lost was overwritten silently once the birth was back",
+    ),
+    (
+        6913,
+        Weather::Storm,
+        "a write that was stamped anew claimed to have seen a refused one with a later stamp",
+    ),
 ];

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limits;
-use landfall_model::stamp::Hlc;
+use landfall_model::op::Change;
+use landfall_model::stamp::{Hlc, Stamp};
 
 #[test]
 fn a_refused_create_takes_what_hangs_on_it_along() {
@@ -325,6 +326,49 @@ fn a_stamp_that_was_refused_everywhere_is_given_anew() {
     let own = d.own(a.dots[0]).unwrap();
     assert!(matches!(own.state, OpState::Sent { .. }));
     assert!(own.sealed.op.hlc > Hlc::from_millis(d.now - 1));
+}
+
+/// The stamp that a write says it replaced.
+fn replaced(sealed: &Sealed) -> Option<Stamp> {
+    match sealed.op.changes()[0].change {
+        Change::Register { replaced, .. } => replaced,
+        _ => panic!("no register"),
+    }
+}
+
+#[test]
+fn what_replaced_a_refused_write_replaces_what_that_had_replaced() {
+    let mut d = Device::new(1);
+    let create = d.write(&[task("1", [put(TITLE, "first")])]);
+    let first = ops_of(&mut d, &create)[0].op.stamp();
+    d.connect(0, &[]);
+    d.accept(create.dots[0], at(0, 1), false);
+    let refused = d.write(&[update("1", [put(TITLE, "second")])]);
+    let sent = pushed(&d.poll())[0][0].clone();
+    assert_eq!(replaced(&sent), Some(first));
+    let unsent = d.write(&[update("1", [put(TITLE, "third")])]);
+    assert_eq!(replaced(&ops_of(&mut d, &unsent)[0]), Some(sent.op.stamp()));
+    d.reject(refused.dots[0], "not_allowed");
+    assert_eq!(replaced(&ops_of(&mut d, &unsent)[0]), Some(first));
+}
+
+#[test]
+fn a_stamp_given_anew_claims_to_have_seen_no_refused_write() {
+    let mut d = Device::new(1);
+    d.connect(0, &[]);
+    let year = 365 * 86_400_000;
+    d.now += year;
+    let a = d.write(&[task("1", [])]);
+    let b = d.write(&[update("1", [put(TITLE, "x")])]);
+    let c = d.write(&[update("1", [put(TITLE, "y")])]);
+    d.poll();
+    d.accept(a.dots[0], at(0, 1), true);
+    d.reject(b.dots[0], "not_allowed");
+    d.reject(c.dots[0], "clock_ahead");
+    let pong = wire::Pong { ping_ms: d.now, received_ms: d.now - year };
+    let out = d.frame(ToDevice::Pong(pong));
+    let again = pushed(&out).concat().into_iter().find(|s| s.op.dot == c.dots[0]).unwrap();
+    assert_eq!(replaced(&again), None, "b is refused, and nothing was there before it");
 }
 
 #[test]

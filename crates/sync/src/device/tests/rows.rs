@@ -303,6 +303,42 @@ fn a_write_that_was_overwritten_unseen_has_an_outcome() {
 }
 
 #[test]
+fn a_write_that_lost_while_its_birth_was_unknown_has_an_outcome() {
+    // Theirs: a create, and later a title whose author has not seen mine.
+    let mut other = Device::new(2);
+    let create = other.write(&[task("1", [])]);
+    let create = ops_of(&mut other, &create);
+    other.now += 500;
+    let titled = other.write(&[update("1", [put(TITLE, "theirs")])]);
+    let titled = ops_of(&mut other, &titled);
+
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    d.pass(1, vec![row(&key("1"), &vector(1, 0), &create)], &[], &vector(1, 0));
+    let mine = d.write(&[update("1", [put(TITLE, "mine")])]);
+    let dot = mine.dots[0];
+    let ops = ops_of(&mut d, &mine);
+    d.poll();
+    d.accept(dot, at(0, 2), true);
+    // The region lost the create, and took the change of what it does not know.
+    let entity = Origin { stream: vector(1, 0).iter().next().unwrap().0.stream, ..origin(0) };
+    let cut = wire::Cut { origin: Some(convert::wire_origin(entity)), last: 0 };
+    d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
+    assert_eq!(pushed_dots(&d.poll()), [1]);
+    d.accept(dot, at(1, 1), true);
+    d.pass(1, vec![row(&key("1"), &vector(0, 1), &ops)], &[only(1)], &vector(0, 1));
+    assert_eq!(d.title(&key("1")), None);
+    assert_eq!(d.outcomes(dot), []);
+    // The create comes again, from where it was kept, with what has come behind it.
+    let all = [create, ops, titled].concat();
+    d.live(1, vec![row(&key("1"), &vector(0, 2), &all)], &[only(1)], &vector(0, 2));
+    assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));
+    let outcomes = d.outcomes(dot);
+    assert!(outcomes.iter().any(lost), "{outcomes:?}");
+}
+
+#[test]
 fn a_write_on_a_deleted_entity_has_an_outcome() {
     let (mut d, dot, ops) = online();
     d.pass(1, vec![row(&key("1"), &vector(1, 0), &ops)], &[only(1)], &vector(1, 0));
