@@ -287,7 +287,11 @@ impl World {
             return;
         }
         let owed = node.owed(&mut sim.store).expect("a store in memory does not fail");
-        if owed.is_empty() || !(self.healing || self.rng.chance(ASKS)) {
+        if owed.is_empty() {
+            return;
+        }
+        self.mark("refused and undecided");
+        if !self.healing && !self.rng.chance(ASKS) {
             return;
         }
         let mut regions = self.reachable(device);

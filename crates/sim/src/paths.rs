@@ -78,7 +78,6 @@ pub const PATHS: &[&str] = &[
     "token expired",
     "device and region apart",
     "device clock years off",
-    "connected for long",
     "greeting held up one way",
     "device closes",
     // Processes and files of devices.

@@ -149,7 +149,6 @@ impl World {
             if !quick || conn.is_none_or(|c| self.now - c.since < HEARD_MS) {
                 continue;
             }
-            self.mark("connected for long");
             if let Some(held_up) = self.held_up(device) {
                 let message = format!("{} waits: {held_up}", self.devices[device].name);
                 return self.fail("waiting", "I10", message);
@@ -165,13 +164,6 @@ impl World {
             return Some(format!("{} of {open} scopes were heard", sim.caught_up.len()));
         }
         let waiting: Vec<_> = sim.store.own_ops().filter(|o| o.in_outbox()).cloned().collect();
-        let refused = |op: &OwnOp| match &op.state {
-            OpState::Sent { refused_by, .. } => !refused_by.is_empty(),
-            _ => false,
-        };
-        if waiting.iter().any(refused) {
-            self.mark("refused and undecided");
-        }
         let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
         let region = conn.map(|c| c.region);
         let answered =

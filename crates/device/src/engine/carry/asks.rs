@@ -42,9 +42,10 @@ impl Engine {
         if asks.next.replace(now + asks.wait).is_none() {
             return Ok(());
         }
-        asks.attempts += 1;
         let regions = self.choice.who_may_be(&owed);
-        if let Some(region) = regions.get(asks.attempts % regions.len().max(1)) {
+        let turn = asks.attempts % regions.len().max(1);
+        asks.attempts += 1;
+        if let Some(region) = regions.get(turn) {
             carry.side = Side::Asking(self.greets(*region, carry.extent));
         }
         Ok(())
