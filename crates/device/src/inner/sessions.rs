@@ -105,13 +105,14 @@ impl Inner {
         }
     }
 
+    /// How many writes the session's region refuses, and how many refusals there were.
+    pub fn refused(&self) -> (usize, u64) {
+        let Ok(guard) = self.lock() else { return (0, 0) };
+        guard.as_ref().and_then(|core| core.node.as_ref()).map_or((0, 0), Node::refused)
+    }
+
     /// Regions whose answer decides on writes that the session's region refuses.
     pub fn owed(&self) -> Result<BTreeSet<RegionId>, Error> {
-        let refuses =
-            self.lock()?.as_ref().and_then(|c| c.node.as_ref()).is_some_and(Node::is_refused);
-        if !refuses {
-            return Ok(BTreeSet::new());
-        }
         self.run(|node, t, _| Ok((node.owed(t)?, Output::default())))
     }
 

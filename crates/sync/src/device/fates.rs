@@ -91,6 +91,7 @@ impl<S: Store> Call<'_, S> {
             session.vouched.insert(dot);
         }
         self.node.ahead.remove(&dot);
+        self.offer_anew(dot);
         if let Some(mut void) = self.store.void(dot)? {
             void.state = OpState::Accepted { position };
             self.store.put_void(&void)?;
@@ -242,10 +243,7 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = &mut self.node.session else { return Ok(()) };
         let Some(region) = session.region else { return Ok(()) };
         let lost = session.lost.clone();
-        for dot in &dots {
-            session.in_flight.remove(dot);
-            session.refused.insert(*dot);
-        }
+        dots.iter().for_each(|dot| self.note_refused(*dot));
         if reason.code == CLOCK_AHEAD {
             return self.refused_for_stamp(&dots, region);
         }
@@ -333,7 +331,7 @@ impl<S: Store> Call<'_, S> {
         let mut gone: BTreeSet<Dot> = BTreeSet::new();
         let creates = ops.iter().filter(|o| o.sealed.op.is_create());
         let created: Vec<EntityKey> = creates.map(|o| o.sealed.op.key.clone()).collect();
-        self.forget_refused(&ops)?;
+        let mut all = ops.clone();
         for own in ops {
             gone.insert(own.sealed.op.dot);
             let culprit = own.sealed.op.dot == root;
@@ -350,6 +348,7 @@ impl<S: Store> Call<'_, S> {
                 if !tx.iter().all(|own| self.nobody_has(own)) {
                     continue;
                 }
+                all.extend(tx.iter().cloned());
                 for own in tx {
                     gone.insert(own.sealed.op.dot);
                     self.reject_one(own, after.clone())?;
@@ -360,6 +359,7 @@ impl<S: Store> Call<'_, S> {
                 }
             }
         }
+        self.forget_refused(&all)?;
         // Its scopes may have been named by the refused create alone.
         for key in created {
             let ops = self.store.ops_on(&key)?;
@@ -413,9 +413,7 @@ impl<S: Store> Call<'_, S> {
             };
             let void = OwnOp { order: own.order, sealed, state, overlay: false };
             self.store.put_void(&void)?;
-            if let Some(session) = &mut self.node.session {
-                session.refused.remove(&dot);
-            }
+            self.offer_anew(dot);
         }
         if self.store.own_birth(&key)? == Some(dot) {
             self.store.put_own_birth(&key, None)?;

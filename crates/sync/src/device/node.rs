@@ -123,6 +123,8 @@ pub struct Node {
     pub(super) documents: Documents,
     /// Positions that enough regions are known to hold.
     pub(super) safe: Vector,
+    /// Ops that regions have refused, each counted once a session.
+    pub(super) refusals: u64,
     /// Regions that found an op's stamp too far ahead. Forgotten ones say so again.
     pub(super) ahead: BTreeMap<Dot, BTreeSet<RegionId>>,
 }
@@ -147,6 +149,7 @@ impl Node {
             hedge: None,
             documents: Documents::new(random()),
             safe: Vector::new(),
+            refusals: 0,
             ahead: BTreeMap::new(),
         })
     }

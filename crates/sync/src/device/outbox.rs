@@ -234,8 +234,15 @@ impl<S: Store> Call<'_, S> {
                 let regions = BTreeSet::from([region]);
                 own.state = OpState::Sent { regions, refused_by: BTreeSet::new() };
             }
-            OpState::Sent { regions, .. } => _ = regions.insert(region),
+            OpState::Sent { regions, refused_by } => {
+                // What it said before may be another answer by now: it owes one again.
+                regions.insert(region);
+                refused_by.remove(&region);
+            }
             OpState::Accepted { .. } | OpState::Durable { .. } | OpState::Rejected { .. } => {}
+        }
+        if let Some(said_so) = self.node.ahead.get_mut(&dot) {
+            said_so.remove(&region);
         }
         if dot.device == self.meta.device {
             self.meta.sent_seq = self.meta.sent_seq.max(dot.seq);

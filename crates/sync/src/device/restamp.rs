@@ -88,11 +88,7 @@ impl<S: Store> Call<'_, S> {
         }
         for dot in due {
             self.node.ahead.remove(&dot);
-            if let Some(session) = &mut self.node.session
-                && session.refused.remove(&dot)
-            {
-                session.scanned = 0;
-            }
+            self.offer_anew(dot);
         }
         Ok(())
     }

@@ -78,6 +78,8 @@ pub(super) struct Session {
     /// Refused in this session: pushed again only now and then (`again`), or where written anew.
     pub refused: BTreeSet<Dot>,
     pub again: Again,
+    /// Refused, pushed again, and not answered since.
+    pub retried: BTreeSet<Dot>,
     /// The file took a new id, which the greeting did not name: the next poll ends the session.
     pub outdated: bool,
     pub push_ops: usize,

@@ -55,7 +55,32 @@ impl<S: Store> Call<'_, S> {
         }
         let refused = std::mem::take(&mut session.refused);
         session.scanned = 0;
+        session.retried.clone_from(&refused);
         self.ask_fates(|dot| refused.contains(&dot))
+    }
+
+    /// The session's region refuses an op, for the first time or again.
+    pub fn note_refused(&mut self, dot: Dot) {
+        let Some(session) = &mut self.node.session else { return };
+        session.in_flight.remove(&dot);
+        if !session.retried.remove(&dot) {
+            // What is refused now does not wait as long as what has been for long.
+            session.again = Again::default();
+            self.node.refusals += 1;
+        }
+        if let Some(session) = &mut self.node.session {
+            session.refused.insert(dot);
+        }
+    }
+
+    /// Something was decided on an op: no refusal keeps it, or its void, from being offered.
+    pub fn offer_anew(&mut self, dot: Dot) {
+        for session in [&mut self.node.session, &mut self.node.hedge].into_iter().flatten() {
+            session.retried.remove(&dot);
+            if session.refused.remove(&dot) {
+                session.scanned = 0;
+            }
+        }
     }
 
     /// Regions that were sent a write which this one refuses, and that have not answered it.
@@ -64,7 +89,7 @@ impl<S: Store> Call<'_, S> {
         let Some(session) = session else { return Ok(BTreeSet::new()) };
         let mut gave: BTreeSet<RegionId> = session.lost.clone();
         gave.extend(session.region);
-        let refused: Vec<Dot> = session.refused.iter().copied().collect();
+        let refused: Vec<Dot> = session.refused.union(&session.retried).copied().collect();
         let mut owed = BTreeSet::new();
         for dot in refused {
             let Some(own) = self.store.op(dot)? else { continue };
@@ -86,15 +111,18 @@ impl Node {
         Call::begin(self, store, 0)?.owed()
     }
 
-    /// The session's region refuses writes, as others may not.
-    pub fn is_refused(&self) -> bool {
-        self.session.as_ref().is_some_and(|s| !s.refused.is_empty())
+    /// How many writes the session's region refuses, as others may not; and how many refusals there
+    /// were, each write counted once a session.
+    pub fn refused(&self) -> (usize, u64) {
+        let now = self.session.as_ref().map_or(0, |s| s.refused.len() + s.retried.len());
+        (now, self.refusals)
     }
 
     /// What the session's region refuses is offered to the region of this greeting, too: a hedge for
     /// what is not late but undecided. False where nothing is, by now.
     pub fn ask(&mut self, greeting: Greeting) -> bool {
-        let undecided = self.session.as_ref().map(|s| s.refused.clone()).unwrap_or_default();
+        let undecided = |s: &Session| s.refused.union(&s.retried).copied().collect();
+        let undecided = self.session.as_ref().map(undecided).unwrap_or_default();
         self.offer_elsewhere(undecided, greeting)
     }
 

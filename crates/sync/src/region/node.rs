@@ -94,7 +94,7 @@ pub struct Node {
     inbox: VecDeque<Input>,
     sessions: BTreeMap<SessionId, Session>,
     links: BTreeMap<LinkId, Link>,
-    /// The link on which each peer asks.
+    /// The link on which each peer asks, the latest of them.
     hears_on: BTreeMap<RegionId, LinkId>,
     /// Scope -> subscriptions, for fan-out.
     readers: BTreeMap<Scope, BTreeSet<(SessionId, u32)>>,
@@ -266,6 +266,7 @@ impl Node {
     pub fn link_down(&mut self, link: LinkId) {
         self.inbox.retain(|i| !matches!(i, Input::Peer(l, _) if *l == link));
         self.links.remove(&link);
+        self.hears_on.retain(|_, l| *l != link);
     }
 
     /// Do what is queued, inside the driver's open transaction.

@@ -10,7 +10,7 @@ use super::super::{End, Engine};
 use super::{Carry, Side};
 use std::time::Duration;
 
-/// From when an answer is seen to be owed until a region is asked for it, and the longest wait between
+/// From when a refusal is seen until a region that owes an answer is asked for it, and the longest wait between
 /// two such attempts. Each wait is twice the one before.
 const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(300);
@@ -18,8 +18,10 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// When a region is asked next, and which.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
-    /// `None` while nothing is owed.
+    /// `None` while nothing is refused.
     next: Option<Duration>,
+    /// Refusals when the wait began: after another one it begins anew.
+    refusals: u64,
     wait: Duration,
     attempts: usize,
 }
@@ -29,12 +31,12 @@ impl Engine {
     /// session.
     pub(super) fn ask_owed(&mut self, carry: &mut Carry) -> Result<(), End> {
         let now = self.inner.options.runtime.now();
-        if !matches!(carry.side, Side::None) || carry.asks.next.is_some_and(|at| now < at) {
-            return Ok(());
+        let (refused, refusals) = self.inner.refused();
+        if refused == 0 || refusals != carry.asks.refusals {
+            carry.asks = Asks { refusals, ..Asks::default() };
         }
-        let owed = self.inner.owed()?;
-        if owed.is_empty() {
-            carry.asks = Asks::default();
+        let busy = !matches!(carry.side, Side::None) || carry.goal.conditions.low_power;
+        if refused == 0 || busy || carry.asks.next.is_some_and(|at| now < at) {
             return Ok(());
         }
         let asks = &mut carry.asks;
@@ -42,6 +44,7 @@ impl Engine {
         if asks.next.replace(now + asks.wait).is_none() {
             return Ok(());
         }
+        let owed = self.inner.owed()?;
         let regions = self.choice.who_may_be(&owed);
         let turn = asks.attempts % regions.len().max(1);
         asks.attempts += 1;

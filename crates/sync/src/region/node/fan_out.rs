@@ -9,7 +9,7 @@ use crate::region::session::{Pass, State};
 use crate::region::store::Store;
 use crate::{convert, limits, wire};
 use landfall_model::id::DeviceId;
-use landfall_model::vector::{Origin, SeqSet, Vector};
+use landfall_model::vector::{Origin, Position, SeqSet, Vector};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ impl Node {
         let told: Vec<wire::Cut> = cuts.iter().map(|(o, last)| wire_cut(*o, *last)).collect();
         for (id, session) in &mut self.sessions {
             session.subs.values_mut().for_each(|sub| sub.clip(&cuts));
+            let counts = |p: &Position| cuts.get(&p.origin).is_none_or(|last| p.seq <= *last);
+            session.watch.retain(|_, position| counts(position));
             let frame = wire::Cuts { cuts: told.clone(), ..Default::default() };
             send(&mut turn.out, *id, ToDevice::Cuts(frame));
         }

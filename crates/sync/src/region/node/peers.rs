@@ -42,7 +42,9 @@ impl Node {
                 }
                 link.region = Some(region);
                 if !link.asks {
-                    self.hears_on.insert(region, id);
+                    // One that was made earlier may greet later.
+                    let known = self.hears_on.entry(region).or_insert(id);
+                    *known = (*known).max(id);
                 }
                 let peer = self.core.peers.entry(region).or_default();
                 peer.incarnation = Some(hello.incarnation);
@@ -141,7 +143,8 @@ impl Node {
     /// put back: a new life begins. If it holds something else, it is asked to show that.
     ///
     /// What it holds now is what it said last on the link that it asks on. The other link is another
-    /// connection: what comes on it may have left before that, and nothing may follow for long.
+    /// connection: what comes on it may have left before that, and nothing may follow for long. It
+    /// counts only while the peer asks nothing.
     fn hear<S: Store>(
         &mut self,
         store: &mut S,
@@ -163,7 +166,7 @@ impl Node {
         if let Err(m) = self.core.compare(store, region, &mut vector, marks)? {
             return Ok(Err(m.into()));
         }
-        if self.hears_on.get(&region) == Some(&id) {
+        if self.hears_on.get(&region).is_none_or(|link| *link == id) {
             self.peers_moved |= self.core.heard(region, vector);
         }
         Ok(Ok(()))
