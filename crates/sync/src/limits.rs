@@ -20,8 +20,8 @@ pub const FRAME_MEMORY_MAX: usize = 64 << 20;
 /// Ops of one session that may wait for an answer.
 pub const PUSH_OPS_MAX: u32 = 4_096;
 
-/// A device offers a region again what it refused and others have not decided on: this long after the
-/// first refusal, and then each time after twice the wait, up to the longest.
+/// A device offers a region again what it refused and others have not decided on, and asks those: this
+/// long after the last new refusal, and then each time after twice the wait, up to the longest.
 pub const REFUSED_AGAIN_MS_FIRST: i64 = 2_000;
 pub const REFUSED_AGAIN_MS_MAX: i64 = 300_000;
 

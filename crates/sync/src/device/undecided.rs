@@ -59,17 +59,16 @@ impl<S: Store> Call<'_, S> {
         self.ask_fates(|dot| refused.contains(&dot))
     }
 
-    /// The session's region refuses an op, for the first time or again.
+    /// The region refuses an op, for the first time or again.
     pub fn note_refused(&mut self, dot: Dot) {
         let Some(session) = &mut self.node.session else { return };
         session.in_flight.remove(&dot);
-        if !session.retried.remove(&dot) {
+        session.refused.insert(dot);
+        let again = session.retried.remove(&dot);
+        if !again && !matches!(session.purpose, Purpose::Hedge { .. }) {
             // What is refused now does not wait as long as what has been for long.
             session.again = Again::default();
             self.node.refusals += 1;
-        }
-        if let Some(session) = &mut self.node.session {
-            session.refused.insert(dot);
         }
     }
 

@@ -4,6 +4,7 @@ mod confirmed;
 mod forks;
 mod frames;
 mod hostile;
+mod links;
 mod refused;
 mod windows;
 
@@ -210,12 +211,24 @@ fn rows(frames: &[Down]) -> Vec<(String, bool)> {
     bodies.flatten().map(|r| (r.key.unwrap().id, r.left)).collect()
 }
 
-/// Carry frames between two regions over one link each way until nothing moves.
-fn exchange(a: &mut Region, b: &mut Region) {
+/// A link each way: on the first `a` asks.
+fn link_up(a: &mut Region, b: &mut Region) {
     for (link, asks) in [(1, true), (2, false)] {
         a.node.link_up(LinkId(link), asks);
         b.node.link_up(LinkId(link), !asks);
     }
+}
+
+fn link_down(a: &mut Region, b: &mut Region) {
+    for link in [1, 2] {
+        a.node.link_down(LinkId(link));
+        b.node.link_down(LinkId(link));
+    }
+}
+
+/// Carry frames between two regions over one link each way until nothing moves.
+fn exchange(a: &mut Region, b: &mut Region) {
+    link_up(a, b);
     for _ in 0..50 {
         let (from_a, from_b) = (a.work(), b.work());
         let idle = from_a.peer.is_empty() && from_b.peer.is_empty();
@@ -225,10 +238,7 @@ fn exchange(a: &mut Region, b: &mut Region) {
             break;
         }
     }
-    for link in [1, 2] {
-        a.node.link_down(LinkId(link));
-        b.node.link_down(LinkId(link));
-    }
+    link_down(a, b);
 }
 
 #[test]
@@ -422,82 +432,6 @@ fn an_op_becomes_durable_when_a_second_region_holds_it() {
         out.peer.into_iter().for_each(|(l, f)| b.node.peer_frame(l, f));
     }
     assert!(durable);
-}
-
-#[test]
-fn what_a_peer_said_on_its_other_link_does_not_take_back_what_it_said_since() {
-    let (mut a, mut b) = (Region::new(1), Region::new(2));
-    a.hello(1, 1, "u1 w/*");
-    b.hello(1, 2, "u2 w/*");
-    let theirs = b.create(2, 1, "o2", vec![]);
-    b.push(1, &[&theirs]);
-    let op = a.create(1, 1, "o1", vec![]);
-    a.push(1, &[&op]);
-    for (link, asks) in [(1, true), (2, false)] {
-        a.node.link_up(LinkId(link), asks);
-        b.node.link_up(LinkId(link), !asks);
-    }
-    // What comes on the link on which `a` asks is slow.
-    let (mut late, mut durable) = (Vec::new(), false);
-    for turn in 0..12 {
-        let (from_a, from_b) = (a.work(), b.work());
-        durable |= from_a.device.iter().any(|(_, f)| matches!(f.kind, Some(Down::Durable(_))));
-        from_a.peer.into_iter().for_each(|(l, f)| b.node.peer_frame(l, f));
-        for (link, frame) in from_b.peer {
-            match link {
-                LinkId(1) if turn > 1 => late.push(frame),
-                _ => a.node.peer_frame(link, frame),
-            }
-        }
-    }
-    assert!(durable && !late.is_empty());
-    late.into_iter().for_each(|frame| a.node.peer_frame(LinkId(1), frame));
-    a.work();
-    let known = a.node.peer_vector(RegionId(2)).unwrap();
-    assert!(known.covers(&b.node.vector().clone()), "{known:?}");
-}
-
-#[test]
-fn open_sessions_hear_that_a_log_has_ended() {
-    let (mut a, mut b) = (Region::new(1), Region::new(2));
-    a.hello(1, 1, "u1 w/*");
-    let backup = a.store.clone();
-    let first = a.create(1, 1, "o1", vec![]);
-    a.push(1, &[&first]);
-    exchange(&mut a, &mut b);
-    // A reader that has seen what the restore loses, at the region that never had it.
-    let old_life = a.node.incarnation();
-    let lost = a.node.vector().iter().map(|(origin, seq)| (origin, seq + 5)).collect();
-    b.hello(1, 2, "u2 w/*");
-    b.subscribe(1, "w/1", &lost);
-    let mut a = open(1, backup, false, NOW + 5);
-    for (link, asks) in [(1, true), (2, false)] {
-        a.node.link_up(LinkId(link), asks);
-        b.node.link_up(LinkId(link), !asks);
-    }
-    let mut told = Vec::new();
-    for _ in 0..12 {
-        let (from_a, from_b) = (a.work(), b.work());
-        told.extend(from_b.device.into_iter().filter_map(|(_, f)| f.kind));
-        from_a.peer.into_iter().for_each(|(l, f)| b.node.peer_frame(l, f));
-        from_b.peer.into_iter().for_each(|(l, f)| a.node.peer_frame(l, f));
-    }
-    let cuts = told.iter().find_map(|f| match f {
-        Down::Cuts(cuts) => Some(&cuts.cuts),
-        _ => None,
-    });
-    let cuts = cuts.expect("the session is told");
-    let life = |c: &wire::Cut| c.origin.as_ref().map(|o| o.incarnation);
-    assert!(cuts.iter().all(|c| life(c) == Some(old_life)) && !cuts.is_empty());
-    assert_eq!(cuts.iter().map(|c| c.last).sum::<u64>(), 1);
-    // The reader's cursor was above the cut: with it brought down, its pass covers it.
-    let covering = |f: &Down| match f {
-        Down::Delta(d) => {
-            matches!(&d.place, Some(wire::delta::Place::Chunk(c)) if c.covering && c.done)
-        }
-        _ => false,
-    };
-    assert!(told.iter().any(covering), "{told:?}");
 }
 
 #[test]

@@ -8,12 +8,12 @@
 use super::super::greet::{Failure, Greeted};
 use super::super::{End, Engine};
 use super::{Carry, Side};
+use landfall_sync::limits;
 use std::time::Duration;
 
-/// From when a refusal is seen until a region that owes an answer is asked for it, and the longest wait between
-/// two such attempts. Each wait is twice the one before.
-const FIRST: Duration = Duration::from_secs(2);
-const LONGEST: Duration = Duration::from_secs(300);
+/// The rhythm is that in which the session's own region is offered again what it refused.
+const FIRST: Duration = Duration::from_millis(limits::REFUSED_AGAIN_MS_FIRST as u64);
+const LONGEST: Duration = Duration::from_millis(limits::REFUSED_AGAIN_MS_MAX as u64);
 
 /// When a region is asked next, and which.
 #[derive(Debug, Default)]

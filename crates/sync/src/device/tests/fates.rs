@@ -93,6 +93,65 @@ fn a_refusal_is_final_only_when_all_have_refused() {
     assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
 }
 
+/// A frame of the second region.
+fn beside(d: &mut Device, kind: ToDevice) -> Output {
+    let frame = wire::RegionFrame { kind: Some(kind) };
+    d.node.hedge_frame(&mut d.store, frame, d.now, &mut || 7).unwrap()
+}
+
+/// A second region is greeted, to be asked; what it is offered.
+fn ask(d: &mut Device, region: u16) -> Output {
+    let (greeting, welcome) = d.greet(Extent::Whole, region, &[]);
+    assert!(d.node.ask(greeting), "something is undecided");
+    beside(d, ToDevice::Welcome(welcome))
+}
+
+fn says_beside(d: &mut Device, dot: Dot, kind: wire::fate::Kind) -> Output {
+    let fate = wire::Fate { first: dot.seq, count: 1, kind: Some(kind), durable: false };
+    let device = dot.device.0.to_vec().into();
+    beside(d, ToDevice::Fates(wire::Fates { device, fates: vec![fate] }))
+}
+
+fn rejects_beside(d: &mut Device, dot: Dot) -> Output {
+    let (code, seq) = ("not_allowed".into(), dot.seq);
+    let rejected = wire::Rejected { code, seq, ..Default::default() };
+    says_beside(d, dot, wire::fate::Kind::Rejected(rejected))
+}
+
+#[test]
+fn a_region_that_is_offered_a_write_again_owes_its_answer_again() {
+    let mut d = Device::new(1);
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(0, &[]);
+    d.connect(1, &[]);
+    d.reject(dot, "depends_on_refused");
+    assert!(pushed(&d.poll()).is_empty());
+    d.now += limits::REFUSED_AGAIN_MS_FIRST;
+    assert_eq!(pushed_dots(&d.poll()), [1]);
+    // What it says to that may be that it has the write by now.
+    ask(&mut d, 0);
+    rejects_beside(&mut d, dot);
+    assert!(matches!(d.own(dot).unwrap().state, OpState::Sent { .. }));
+    d.accept(dot, at(1, 1), false);
+    assert_eq!(d.own(dot).unwrap().state, OpState::Accepted { position: at(1, 1) });
+    assert!(d.outcomes(dot).is_empty() && d.store.voids().unwrap().is_empty());
+}
+
+#[test]
+fn what_a_second_region_decides_frees_the_number_in_the_session_at_once() {
+    let mut d = Device::new(1);
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(0, &[]);
+    d.connect(1, &[]);
+    d.reject(dot, "not_allowed");
+    let before = d.node.refused();
+    assert_eq!(before, (1, 1));
+    ask(&mut d, 0);
+    rejects_beside(&mut d, dot);
+    assert_eq!(d.node.refused(), (0, 1), "no refusal of the session's own region");
+    assert!(pushed(&d.poll())[0][0].op.is_void());
+}
+
 #[test]
 fn a_region_that_owes_an_answer_is_asked_beside_the_session() {
     let mut d = Device::new(1);
@@ -100,22 +159,12 @@ fn a_region_that_owes_an_answer_is_asked_beside_the_session() {
     d.connect(0, &[]);
     d.connect(1, &[]);
     d.reject(a.dots[0], "not_allowed");
-    let (greeting, welcome) = d.greet(Extent::Whole, 0, &[]);
-    assert!(d.node.ask(greeting) && !d.node.hedge_answered());
-    let mut answer = |kind| {
-        let frame = wire::RegionFrame { kind: Some(kind) };
-        d.node.hedge_frame(&mut d.store, frame, d.now, &mut || 7).unwrap()
-    };
-    assert_eq!(pushed_dots(&answer(ToDevice::Welcome(welcome))), [1]);
-    let device: prost::bytes::Bytes = a.dots[0].device.0.to_vec().into();
-    let mut says = |kind| {
-        let fate = wire::Fate { first: 1, count: 1, kind: Some(kind), durable: false };
-        answer(ToDevice::Fates(wire::Fates { device: device.clone(), fates: vec![fate] }))
-    };
-    let rejected = wire::Rejected { code: "not_allowed".into(), seq: 1, ..Default::default() };
-    let out = says(wire::fate::Kind::Rejected(rejected));
+    assert_eq!(pushed_dots(&ask(&mut d, 0)), [1]);
+    assert!(!d.node.hedge_answered());
+    let out = rejects_beside(&mut d, a.dots[0]);
     assert!(pushed(&out)[0][0].op.is_void(), "nothing is left but to fill the number");
-    says(wire::fate::Kind::Accepted(convert::wire_position(at(0, 1))));
+    let position = convert::wire_position(at(0, 1));
+    says_beside(&mut d, a.dots[0], wire::fate::Kind::Accepted(position));
     assert!(d.node.hedge_answered());
     assert!(matches!(d.own(a.dots[0]).unwrap().state, OpState::Rejected { .. }));
     assert!(d.node.owed(&mut d.store).unwrap().is_empty());
@@ -350,6 +399,24 @@ fn what_replaced_a_refused_write_replaces_what_that_had_replaced() {
     assert_eq!(replaced(&ops_of(&mut d, &unsent)[0]), Some(sent.op.stamp()));
     d.reject(refused.dots[0], "not_allowed");
     assert_eq!(replaced(&ops_of(&mut d, &unsent)[0]), Some(first));
+}
+
+#[test]
+fn what_replaced_a_write_that_fell_with_a_refused_one_replaces_what_that_had_replaced() {
+    let mut d = Device::new(1);
+    let there = d.write(&[task("2", [put(TITLE, "first")])]);
+    let first = ops_of(&mut d, &there)[0].op.stamp();
+    d.connect_with(0, &[], |w| w.push_ops = 1);
+    d.accept(there.dots[0], at(0, 1), false);
+    let create = d.write(&[task("1", [])]);
+    assert_eq!(pushed_dots(&d.poll()), [2]);
+    let falls = d.write(&[update("1", [vote(1)]), update("2", [put(TITLE, "second")])]);
+    let stays = d.write(&[update("2", [put(TITLE, "third")])]);
+    let second = ops_of(&mut d, &falls)[1].op.stamp();
+    assert_eq!(replaced(&ops_of(&mut d, &stays)[0]), Some(second));
+    d.reject(create.dots[0], "not_allowed");
+    assert!(matches!(d.own(falls.dots[1]).unwrap().state, OpState::Rejected { .. }));
+    assert_eq!(replaced(&ops_of(&mut d, &stays)[0]), Some(first));
 }
 
 #[test]

@@ -5,10 +5,7 @@ use crate::log::Opened;
 
 /// Both directions' frames, through a hand that may change them; true if it went quiet.
 fn carry(a: &mut Region, b: &mut Region, hand: impl Fn(&mut wire::PeerFrame)) -> Vec<Report> {
-    for (link, asks) in [(1, true), (2, false)] {
-        a.node.link_up(LinkId(link), asks);
-        b.node.link_up(LinkId(link), !asks);
-    }
+    link_up(a, b);
     let mut reports = Vec::new();
     for _ in 0..60 {
         let (from_a, from_b) = (a.work(), b.work());
@@ -24,10 +21,7 @@ fn carry(a: &mut Region, b: &mut Region, hand: impl Fn(&mut wire::PeerFrame)) ->
             break;
         }
     }
-    for link in [1, 2] {
-        a.node.link_down(LinkId(link));
-        b.node.link_down(LinkId(link));
-    }
+    link_down(a, b);
     reports
 }
 
