@@ -427,7 +427,10 @@ impl Entity {
         for (field, writes) in other.registers.iter().filter(|(f, _)| shown(**f)) {
             let here = self.registers.get(field).map(Vec::as_slice).unwrap_or_default();
             for write in writes.iter().filter(|w| alive(&w.births)) {
-                if !here.iter().any(|w| w.rank() >= write.rank()) {
+                // One whose birth is unknown here takes nothing's place yet.
+                let born = |w: &Write| w.births.iter().any(|b| self.births.contains_key(b));
+                let keeps = |w: &Write| w.rank() > write.rank() && born(w);
+                if !here.iter().any(|w| w.rank() == write.rank() || keeps(w)) {
                     lost.insert(Dot::new(write.stamp.device, write.seq));
                 }
             }

@@ -28,6 +28,7 @@ pub use database::{Database, Options};
 pub use error::{Error, OpenError};
 
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId};
+use landfall_model::op::Fingerprint;
 use landfall_model::text::Text;
 use landfall_model::vector::{Origin, Position, Vector};
 use landfall_sync::region::store::{
@@ -162,16 +163,16 @@ impl Store for Database {
         self.delete_dots(device, first, last)
     }
 
-    fn refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {
-        self.read_refusal(dot)
+    fn refusals(&mut self, dot: Dot) -> Result<Vec<(Fingerprint, Refusal)>, Error> {
+        self.read_refusals(dot)
     }
 
-    fn put_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Error> {
-        self.write_refusal(dot, refusal)
+    fn put_refusal(&mut self, dot: Dot, of: Fingerprint, refusal: &Refusal) -> Result<(), Error> {
+        self.write_refusal(dot, of, refusal)
     }
 
-    fn remove_refusal(&mut self, dot: Dot) -> Result<(), Error> {
-        self.delete_refusal(dot)
+    fn remove_refusal(&mut self, dot: Dot, of: Fingerprint) -> Result<(), Error> {
+        self.delete_refusal(dot, of)
     }
 
     fn heads(&mut self) -> Result<Vec<(Origin, Head)>, Error> {

@@ -5,6 +5,7 @@
 //! before the sending. A power cut takes the file back to the last durable commit.
 
 use crate::app::App;
+use crate::losses::Had;
 use crate::net::{Conn, End, Pipe};
 use crate::world::{Event, World};
 use landfall_model::id::{RegionId, Scope};
@@ -50,6 +51,8 @@ pub struct DeviceSim {
     pub backup: Option<MemoryStore>,
     /// When its file was last put back to an older copy.
     pub put_back: Option<i64>,
+    /// What the region of the last frame had when it sent it.
+    pub heard: Had,
 }
 
 impl World {
@@ -77,6 +80,7 @@ impl World {
                 wants,
                 backup: None,
                 put_back: None,
+                heard: None,
                 caught_up: BTreeSet::new(),
             });
             self.start_device(n);
@@ -437,9 +441,9 @@ impl World {
     pub fn to_device(&mut self, conn: u64, frame: &wire::RegionFrame) {
         let latency = self.latency();
         let Some(c) = self.net.conns.get_mut(&conn) else { return };
-        let at = c.to_device.arrival(self.now, latency);
-        let (bytes, sent) = (frame.encode_to_vec(), self.now);
-        self.schedule(at, Event::ToDevice { conn, bytes, sent });
+        let (at, region) = (c.to_device.arrival(self.now, latency), c.region);
+        let (bytes, sent, had) = (frame.encode_to_vec(), self.now, self.had(region));
+        self.schedule(at, Event::ToDevice { conn, bytes, sent, had });
     }
 
     /// A region closes a connection behind what it has sent.
@@ -450,7 +454,7 @@ impl World {
         self.schedule(at, Event::DeviceHangs { conn });
     }
 
-    pub fn frame_at_device(&mut self, conn: u64, bytes: &[u8], sent: i64) {
+    pub fn frame_at_device(&mut self, conn: u64, bytes: &[u8], sent: i64, had: Had) {
         let Some(c) = self.net.conns.get(&conn).filter(|c| c.device_up) else { return };
         let (device, region) = (c.device, c.region);
         if device == crate::hands::HAND {
@@ -464,7 +468,7 @@ impl World {
         }
         self.trace.mix(bytes);
         let frame = wire::RegionFrame::decode(bytes).expect("the sim sends whole frames");
-        self.heard_sent = sent;
+        self.devices[device].heard = had;
         self.note_answer(device, region, &frame, sent);
         if let Some(FromRegion::Delta(d)) = &frame.kind {
             // A small credit is given back by the byte.

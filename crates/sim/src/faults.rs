@@ -288,6 +288,7 @@ impl World {
             backup: None,
             // What the file does not know of its past, the copy does not know either.
             put_back: sim.put_back,
+            heard: None,
             caught_up: BTreeSet::new(),
         };
         self.say(format!("{}: its file is copied to another device", sim.name));

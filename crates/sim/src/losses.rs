@@ -6,13 +6,26 @@
 use crate::world::World;
 use landfall_model::id::{Dot, EntityKey, FieldId};
 use landfall_model::op::{Action, Fingerprint, Sealed};
+use landfall_model::vector::Origin;
 use landfall_sync::device::memory::MemoryStore as File;
 use landfall_sync::log::Opened;
 use landfall_sync::region::memory::MemoryStore as Disk;
+use landfall_sync::region::store::Head;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An op's name: two ops share a dot where a file was copied.
 pub type Name = (Dot, Fingerprint);
+
+/// What a region had when it sent a frame. Nobody asks before the first disaster.
+pub type Had = Option<Arc<BTreeSet<Name>>>;
+
+/// The names in a region's logs, as they were while it had these heads.
+#[derive(Debug, Default)]
+pub struct Known {
+    heads: Vec<(Origin, Head)>,
+    names: Arc<BTreeSet<Name>>,
+}
 
 #[derive(Debug, Default)]
 pub struct Losses {
@@ -85,19 +98,32 @@ impl World {
         files.flat_map(|(_, sim)| in_outbox(&sim.store)).collect()
     }
 
+    /// What the region has, for a frame that it sends.
+    pub fn had(&mut self, region: usize) -> Had {
+        if self.oracle.losses.taken.is_empty() {
+            return None;
+        }
+        let sim = &mut self.regions[region];
+        let heads: Vec<(Origin, Head)> = sim.store.iter_heads().collect();
+        if sim.known.heads != heads {
+            let names = Arc::new(logged(&sim.store).into_keys().collect());
+            sim.known = Known { heads, names };
+        }
+        Some(Arc::clone(&sim.known.names))
+    }
+
     /// A region lost an op that what the device shows there may depend on, and the region that the
-    /// device talks to did not have it when it said what the device just heard. The device's own
-    /// writes that wait show all the same.
+    /// device heard last did not have it when it said that. The device's own writes that wait show
+    /// all the same.
     pub fn was_taken(&self, device: usize, key: &EntityKey, field: Option<FieldId>) -> bool {
         let Some(taken) = self.oracle.losses.taken.get(key) else { return false };
         let own: BTreeSet<Name> = in_outbox(&self.devices[device].store).collect();
-        let conn = self.devices[device].conn.and_then(|c| self.net.conns.get(&c));
-        let here = conn.map(|c| &self.regions[c.region]);
-        let here = here.filter(|r| r.took_in.is_none_or(|at| at < self.heard_sent));
-        let here = here.map(|r| logged(&r.store)).unwrap_or_default();
+        let heard = self.devices[device].heard.as_deref();
         let bears = |s: &Sealed| field.is_none_or(|field| bears_on(s, field));
         taken.iter().any(|(name, t)| {
-            bears(&t.sealed) && !own.contains(name) && !(t.elsewhere && here.contains_key(name))
+            bears(&t.sealed)
+                && !own.contains(name)
+                && !(t.elsewhere && heard.is_some_and(|had| had.contains(name)))
         })
     }
 }

@@ -159,6 +159,9 @@ impl Oracle {
             .map(|((_, order), w)| ((to, *order), w.clone()))
             .collect();
         self.written.extend(copies);
+        // What the file did not follow, its copy did not either.
+        inherit(&mut self.let_go, from, to);
+        inherit(&mut self.evicted, from, to);
         self.local.copied(from, to);
     }
 }
@@ -319,8 +322,12 @@ impl World {
                     _ => "refused for something else",
                 });
                 self.oracle.answered.insert((device, region, dot));
-                let refusal = (region, r.code.clone());
-                self.oracle.refused.entry((device, dot)).or_default().insert(refusal);
+                let last = self.oracle.last_pushed.get(&(device, dot));
+                // What fills the number of a write that has ended is no write.
+                if last.is_none_or(|fp| *fp != Fingerprint::VOID) {
+                    let refusal = (region, r.code.clone());
+                    self.oracle.refused.entry((device, dot)).or_default().insert(refusal);
+                }
             }
             Some(wire::fate::Kind::Unknown(_)) => self.mark("fate not known any more"),
             Some(wire::fate::Kind::Other(_)) => self.mark("number held by another file's write"),
@@ -387,6 +394,13 @@ impl World {
             format!("{name} gets {place} of sub {} from region {region}: {rows:?}", delta.sub)
         });
     }
+}
+
+/// What is noted of a file holds for its copy.
+fn inherit<T: Clone + Ord>(noted: &mut BTreeSet<(usize, T)>, from: usize, to: usize) {
+    let of_it = noted.iter().filter(|(device, _)| *device == from);
+    let of_it: Vec<_> = of_it.map(|(_, what)| (to, what.clone())).collect();
+    noted.extend(of_it);
 }
 
 /// An op in words.

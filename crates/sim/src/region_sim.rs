@@ -4,6 +4,7 @@
 //! outputs leave. A crash may come before the commit (the transaction is undone) or after it (what
 //! was to be sent is lost); either way the process is gone and everybody hangs up.
 
+use crate::losses::Known;
 use crate::net::{End, Link, Pipe};
 use crate::world::{EPOCH_MS, Event, World};
 use landfall_model::id::RegionId;
@@ -24,8 +25,7 @@ pub struct RegionSim {
     pub life: u64,
     pub offset_ms: i64,
     pub lost: bool,
-    /// When it last took in logs of a peer.
-    pub took_in: Option<i64>,
+    pub known: Known,
     /// The lost regions that its configuration names.
     pub knows_lost: BTreeSet<RegionId>,
     /// Copies of the disk, oldest first.
@@ -46,7 +46,7 @@ impl World {
                 life: 0,
                 offset_ms,
                 lost: false,
-                took_in: None,
+                known: Known::default(),
                 knows_lost: BTreeSet::new(),
                 backup: None,
                 losses: Vec::new(),
@@ -270,7 +270,6 @@ impl World {
         let frame = wire::PeerFrame::decode(bytes).expect("the sim sends whole frames");
         if let Some(wire::peer_frame::Kind::Entries(e)) = &frame.kind {
             let batches = e.batches.len();
-            sim.took_in = Some(self.now);
             self.trace.say(self.now, format!("region {to} gets {batches} logs of region {from}"));
             let of = |b: &wire::Batch| b.origin.as_ref().map(|o| o.region as usize);
             if e.batches.iter().any(|b| of(b).is_some_and(|origin| origin != from)) {

@@ -90,4 +90,44 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "a write that was stamped anew claimed to have seen a refused one with a later stamp",
     ),
+    (
+        12085,
+        Weather::Storm,
+        "a write that another region accepted while this one refused it was not asked for any more",
+    ),
+    (
+        12544,
+        Weather::Storm,
+        "a refusal was said of another op of its number, which a copy of the file had made",
+    ),
+    (
+        30393,
+        Weather::Storm,
+        "a refusal was said of an op that had come from a peer since, once its number was confirmed",
+    ),
+    (
+        12726,
+        Weather::Storm,
+        "a write was taken back silently, where a higher one whose birth was lost stood beside it",
+    ),
+    (
+        21124,
+        Weather::Storm,
+        "a write said that it had replaced a stamp which was given anew while it was on its way",
+    ),
+    (
+        25018,
+        Weather::Storm,
+        "the void of a write went on being pushed where a copy of the file had filled its number",
+    ),
+    (
+        27776,
+        Weather::Storm,
+        "a part of a transaction was refused for good, where a copy of the file had the other numbers",
+    ),
+    (
+        28778,
+        Weather::Storm,
+        "who began in a region that had not the birth of a text never got what had been typed before",
+    ),
 ];

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::checkers::sessions::Shown;
 use crate::device_sim::DeviceSim;
 use crate::hands::Hands;
+use crate::losses::Had;
 use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::plan::Plan;
@@ -27,11 +28,12 @@ pub enum Event {
         conn: u64,
         bytes: Vec<u8>,
     },
-    /// A region's frame reaches its device; `sent` is when it left.
+    /// A region's frame reaches its device; `sent` is when it left, and `had` what the region had then.
     ToDevice {
         conn: u64,
         bytes: Vec<u8>,
         sent: i64,
+        had: Had,
     },
     /// The region notices that a connection is gone.
     RegionHangs {
@@ -109,8 +111,6 @@ pub struct World {
     pub failure: Option<Failure>,
     /// What a device did not hear of until it was sent to another region.
     pub unheard: Option<String>,
-    /// When the frame that a device takes in now was sent.
-    pub heard_sent: i64,
     /// Faults are over; everything is to settle.
     pub healing: bool,
     /// How often devices have been sent to another region since.
@@ -147,7 +147,6 @@ impl World {
             marks: BTreeMap::new(),
             failure: None,
             unheard: None,
-            heard_sent: 0,
             healing: false,
             round: 0,
             draining: BTreeSet::new(),
@@ -210,7 +209,9 @@ impl World {
     fn handle(&mut self, event: Event) {
         match event {
             Event::ToRegion { conn, bytes } => self.frame_at_region(conn, &bytes),
-            Event::ToDevice { conn, bytes, sent } => self.frame_at_device(conn, &bytes, sent),
+            Event::ToDevice { conn, bytes, sent, had } => {
+                self.frame_at_device(conn, &bytes, sent, had);
+            }
             Event::RegionHangs { conn } => self.region_hangs(conn),
             Event::DeviceHangs { conn } => self.device_hangs(conn),
             Event::Peer { link, side, bytes } => self.frame_at_peer(link, side, &bytes),

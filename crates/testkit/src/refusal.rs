@@ -8,7 +8,7 @@
 use crate::error::{Error, code};
 use landfall_device::Schema;
 use landfall_model::id::{Dot, FieldId, TypeId};
-use landfall_model::op::{Op, Sealed};
+use landfall_model::op::{Fingerprint, Op, Sealed};
 use landfall_sync::region::memory::MemoryStore;
 use landfall_sync::region::store::{self, Store};
 use landfall_sync::wire;
@@ -136,19 +136,21 @@ pub(crate) fn note(rules: &mut Vec<Rule>, store: &mut MemoryStore, push: &wire::
             transaction.ops.iter().map(|bytes| Sealed::decode(bytes)).collect();
         // What cannot be read, the region answers for.
         let Ok(ops) = ops else { continue };
-        let fresh = ops.iter().filter(|o| !o.op.is_void() && !is_decided(store, o.op.dot));
+        let fresh = ops.iter().filter(|o| !o.op.is_void() && !is_decided(store, o));
         let met = fresh.filter_map(|o| Some((rules.iter().position(|r| r.means(&o.op))?, o)));
         if let Some((at, sealed)) = met.into_iter().next() {
             let Rule { word, field, detail, .. } = rules.remove(at);
             let dot = sealed.op.dot;
             let refusal = store::Refusal { code: word, seq: dot.seq, field, detail };
-            store.put_refusal(dot, &refusal).expect("a store in memory does not fail");
+            let put = store.put_refusal(dot, sealed.fingerprint, &refusal);
+            put.expect("a store in memory does not fail");
         }
     }
 }
 
-fn is_decided(store: &mut MemoryStore, dot: Dot) -> bool {
-    let failed = "a store in memory does not fail";
+fn is_decided(store: &mut MemoryStore, sealed: &Sealed) -> bool {
+    let (dot, failed) = (sealed.op.dot, "a store in memory does not fail");
+    let this = |(of, _): &(Fingerprint, _)| *of == sealed.fingerprint;
     store.device(dot.device).expect(failed).received.contains(dot.seq)
-        || store.refusal(dot).expect(failed).is_some()
+        || store.refusals(dot).expect(failed).iter().any(this)
 }

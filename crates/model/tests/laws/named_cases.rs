@@ -97,3 +97,21 @@ fn a_float_that_is_not_canonical_is_refused() {
     let nan = minicbor::to_vec((3u8, (0x7ff8_0000_0000_0000u64,))).unwrap();
     assert_eq!(from_bytes::<Value>(&nan), Ok(Value::from(f64::NAN)));
 }
+
+/// A region that lost the birth of the one and all of the other shows neither, and lacks both.
+#[test]
+fn a_write_whose_birth_is_unknown_does_not_stand_for_the_one_that_it_outdid_elsewhere() {
+    let create = |n| op(n, vec![dot(1, n)], Action::Create { parent: None, changes: vec![] });
+    let set = |n, birth, value| {
+        let register = Change::Register { value: Value::Int(value), replaced: None };
+        op(n, vec![dot(1, birth)], Action::Update(vec![change(1, register)]))
+    };
+    let (first, low) = (create(1), set(3, 1, 3));
+    let high = set(4, 2, 4);
+    let before = merged([&first, &low, &high]);
+    let dots = |ops: &[&Op]| ops.iter().map(|op| op.dot).collect();
+    assert_eq!(merged([&first, &high]).without(&before, |_| true), dots(&[&low]));
+    let second = create(2);
+    assert_eq!(merged([&first, &second, &high]).without(&before, |_| true), dots(&[]));
+    assert_eq!(merged([&first, &low]).without(&before, |_| true), dots(&[&high]));
+}

@@ -5,8 +5,9 @@
 //! commit. Most devices have never been refused anything: which have is remembered, too.
 
 use landfall_model::id::{DeviceId, Dot, FieldId};
+use landfall_model::op::Fingerprint;
 use landfall_sync::region::store::{DeviceRecord, Refusal};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::Row;
 use std::collections::BTreeMap;
 
 use super::cache::Cache;
@@ -103,25 +104,24 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn read_refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {
+    pub(super) fn read_refusals(&mut self, dot: Dot) -> Result<Vec<(Fingerprint, Refusal)>, Error> {
         if !self.was_refused(dot.device)? {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let refusal = |row: &Row<'_>| {
-            let seq: Number = row.get(1)?;
-            let field: Option<u32> = row.get(2)?;
-            Ok(Refusal {
-                code: row.get(0)?,
-                seq: seq.0,
-                field: field.map(FieldId),
-                detail: row.get(3)?,
-            })
+            let fingerprint: Bytes16 = row.get(0)?;
+            let seq: Number = row.get(2)?;
+            let field: Option<u32> = row.get(3)?;
+            let (code, detail) = (row.get(1)?, row.get(4)?);
+            let refusal = Refusal { code, seq: seq.0, field: field.map(FieldId), detail };
+            Ok((Fingerprint(fingerprint.0), refusal))
         };
         let mut statement = self.statement(
-            "SELECT code, cause, field, detail FROM refusal WHERE device = ?1 AND seq = ?2",
+            "SELECT fingerprint, code, cause, field, detail FROM refusal
+             WHERE device = ?1 AND seq = ?2 ORDER BY fingerprint",
         )?;
         let name = (Bytes16(dot.device.0), Number(dot.seq));
-        Ok(statement.query_row(name, refusal).optional()?)
+        Ok(statement.query_map(name, refusal)?.collect::<Result<_, _>>()?)
     }
 
     fn was_refused(&mut self, device: DeviceId) -> Result<bool, Error> {
@@ -135,14 +135,20 @@ impl Database {
         Ok(refused)
     }
 
-    pub(super) fn write_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Error> {
+    pub(super) fn write_refusal(
+        &mut self,
+        dot: Dot,
+        fingerprint: Fingerprint,
+        refusal: &Refusal,
+    ) -> Result<(), Error> {
         self.statement(
-            "INSERT OR REPLACE INTO refusal (device, seq, code, cause, field, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO refusal (device, seq, fingerprint, code, cause, field, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute((
             Bytes16(dot.device.0),
             Number(dot.seq),
+            Bytes16(fingerprint.0),
             &refusal.code,
             Number(refusal.seq),
             refusal.field.map(|f| f.0),
@@ -152,9 +158,13 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn delete_refusal(&mut self, dot: Dot) -> Result<(), Error> {
-        self.statement("DELETE FROM refusal WHERE device = ?1 AND seq = ?2")?
-            .execute((Bytes16(dot.device.0), Number(dot.seq)))?;
+    pub(super) fn delete_refusal(&mut self, dot: Dot, of: Fingerprint) -> Result<(), Error> {
+        if !self.was_refused(dot.device)? {
+            return Ok(());
+        }
+        let name = (Bytes16(dot.device.0), Number(dot.seq), Bytes16(of.0));
+        self.statement("DELETE FROM refusal WHERE device = ?1 AND seq = ?2 AND fingerprint = ?3")?
+            .execute(name)?;
         Ok(())
     }
 }

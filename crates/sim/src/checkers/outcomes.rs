@@ -112,8 +112,8 @@ fn refused_and_counts(world: &World, accepted: &Accepted) -> Option<String> {
     None
 }
 
-/// Own register writes that came second, to a write that did not replace them. What was between
-/// the two may have seen the one and been seen by the other, and is left to it. Only of entities
+/// Own register writes that came second, to the only write that came behind them, which did not
+/// replace them. What else came behind may have seen the one and been seen by the other. Only of entities
 /// whose home the device followed all the time, and that it never evicted.
 fn overwritten_silently(world: &World, accepted: &Accepted) -> Option<String> {
     for ((device, _), written) in &world.oracle.written {
@@ -165,7 +165,9 @@ fn unseen_winner(
     let unseen = shows.stamp > stamp && shows.replaced.is_none_or(|seen| seen < stamp);
     let writes = |o: &&Sealed| o.op.changes().iter().any(|c| c.field == field);
     let ops = accepted.by_key.get(&lost.op.key).into_iter().flatten().filter(writes);
-    let between = ops.filter(|o| o.op.stamp() > stamp && o.op.stamp() < shows.stamp).count();
+    // So is what stood above until it was deleted: that showed first, and may have seen the one
+    // between.
+    let between = ops.filter(|o| o.op.stamp() > stamp && o.op.stamp() != shows.stamp).count();
     // One that went with a parent that was deleted did not lose to whoever made it anew.
     let above = base.entity.parent().and_then(|p| {
         let key = EntityKey::new(lost.op.key.home.clone(), p.kind, p.id.clone());

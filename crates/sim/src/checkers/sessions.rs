@@ -248,7 +248,9 @@ impl World {
         let view = store.visible().get(key).cloned();
         for own in store.ops_on(key).expect("a store in memory does not fail") {
             let op = &own.sealed.op;
-            for change in op.changes().iter().filter(|_| own.overlay) {
+            // One that went with its births does not show, though another of its value may.
+            let stands = own.overlay && !op.births.iter().all(|b| row.dead.contains(b));
+            for change in op.changes().iter().filter(|_| stands) {
                 if let Change::Register { value, .. } = &change.change {
                     let shows = view.as_ref().and_then(|v| v.registers.get(&change.field));
                     if shows.unwrap_or(&Value::Null) == value {

@@ -91,7 +91,7 @@ impl<S: Store> Call<'_, S> {
             session.vouched.insert(dot);
         }
         self.node.ahead.remove(&dot);
-        self.offer_anew(dot);
+        self.note_accepted(dot, durable);
         if let Some(mut void) = self.store.void(dot)? {
             void.state = OpState::Accepted { position };
             self.store.put_void(&void)?;
@@ -247,8 +247,9 @@ impl<S: Store> Call<'_, S> {
         if reason.code == CLOCK_AHEAD {
             return self.refused_for_stamp(&dots, region);
         }
-        if reason.code == INCOMPLETE && self.is_rest(&dots)? {
-            // The region will have the missing part from its peers, and then takes the rest.
+        // The region will have the missing part from its peers, and then takes the rest; or it has
+        // only its numbers, and is offered the whole.
+        if reason.code == INCOMPLETE && (self.is_rest(&dots)? || self.doubt_mates(&dots)?) {
             return Ok(());
         }
         let mut ends = Vec::new();
@@ -257,6 +258,10 @@ impl<S: Store> Call<'_, S> {
             && culprit.map(|dot| self.may_stand(dot)).transpose()?.unwrap_or(false);
         for dot in dots {
             if self.store.void(dot)?.is_some() {
+                // A copy of this file has filled the number, and said so.
+                if reason.code == FORKED_DEVICE {
+                    self.store.remove_void(dot)?;
+                }
                 continue;
             }
             let Some(mut own) = self.store.op(dot)? else { continue };
@@ -296,6 +301,24 @@ impl<S: Store> Call<'_, S> {
         let (device, tx) = (own.sealed.op.device(), own.sealed.op.tx);
         let kept = self.transaction(device, tx.first, tx.last())?;
         Ok(kept.iter().filter(|own| own.in_outbox()).count() < tx.count as usize)
+    }
+
+    /// The rest of these ops' transaction was not pushed with them, as the region has its numbers:
+    /// those may stand for ops of a copy of this file. True if there is any that it has not vouched
+    /// for.
+    fn doubt_mates(&mut self, dots: &[Dot]) -> Result<bool, S::Error> {
+        let Some(own) = dots.first().map(|d| self.store.op(*d)).transpose()?.flatten() else {
+            return Ok(false);
+        };
+        let (device, tx) = (own.sealed.op.device(), own.sealed.op.tx);
+        let mut mates = self.transaction(device, tx.first, tx.last())?;
+        mates.retain(|own| {
+            let dot = own.sealed.op.dot;
+            own.in_outbox() && !dots.contains(&dot) && !self.vouched(dot)
+        });
+        let Some(session) = &mut self.node.session else { return Ok(false) };
+        session.strangers.extend(mates.iter().map(|own| own.sealed.op.dot));
+        Ok(!mates.is_empty())
     }
 
     /// Back to unsent if every region that the ops went to found their stamps too far ahead. The

@@ -43,10 +43,13 @@ impl<S: Store> Call<'_, S> {
         let mut waiting: BTreeSet<EntityKey> = BTreeSet::new();
         let mut restamped: Vec<Dot> = Vec::new();
         let mut unseen = Unseen::default();
-        for mut own in self.all_ops()? {
+        let ops = self.all_ops()?;
+        let held = held(&ops);
+        for mut own in ops {
             let op = &own.sealed.op;
             let refused = self.node.ahead.contains_key(&op.dot) && op.hlc.millis() > now;
-            let free = own.state == OpState::Unsent && !waiting.contains(&op.key);
+            let unsent = own.state == OpState::Unsent;
+            let free = unsent && !waiting.contains(&op.key) && !held.contains(&op.stamp());
             if matches!(own.state, OpState::Rejected { .. }) {
                 unseen.add(op);
             } else if free && (op.hlc > limit || refused) {
@@ -56,13 +59,14 @@ impl<S: Store> Call<'_, S> {
                 moved.insert(old, op.hlc);
                 self.reseal(&mut own, op)?;
                 restamped.push(dot);
-            } else if op.hlc > limit {
-                // It keeps its stamp, and later writes to the entity must stay above it.
-                waiting.insert(op.key.clone());
             } else {
-                clock.observe(op.hlc);
-                let op = own.state == OpState::Unsent && mentions(op, &moved);
-                if op {
+                if op.hlc > limit {
+                    // It keeps its stamp, and later writes to the entity must stay above it.
+                    waiting.insert(op.key.clone());
+                } else {
+                    clock.observe(op.hlc);
+                }
+                if unsent && mentions(op).any(|seen| moved.contains_key(&seen)) {
                     let op = with_seen(own.sealed.op.clone(), &moved);
                     self.reseal(&mut own, op)?;
                 }
@@ -141,12 +145,25 @@ fn with_seen(mut op: Op, moved: &BTreeMap<Stamp, Hlc>) -> Op {
     op
 }
 
-fn mentions(op: &Op, moved: &BTreeMap<Stamp, Hlc>) -> bool {
-    !moved.is_empty()
-        && op.changes().iter().any(|c| match &c.change {
-            Change::Register { replaced: Some(seen), .. } => moved.contains_key(seen),
-            _ => false,
-        })
+/// The stamps that an op's register writes replaced.
+fn mentions(op: &Op) -> impl Iterator<Item = Stamp> {
+    op.changes().iter().filter_map(|c| match c.change {
+        Change::Register { replaced, .. } => replaced,
+        _ => None,
+    })
+}
+
+/// Stamps that ops have to keep, since one that left, directly or by way of others, says that it
+/// replaced them: once they have lower ones it would claim to have seen what came in between.
+fn held(ops: &[OwnOp]) -> BTreeSet<Stamp> {
+    let mut held = BTreeSet::new();
+    for own in ops.iter().rev() {
+        let left = !matches!(own.state, OpState::Unsent | OpState::Rejected { .. });
+        if left || held.contains(&own.sealed.op.stamp()) {
+            held.extend(mentions(&own.sealed.op));
+        }
+    }
+    held
 }
 
 /// Change the stamps that an op's register writes replaced.

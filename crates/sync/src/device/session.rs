@@ -75,7 +75,8 @@ pub(super) struct Session {
     pub vouched: BTreeSet<Dot>,
     /// Own ops that it lacks, though it has their numbers: from a copy of this file.
     pub strangers: BTreeSet<Dot>,
-    /// Refused in this session: pushed again only now and then (`again`), or where written anew.
+    /// Refused in this session, or accepted beside it: pushed again, or asked about, only now and then
+    /// (`again`), or where written anew.
     pub refused: BTreeSet<Dot>,
     pub again: Again,
     /// Refused, pushed again, and not answered since.

@@ -72,7 +72,26 @@ impl<S: Store> Call<'_, S> {
         }
     }
 
-    /// Something was decided on an op: no refusal keeps it, or its void, from being offered.
+    /// The region accepts an op. If that was heard beside the session, the session's region is still
+    /// to be asked whether enough regions hold it.
+    pub fn note_accepted(&mut self, dot: Dot, durable: bool) {
+        if let Some(here) = &mut self.node.session {
+            here.retried.remove(&dot);
+            here.refused.remove(&dot);
+        }
+        let Some(other) = &mut self.node.hedge else { return };
+        if durable {
+            other.retried.remove(&dot);
+            other.refused.remove(&dot);
+        } else if !other.in_flight.contains(&dot) {
+            other.retried.remove(&dot);
+            other.refused.insert(dot);
+            other.again = Again::default();
+        }
+    }
+
+    /// What was refused is not offered again as it was: no refusal keeps its new form, or its void, from
+    /// being offered.
     pub fn offer_anew(&mut self, dot: Dot) {
         for session in [&mut self.node.session, &mut self.node.hedge].into_iter().flatten() {
             session.retried.remove(&dot);

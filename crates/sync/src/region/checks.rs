@@ -124,7 +124,7 @@ impl Core {
                 return Ok(None);
             }
             // A void came in its place, or it was refused; otherwise it is on its way.
-            if !received.contains(birth.seq) && store.refusal(*birth)?.is_none() {
+            if !received.contains(birth.seq) && store.refusals(*birth)?.is_empty() {
                 return Ok(None);
             }
         }

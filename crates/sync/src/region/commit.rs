@@ -67,7 +67,7 @@ impl Core {
             if !matches!(&*refusal.code, code::CLOCK_AHEAD | code::INCOMPLETE) {
                 for (op, known) in ops.iter().zip(&known) {
                     if matches!(known, Known::New) {
-                        store.put_refusal(op.op.dot, &refusal)?;
+                        store.put_refusal(op.op.dot, op.fingerprint, &refusal)?;
                         if mutant::active(Mutant::RefusalReplicated) {
                             let mut record = store.device(op.op.dot.device)?;
                             record.received.insert(op.op.dot.seq);
@@ -140,8 +140,10 @@ impl Core {
                 continue;
             }
             // What an op hangs on may have come from a peer since.
-            let stands = |r: &Refusal| !o.op.is_void() && r.code != code::DEPENDS;
-            if let Some(refusal) = store.refusal(o.op.dot)?.filter(stands) {
+            let stands = |(of, r): &(Fingerprint, Refusal)| {
+                !o.op.is_void() && *of == o.fingerprint && r.code != code::DEPENDS
+            };
+            if let Some((_, refusal)) = store.refusals(o.op.dot)?.into_iter().find(stands) {
                 return Ok(Some(refusal));
             }
             if let Err(refusal) = self.check_op(store, author, &o.op, now_ms)? {

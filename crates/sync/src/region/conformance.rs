@@ -38,7 +38,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         devices::devices_are_kept,
         devices::dots_keep_every_fingerprint,
         devices::dot_records_come_in_order,
-        devices::refusals_are_kept_until_removed,
+        devices::refusals_are_kept_per_op,
         logs::logs_are_dense,
         logs::logs_are_read_in_portions,
         logs::logs_end_at_a_cut,
@@ -74,8 +74,8 @@ fn numbers_may_be_as_large_as_they_get<S: Store>(s: &mut S) {
         assert_eq!(changed.len(), 3 - i, "above {n}");
     }
     let refusal = Refusal { code: "c".into(), seq: u64::MAX, field: None, detail: String::new() };
-    s.put_refusal(dot(1, u64::MAX), &refusal).unwrap();
-    assert_eq!(s.refusal(dot(1, u64::MAX)).unwrap(), Some(refusal));
+    s.put_refusal(dot(1, u64::MAX), Fingerprint([9; 16]), &refusal).unwrap();
+    assert_eq!(s.refusals(dot(1, u64::MAX)).unwrap(), [(Fingerprint([9; 16]), refusal)]);
     let identity = Identity { region: RegionId(u16::MAX), incarnation: u64::MAX };
     s.set_identity(identity).unwrap();
     assert_eq!(s.identity().unwrap(), Some(identity));

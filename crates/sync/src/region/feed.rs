@@ -11,7 +11,7 @@ use crate::{convert, limits, mutant, wire};
 use landfall_model::codec;
 use landfall_model::entity::UnderParent;
 use landfall_model::id::{EntityKey, FieldId};
-use landfall_model::schema::EntityType;
+use landfall_model::schema::{EntityType, Merge};
 use landfall_model::vector::Vector;
 use prost::Message;
 use std::collections::BTreeSet;
@@ -160,7 +160,11 @@ impl Core {
             }
         } else {
             let under = self.under_parent(store, key, &record.entity, 0)?;
-            if want.fresh && !record.entity.exists(&under) && !self.tells_deleted(key, &record) {
+            if want.fresh
+                && !record.entity.exists(&under)
+                && !self.tells_deleted(key, &record)
+                && !self.has_text(store, key)?
+            {
                 return Ok(());
             }
             self.fill(store, want, key, record, rows, &mut row)?;
@@ -178,6 +182,15 @@ impl Core {
     /// Who begins hears of a deleted entity, too, where rows that refer to it show that.
     fn tells_deleted(&self, key: &EntityKey, record: &Record) -> bool {
         record.entity.is_deleted() && self.schema.set_null_targets().contains(&key.kind)
+    }
+
+    /// There is text of births that may yet come: a later row brings only what comes to it.
+    fn has_text<S: Store>(&self, store: &mut S, key: &EntityKey) -> Result<bool, S::Error> {
+        let kind = self.schema.entity(key.kind);
+        if !kind.is_some_and(|k| k.fields.iter().any(|f| f.merge == Merge::Text)) {
+            return Ok(false);
+        }
+        Ok(store.texts_since(key, &Vector::new())?.iter().any(|t| !t.text.is_empty()))
     }
 
     /// The entity, or the parent at its top, is older than the reader keeps.

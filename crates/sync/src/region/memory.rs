@@ -11,6 +11,7 @@
 mod table;
 
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
+use landfall_model::op::Fingerprint;
 use landfall_model::text::{Blob, Part, Text};
 use landfall_model::vector::{Origin, Position, Vector};
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ pub struct MemoryStore {
     index: Table<(Scope, EntityKey), Arc<Vector>>,
     devices: Table<DeviceId, Arc<DeviceRecord>>,
     dots: Table<Dot, Arc<Vec<DotRecord>>>,
-    refusals: Table<Dot, Arc<Refusal>>,
+    refusals: Table<(Dot, Fingerprint), Arc<Refusal>>,
     heads: Table<Origin, Head>,
     logs: Table<(Origin, u64), Arc<LogRow>>,
     cuts: Table<Origin, u64>,
@@ -126,7 +127,7 @@ impl MemoryStore {
     }
 
     pub fn iter_refusals(&self) -> impl Iterator<Item = (Dot, &Refusal)> {
-        self.refusals.rows.iter().map(|(d, r)| (*d, r.as_ref()))
+        self.refusals.rows.iter().map(|((dot, _), r)| (*dot, r.as_ref()))
     }
 
     pub fn iter_heads(&self) -> impl Iterator<Item = (Origin, Head)> {
@@ -313,17 +314,18 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Error> {
-        Ok(self.refusals.get(&dot).map(|r| r.as_ref().clone()))
+    fn refusals(&mut self, dot: Dot) -> Result<Vec<(Fingerprint, Refusal)>, Error> {
+        let of = (dot, Fingerprint([0; 16]))..=(dot, Fingerprint([u8::MAX; 16]));
+        Ok(self.refusals.range(of).map(|((_, of), r)| (*of, r.as_ref().clone())).collect())
     }
 
-    fn put_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Error> {
-        self.refusals.insert(dot, Arc::new(refusal.clone()));
+    fn put_refusal(&mut self, dot: Dot, of: Fingerprint, refusal: &Refusal) -> Result<(), Error> {
+        self.refusals.insert((dot, of), Arc::new(refusal.clone()));
         Ok(())
     }
 
-    fn remove_refusal(&mut self, dot: Dot) -> Result<(), Error> {
-        self.refusals.remove(&dot);
+    fn remove_refusal(&mut self, dot: Dot, of: Fingerprint) -> Result<(), Error> {
+        self.refusals.remove(&(dot, of));
         Ok(())
     }
 

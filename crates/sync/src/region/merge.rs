@@ -72,6 +72,10 @@ impl Core {
         if op.is_void() {
             return Ok(());
         }
+        if fresh {
+            // Another region took it.
+            store.remove_refusal(op.dot, sealed.fingerprint)?;
+        }
         let mut record = store.entity(&op.key)?.unwrap_or_default();
         self.add_texts(store, sealed, position, &record)?;
         if fresh {

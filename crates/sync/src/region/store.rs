@@ -209,9 +209,17 @@ pub trait Store {
     ) -> Result<Vec<(u64, DotRecord)>, Self::Error>;
     /// Forget the records of a device's dots from `first` to `last`.
     fn remove_dots(&mut self, device: DeviceId, first: u64, last: u64) -> Result<(), Self::Error>;
-    fn refusal(&mut self, dot: Dot) -> Result<Option<Refusal>, Self::Error>;
-    fn put_refusal(&mut self, dot: Dot, refusal: &Refusal) -> Result<(), Self::Error>;
-    fn remove_refusal(&mut self, dot: Dot) -> Result<(), Self::Error>;
+    /// What was refused under a dot: copies of a file may make several ops under one. Ascending.
+    fn refusals(&mut self, dot: Dot) -> Result<Vec<(Fingerprint, Refusal)>, Self::Error>;
+    /// Why the op of this fingerprint was refused, in place of what was said of it before.
+    fn put_refusal(
+        &mut self,
+        dot: Dot,
+        of: Fingerprint,
+        refusal: &Refusal,
+    ) -> Result<(), Self::Error>;
+    /// The op of this fingerprint is not refused any more, if it was.
+    fn remove_refusal(&mut self, dot: Dot, of: Fingerprint) -> Result<(), Self::Error>;
 
     // ---- logs ----
 

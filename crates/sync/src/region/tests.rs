@@ -18,9 +18,12 @@ use crate::wire::region_frame::Kind as Down;
 use crate::{convert, wire};
 use landfall_model::entity::{Entity, Living};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, TypeId};
-use landfall_model::op::{Action, Change, FieldChange, Op, Parent, Removal, Sealed, Tx};
+use landfall_model::op::{
+    Action, Change, FieldChange, Op, Parent, Removal, Sealed, TextChange, Tx,
+};
 use landfall_model::schema::{self, Schema};
 use landfall_model::stamp::Hlc;
+use landfall_model::text::{Document, Version};
 use landfall_model::value::Value;
 use landfall_model::vector::{SeqSet, Vector};
 use prost::Message;
@@ -37,6 +40,7 @@ type Order @entity(strategy: LAST_WRITE_WINS, scope: "w/{w}")
 type Line @entity(strategy: LAST_WRITE_WINS, parent: "order") {
   id: ID!  order: Order! @ref(onDelete: CASCADE)  sku: String
 }
+type Memo @entity(strategy: CRDT, scope: "w/{w}") { id: ID!  w: ID!  body: Text }
 type Product @entity(strategy: LAST_WRITE_WINS, scope: "catalog") @shared { id: ID! }
 "#;
 
@@ -283,6 +287,54 @@ fn a_question_for_a_fate_is_answered_for_the_payload_and_not_for_the_number() {
     assert_eq!(kind(&ask(1, vec![7; 16])), Kind::Other(true));
     let short = ask(2, op.fingerprint.0.to_vec());
     assert!(matches!(&short[..], [Down::Error(e)] if e.code == "malformed"), "{short:?}");
+}
+
+/// Two copies of a file use a number; the region refused the one's op, and has forgotten the other's.
+#[test]
+fn a_refusal_says_nothing_of_another_op_of_its_number() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/paris");
+    let refused = r.create(1, 1, "o1", vec![]);
+    assert_eq!(fates(&r.push(1, &[&refused])), ["1+1 not_allowed"]);
+    r.hello(2, 1, "u1 w/*");
+    let other = r.create(1, 1, "o2", vec![]);
+    assert_eq!(fates(&r.push(2, &[&other])), ["1+1 at 1"]);
+    let device = DeviceId::from_number(1);
+    let mut ask = |of: &Sealed| {
+        let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
+        let fingerprints = of.fingerprint.0.to_vec().into();
+        let device = device.0.to_vec().into();
+        let answer = r.up(2, Up::Status(wire::Status { device, seqs, fingerprints }));
+        r.store.remove_dots(DeviceId::from_number(1), 1, 1).unwrap();
+        match &answer[..] {
+            [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    use wire::fate::Kind;
+    assert!(matches!(ask(&other), Kind::Accepted(_)));
+    assert_eq!(ask(&other), Kind::Unknown(true));
+    assert!(matches!(ask(&refused), Kind::Rejected(_)));
+}
+
+/// It was refused here, came from a peer, and is forgotten, as a copy of its device confirmed it.
+#[test]
+fn a_refusal_ends_when_the_op_comes_from_a_peer() {
+    let (mut a, mut b) = (Region::new(1), Region::new(2));
+    a.hello(1, 1, "u1 w/paris");
+    b.hello(1, 1, "u1 w/*");
+    let op = a.create(1, 1, "o1", vec![]);
+    assert_eq!(fates(&a.push(1, &[&op])), ["1+1 not_allowed"]);
+    assert_eq!(fates(&b.push(1, &[&op])), ["1+1 at 1"]);
+    exchange(&mut a, &mut b);
+    let device = DeviceId::from_number(1);
+    a.store.remove_dots(device, 1, 1).unwrap();
+    let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
+    let fingerprints = op.fingerprint.0.to_vec().into();
+    let device = device.0.to_vec().into();
+    let answer = a.up(1, Up::Status(wire::Status { device, seqs, fingerprints }));
+    let [Down::Fates(f)] = &answer[..] else { panic!("{answer:?}") };
+    assert_eq!(f.fates[0].kind, Some(wire::fate::Kind::Unknown(true)));
 }
 
 #[test]
@@ -562,6 +614,26 @@ fn additions_that_an_op_takes_out_count_among_what_it_names() {
     // A field that this region does not know, so that nothing else is wrong with it.
     let many = r.create(1, 1, "o1", vec![FieldChange { field: FieldId(1), change }]);
     assert_eq!(fates(&r.push(1, &[&many])), ["1+1 too_large"]);
+}
+
+#[test]
+fn a_reader_that_begins_gets_the_text_of_what_is_still_to_be_born() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let kind = r.schema.entity_named("Memo").unwrap();
+    let document = Document::default();
+    document.splice(0, 0, "hello").unwrap();
+    let update = document.changes_since(&Version::default()).unwrap();
+    let change = Change::Text(TextChange { update });
+    let changes = vec![FieldChange { field: kind.field_named("body").unwrap().id, change }];
+    let birth = Dot::new(DeviceId::from_number(2), 1);
+    let mut text = r.op(1, 1, "m1", vec![birth], Action::Update(changes)).op;
+    text.key = EntityKey::new("w/lyon", kind.id, "m1");
+    assert_eq!(fates(&r.push(1, &[&text.seal()])), ["1+1 at 1"]);
+    let empty = r.op(1, 2, "o1", vec![birth], Action::Update(vec![r.sold(1)]));
+    assert_eq!(fates(&r.push(1, &[&empty])), ["2+1 at 2"]);
+    let first = r.subscribe(1, "w/lyon", &Vector::new());
+    assert_eq!(rows(&first), [("m1".to_owned(), false)], "of the other a later row brings all");
 }
 
 #[test]

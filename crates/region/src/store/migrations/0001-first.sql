@@ -132,11 +132,12 @@ CREATE TABLE dot (
 CREATE TABLE refusal (
     device BLOB NOT NULL,
     seq ANY NOT NULL,
+    fingerprint BLOB NOT NULL,
     code TEXT NOT NULL,
     cause ANY NOT NULL,
     field INTEGER,
     detail TEXT NOT NULL,
-    PRIMARY KEY (device, seq)
+    PRIMARY KEY (device, seq, fingerprint)
 ) WITHOUT ROWID, STRICT;
 
 -- ---- logs ----

@@ -224,9 +224,10 @@ impl<R: Rng> World<R> {
                 let field = (self.below(2) > 0).then(|| self.field());
                 let refusal =
                     Refusal { code: "c".into(), seq: self.below(9), field, detail: "d".into() };
-                told(s.put_refusal(dot, &refusal))
+                let of = Fingerprint([self.below(3) as u8; 16]);
+                told(s.put_refusal(dot, of, &refusal))
             }
-            3 => told(s.remove_refusal(dot)),
+            3 => told(s.remove_refusal(dot, Fingerprint([self.below(3) as u8; 16]))),
             _ => told(s.add_dot(dot, self.dot_record())),
         }
     }
@@ -292,7 +293,7 @@ impl<R: Rng> World<R> {
             12 => told(s.device(device)),
             13 => told(s.dots(self.dot())),
             14 => told(s.dot_records(device, self.below(9), self.limit())),
-            15 => told(s.refusal(self.dot())),
+            15 => told(s.refusals(self.dot())),
             16 => told(s.heads()) + &told(s.cuts()) + &told(s.head(self.origin())),
             _ => told(s.log(self.origin(), self.below(12), self.below(99) as usize)),
         }
@@ -321,7 +322,7 @@ pub(super) fn all<S: Store>(s: &mut S) -> Vec<String> {
         let id = DeviceId::from_number(device);
         all.push(told(s.device(id)));
         all.push(told(s.dot_records(id, 0, usize::MAX)));
-        all.extend((0..16).map(|seq| told(s.refusal(dot(device, seq)))));
+        all.extend((0..16).map(|seq| told(s.refusals(dot(device, seq)))));
     }
     for (origin, _) in s.heads().unwrap_or_default() {
         all.push(told(s.log(origin, 0, usize::MAX)));

@@ -155,15 +155,16 @@ fn a_refusal_is_found_whether_or_not_it_was_asked_for_before() {
     let mut database = open(&path);
     let (code, detail) = ("c".to_owned(), "d".to_owned());
     let refusal = Refusal { code, seq: 1, field: None, detail };
-    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 1)).unwrap()), None);
-    commit(&mut database, |d| d.put_refusal(dot(1, 1), &refusal).unwrap());
-    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 1)).unwrap()), Some(refusal.clone()));
-    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 2)).unwrap()), None);
+    let of = Fingerprint([1; 16]);
+    assert_eq!(commit(&mut database, |d| d.refusals(dot(1, 1)).unwrap()), []);
+    commit(&mut database, |d| d.put_refusal(dot(1, 1), of, &refusal).unwrap());
+    assert_eq!(commit(&mut database, |d| d.refusals(dot(1, 1)).unwrap()), [(of, refusal.clone())]);
+    assert_eq!(commit(&mut database, |d| d.refusals(dot(1, 2)).unwrap()), []);
     database.begin().unwrap();
-    database.put_refusal(dot(2, 1), &refusal).unwrap();
+    database.put_refusal(dot(2, 1), of, &refusal).unwrap();
     database.rollback();
-    assert_eq!(commit(&mut database, |d| d.refusal(dot(2, 1)).unwrap()), None);
+    assert_eq!(commit(&mut database, |d| d.refusals(dot(2, 1)).unwrap()), []);
     drop(database);
     let mut database = open(&path);
-    assert_eq!(commit(&mut database, |d| d.refusal(dot(1, 1)).unwrap()), Some(refusal));
+    assert_eq!(commit(&mut database, |d| d.refusals(dot(1, 1)).unwrap()), [(of, refusal)]);
 }

@@ -214,6 +214,30 @@ fn an_accepted_write_that_a_region_refused_and_has_by_now_is_asked_for() {
 }
 
 #[test]
+fn a_write_that_was_accepted_beside_the_session_is_asked_for_where_the_session_is() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(0, &[]);
+    d.connect(1, &[]);
+    d.reject(dot, "not_allowed");
+    // It came from the peer before the peer's answer does.
+    d.pass(1, vec![], &[only(1)], &vector(0, 1));
+    ask(&mut d, 0);
+    let position = convert::wire_position(at(0, 1));
+    says_beside(&mut d, dot, wire::fate::Kind::Accepted(position));
+    assert!(d.node.hedge_answered());
+    d.node.end_hedge();
+    d.poll();
+    d.now += limits::REFUSED_AGAIN_MS_FIRST;
+    let out = d.poll();
+    assert!(out.frames.iter().any(|f| matches!(f.kind, Some(ToRegion::Status(_)))));
+    assert!(pushed(&out).is_empty());
+    d.accept(dot, at(0, 1), true);
+    assert!(!d.own(dot).is_some_and(|own| own.in_outbox()));
+}
+
+#[test]
 fn a_hedge_that_finds_the_id_in_use_renews_it_and_ends_the_session() {
     let mut d = Device::new(1);
     d.write(&[task("1", [])]);
@@ -436,6 +460,58 @@ fn a_stamp_given_anew_claims_to_have_seen_no_refused_write() {
     let out = d.frame(ToDevice::Pong(pong));
     let again = pushed(&out).concat().into_iter().find(|s| s.op.dot == c.dots[0]).unwrap();
     assert_eq!(replaced(&again), None, "b is refused, and nothing was there before it");
+}
+
+#[test]
+fn a_stamp_is_not_given_anew_while_a_write_that_left_says_it_replaced_it() {
+    let mut d = Device::new(1);
+    d.connect(0, &[]);
+    let year = 365 * 86_400_000;
+    d.now += year;
+    let a = d.write(&[task("1", [put(TITLE, "x")])]);
+    let b = d.write(&[update("1", [put(TITLE, "y")])]);
+    assert_eq!(pushed_dots(&d.poll()), [1, 2]);
+    let old = ops_of(&mut d, &a)[0].op.stamp();
+    d.reject(a.dots[0], "clock_ahead");
+    let pong = wire::Pong { ping_ms: d.now, received_ms: d.now - year };
+    assert!(pushed(&d.frame(ToDevice::Pong(pong))).is_empty());
+    assert_eq!(ops_of(&mut d, &a)[0].op.stamp(), old);
+    assert_eq!(pushed_dots(&d.reject(b.dots[0], "clock_ahead")), [1, 2]);
+    let (a, b) = (ops_of(&mut d, &a), ops_of(&mut d, &b));
+    assert!(a[0].op.stamp() < old);
+    assert_eq!(replaced(&b[0]), Some(a[0].op.stamp()));
+}
+
+#[test]
+fn a_number_that_a_copy_has_filled_is_not_filled_again() {
+    let mut d = Device::new(1);
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(0, &[]);
+    let void = pushed(&d.reject(dot, "not_allowed"));
+    assert!(void[0][0].op.is_void());
+    assert!(pushed(&d.reject(dot, "forked_device")).is_empty());
+    assert_eq!(d.store.void(dot).unwrap(), None);
+    d.now += limits::REFUSED_AGAIN_MS_MAX;
+    assert!(pushed(&d.poll()).is_empty() && pushed(&d.connect(1, &[only(1)])).is_empty());
+    assert!(matches!(d.outcomes(dot)[..], [Outcome::Rejected { .. }]), "as told before");
+}
+
+#[test]
+fn a_transaction_is_offered_whole_where_others_have_some_of_its_numbers() {
+    let mut d = Device::new(1);
+    let both = d.write(&[task("1", []), task("2", [])]).dots;
+    d.connect(0, &[]);
+    both.iter().for_each(|dot| _ = d.accept(*dot, at(0, dot.seq), false));
+    // The first region is lost, and the second has one number, for an op of a copy.
+    let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 0 };
+    let out = d.connect(1, &[only(1)]);
+    assert_eq!(pushed_dots(&out), [2]);
+    d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
+    d.reject(both[1], "incomplete_transaction");
+    assert!(d.outcomes(both[1]).is_empty());
+    assert!(pushed(&d.poll()).is_empty());
+    d.now += limits::REFUSED_AGAIN_MS_FIRST;
+    assert_eq!(pushed_dots(&d.poll()), [1, 2]);
 }
 
 #[test]

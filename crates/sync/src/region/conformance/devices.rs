@@ -1,6 +1,7 @@
 //! Devices, the dots that they sent, and what was refused of them.
 
 use landfall_model::id::{DeviceId, FieldId};
+use landfall_model::op::Fingerprint;
 use landfall_model::vector::SeqSet;
 
 use super::{at, dot, dot_record, origin};
@@ -75,22 +76,27 @@ pub fn dot_records_come_in_order<S: Store>(s: &mut S) {
     assert_eq!(at_5, [(5, dot_record(1, at(o, 5))), (5, dot_record(2, at(o, 99)))]);
 }
 
-pub fn refusals_are_kept_until_removed<S: Store>(s: &mut S) {
-    let d = dot(1, 1);
-    assert_eq!(s.refusal(d).unwrap(), None);
+pub fn refusals_are_kept_per_op<S: Store>(s: &mut S) {
+    let (d, this, other) = (dot(1, 1), Fingerprint([1; 16]), Fingerprint([2; 16]));
+    assert_eq!(s.refusals(d).unwrap(), []);
     let mut refusal = Refusal {
         code: "LF4001".into(),
         seq: 3,
         field: Some(FieldId(7)),
         detail: "the quantity is not a number".into(),
     };
-    s.put_refusal(d, &refusal).unwrap();
-    assert_eq!(s.refusal(d).unwrap().as_ref(), Some(&refusal));
+    s.put_refusal(d, other, &refusal).unwrap();
+    assert_eq!(s.refusals(d).unwrap(), [(other, refusal.clone())]);
+    let first = refusal.clone();
     refusal.field = None;
-    s.put_refusal(d, &refusal).unwrap();
-    assert_eq!(s.refusal(d).unwrap().as_ref(), Some(&refusal), "put replaces");
-    assert_eq!(s.refusal(dot(1, 2)).unwrap(), None);
-    s.remove_refusal(dot(1, 2)).unwrap();
-    s.remove_refusal(d).unwrap();
-    assert_eq!(s.refusal(d).unwrap(), None);
+    s.put_refusal(d, this, &refusal).unwrap();
+    assert_eq!(s.refusals(d).unwrap(), [(this, refusal.clone()), (other, first)]);
+    s.put_refusal(d, other, &refusal).unwrap();
+    let both = [(this, refusal.clone()), (other, refusal.clone())];
+    assert_eq!(s.refusals(d).unwrap(), both, "put replaces");
+    assert_eq!(s.refusals(dot(1, 2)).unwrap(), []);
+    s.remove_refusal(dot(1, 2), this).unwrap();
+    s.remove_refusal(dot(2, 1), this).unwrap();
+    s.remove_refusal(d, this).unwrap();
+    assert_eq!(s.refusals(d).unwrap(), [(other, refusal)]);
 }

@@ -281,8 +281,10 @@ impl Node {
                 Some(r) => (Some(Verdict::Accepted(r.position)), None),
                 None if !records.is_empty() => (None, Some(wire::fate::Kind::Other(true))),
                 None => {
-                    let refusal = store.refusal(dot)?.map(Verdict::Rejected);
-                    (refusal, Some(wire::fate::Kind::Unknown(true)))
+                    let refusals = store.refusals(dot)?;
+                    let this = refusals.into_iter().find(|(of, _)| of.0 == *fingerprint);
+                    let verdict = this.map(|(_, refusal)| Verdict::Rejected(refusal));
+                    (verdict, Some(wire::fate::Kind::Unknown(true)))
                 }
             };
             let Some(verdict) = verdict else {
