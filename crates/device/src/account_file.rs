@@ -5,7 +5,7 @@
 //! how they are removed is the caller's: a directory here, a browser's private files there.
 
 use crate::error::{Error, OpenError, code};
-use crate::inner::{Fault, write_typed};
+use crate::inner::{Fault, write_left};
 use crate::options::{Account, Options};
 use crate::store::{self, Database};
 use landfall_model::id::{DeviceId, EntityKey, FieldId};
@@ -128,7 +128,7 @@ impl AccountFile {
         let Some((tenant, subject)) = account.filter(|_| any) else { return Ok(()) };
         let mut node = self.node(&Account { tenant, subject })?;
         let now_ms = self.options.clock.now_ms();
-        match self.database.transact(false, |t| write_typed(&mut node, t, now_ms)) {
+        match self.database.transact(false, |t| write_left(&mut node, t, now_ms)) {
             Ok(_) => Ok(()),
             Err(Fault::Store(error)) => Err(error.into()),
             Err(Fault::Refused(error)) => Err(error),

@@ -30,7 +30,7 @@ pub(crate) use goal::Goal;
 #[cfg(test)]
 pub(crate) use room::tests::filled;
 pub(crate) use sessions::{Health, LEASE_LOST};
-pub(crate) use typing::write_typed;
+pub(crate) use typing::{Commit, write_left};
 
 pub(crate) use self::core::Fault;
 use self::core::{Core, Lane};

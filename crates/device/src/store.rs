@@ -67,6 +67,7 @@ pub use transaction::Transaction;
 
 use landfall_model::id::{EntityKey, FieldId, Scope, TypeId};
 use landfall_model::schema::Schema;
+use landfall_model::text::Typed;
 use landfall_sync::device::store::Subscription;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeSet;
@@ -255,13 +256,13 @@ impl Database {
         version: i64,
         key: &EntityKey,
         field: FieldId,
-        update: &[u8],
+        typed: &Typed,
     ) -> Result<bool, Error> {
         self.set_durable(false)?;
         rows::execute(&self.conn, "BEGIN IMMEDIATE", [])?;
         let kept = match self.version() {
             Ok(now) if now == version => {
-                typed::add(&self.conn, key, field, update).and_then(|()| self.end("COMMIT"))
+                typed::add(&self.conn, key, field, typed).and_then(|()| self.end("COMMIT"))
             }
             Ok(_) => return self.end("ROLLBACK").map(|()| false),
             Err(error) => Err(error),

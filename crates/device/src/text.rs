@@ -9,8 +9,9 @@ use crate::client::{Client, WriteReceipt};
 use crate::error::Error;
 #[cfg(not(target_family = "wasm"))]
 use crate::error::code;
+use crate::inner::Commit;
 use landfall_model::id::{EntityKey, FieldId};
-use landfall_model::text::{Document, Version, check_update};
+use landfall_model::text::{Document, Splice, Version};
 use landfall_sync::device::node::Problem;
 #[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
@@ -35,6 +36,10 @@ pub struct TextEditor {
     document: Document,
     /// Everything up to here is in the device's file.
     written: Version,
+    /// What was done since, by this editor.
+    splices: Vec<Splice>,
+    /// Between them something came in from elsewhere.
+    mixed: bool,
 }
 
 impl TextEditor {
@@ -46,7 +51,9 @@ impl TextEditor {
     ) -> Result<Self, Error> {
         let document = Document::default();
         document.set_author(author);
-        let mut editor = Self { client, key, field, document, written: Version::default() };
+        let (written, splices) = (Version::default(), Vec::new());
+        let mixed = false;
+        let mut editor = Self { client, key, field, document, written, splices, mixed };
         editor.pull()?;
         Ok(editor)
     }
@@ -64,23 +71,26 @@ impl TextEditor {
     /// Replace `delete` code points at `at` by `insert`, in this editor. Fails with `LF2016` if
     /// that reaches beyond the text.
     pub fn splice(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), Error> {
-        self.document.splice(at, delete, insert).map_err(|_| Error::problem(Problem::BeyondText))
+        let spliced = self.document.edit(at, delete, insert);
+        spliced.map_err(|_| Error::problem(Problem::BeyondText))?;
+        if delete > 0 || !insert.is_empty() {
+            self.splices.push(Splice { at, delete, insert: insert.to_owned() });
+        }
+        Ok(())
     }
 
     /// Write what was spliced since the last commit, in one transaction. `None` if nothing was. Fails
     /// with `LF2019` if that is more than one op may hold: commit after fewer splices.
     pub fn commit(&mut self) -> Result<Option<WriteReceipt>, Error> {
-        let now = self.document.version();
-        if now == self.written {
+        if self.splices.is_empty() {
             return Ok(None);
         }
-        let update = self
-            .document
-            .changes_since(&self.written)
-            .map_err(|_| Error::problem(Problem::UnreadableText))?;
-        check_update(&update).map_err(|_| Error::problem(Problem::TooLarge))?;
-        let receipt = self.client.inner.type_text(&self.key, self.field, update)?;
-        self.written = now;
+        let (document, at) = (&self.document, &self.written);
+        let commit = Commit { document, at, splices: &self.splices, mixed: self.mixed };
+        let receipt = self.client.inner.type_text(&self.key, self.field, &commit)?;
+        self.written = commit.end();
+        self.splices.clear();
+        self.mixed = false;
         Ok(Some(receipt))
     }
 
@@ -115,10 +125,10 @@ impl TextEditor {
 
     fn take_in(&mut self, update: &[u8]) -> Result<(), Error> {
         if !update.is_empty() {
-            let clean = self.document.version() == self.written;
             self.document.import(update).map_err(|_| Error::problem(Problem::UnreadableText))?;
             // What came from the file is in the file; what was typed and not committed is not.
-            if clean {
+            self.mixed = !self.splices.is_empty();
+            if !self.mixed {
                 self.written = self.document.version();
             }
         }

@@ -235,8 +235,40 @@ fn export(doc: &LoroDoc, mode: ExportMode<'_>) -> Result<Vec<u8>, Unreadable> {
 #[derive(Debug, Default)]
 pub struct Document(LoroDoc, Mutex<Option<Shown>>);
 
+/// One edit: `delete` code points at `at` make way for `insert`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Splice {
+    #[n(0)]
+    pub at: usize,
+    #[n(1)]
+    pub delete: usize,
+    #[n(2)]
+    pub insert: String,
+}
+
+impl Splice {
+    /// How many changes it is to its author.
+    pub fn changes(&self) -> usize {
+        self.delete + self.insert.chars().count()
+    }
+}
+
+/// Edits of one author, one behind the other. They make the same changes in every document that is at
+/// the version which they were made at.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Typed {
+    #[n(0)]
+    pub author: u64,
+    /// The version that they were made at; `None` if it is the one behind those before.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub at: Option<Vec<u8>>,
+    #[n(2)]
+    pub splices: Vec<Splice>,
+}
+
 /// A version of a document; opaque outside this module.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version(VersionVector);
 
 impl Version {
@@ -257,6 +289,10 @@ impl Version {
         Ok((Self(meta.partial_start_vv), Self(meta.partial_end_vv)))
     }
 
+    pub fn holds(&self, other: &Self) -> bool {
+        self.0.includes_vv(&other.0)
+    }
+
     /// The least version that has both.
     pub fn join(&mut self, other: &Self) {
         self.0.merge(&other.0);
@@ -265,6 +301,14 @@ impl Version {
     /// How many changes of an author it has; they are numbered from 0.
     pub fn changes_by(&self, author: u64) -> i32 {
         self.0.get(&author).copied().unwrap_or(0)
+    }
+
+    /// The version after so many more changes of an author.
+    pub fn after(&self, author: u64, changes: usize) -> Self {
+        let mut after = self.0.clone();
+        let changes = i32::try_from(changes).unwrap_or(i32::MAX);
+        after.insert(author, self.changes_by(author).saturating_add(changes));
+        Self(after)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -281,6 +325,7 @@ impl Document {
     /// The whole text.
     pub fn value(&self) -> String {
         let mut shown = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.commit();
         let following = shown.get_or_insert_with(|| Shown::of(&self.0, CONTAINER));
         if let Some(text) = following.now() {
             return text.to_owned();
@@ -298,15 +343,33 @@ impl Document {
         self.len() == 0
     }
 
+    /// Another hold on the same document.
+    pub fn handle(&self) -> Self {
+        Self(self.0.clone(), Mutex::default())
+    }
+
+    pub fn author(&self) -> u64 {
+        self.0.peer_id()
+    }
+
     /// Edits from here on carry this author id. Draw it at random at each opening of a file: two
     /// copies of a file must never share one.
     pub fn set_author(&self, author: u64) {
+        self.0.commit();
         // The library reserves the highest number.
         self.0.set_peer_id(author.min(u64::MAX - 1)).expect("no edit is under way");
     }
 
     /// Replace `delete` code points at `at` by `insert`.
     pub fn splice(&self, at: usize, delete: usize, insert: &str) -> Result<(), OutOfBounds> {
+        self.edit(at, delete, insert)?;
+        self.0.commit();
+        Ok(())
+    }
+
+    /// The same, cheaper: it becomes a change together with those behind it, when the document is next
+    /// asked for something.
+    pub fn edit(&self, at: usize, delete: usize, insert: &str) -> Result<(), OutOfBounds> {
         let text = self.0.get_text(CONTAINER);
         if at.checked_add(delete).is_none_or(|end| end > text.len_unicode()) {
             return Err(OutOfBounds);
@@ -317,16 +380,43 @@ impl Document {
         if !insert.is_empty() {
             text.insert(at, insert).map_err(|_| OutOfBounds)?;
         }
-        self.0.commit();
         Ok(())
+    }
+
+    /// Take in what an author did at a version, as the author's own changes.
+    pub fn replay(&self, author: u64, at: &Version, splices: &[Splice]) -> Result<(), Unreadable> {
+        let not_there = |what: &str| Unreadable(format!("it was made at {what}"));
+        if !self.holds(at) {
+            return Err(not_there("a version that is not here"));
+        }
+        let by_author = |document: Self| {
+            document.set_author(author);
+            let edit = |s: &Splice| document.edit(s.at, s.delete, &s.insert);
+            let done = splices.iter().try_for_each(edit);
+            document.0.commit();
+            done.map_err(|_| not_there("another text"))
+        };
+        if at.holds(&self.version()) {
+            let own = self.author();
+            let done = by_author(self.handle());
+            self.set_author(own);
+            return done;
+        }
+        // Others have edited it since.
+        let then = self.0.fork_at(&self.0.vv_to_frontiers(&at.0));
+        let then = then.map_err(|e| Unreadable(e.to_string()))?;
+        let then = Self(then, Mutex::default());
+        by_author(then.handle())?;
+        self.import(&then.changes_since(at)?).map(drop)
     }
 
     /// True if this document holds all of a version.
     pub fn holds(&self, version: &Version) -> bool {
-        self.0.oplog_vv().includes_vv(&version.0)
+        self.version().holds(version)
     }
 
     pub fn version(&self) -> Version {
+        self.0.commit();
         Version(self.0.oplog_vv())
     }
 
@@ -433,6 +523,40 @@ mod tests {
         assert_eq!(present.value(), "## >> abc");
         editor.import(&present.changes_between(&editor.version(), &more).unwrap()).unwrap();
         assert_eq!(editor.value(), ">> abc");
+    }
+
+    #[test]
+    fn edits_that_are_done_again_are_the_same_changes_wherever_they_are() {
+        let base = typed(1, None, 0, "hello world");
+        let editor = Document::default();
+        editor.import(&base).unwrap();
+        editor.set_author(2);
+        let at = editor.version();
+        let splice = |at, delete, insert: &str| Splice { at, delete, insert: insert.to_owned() };
+        let splices = [splice(5, 1, "日本🦀"), splice(0, 0, "x"), splice(2, 3, "")];
+        for s in &splices {
+            editor.splice(s.at, s.delete, &s.insert).unwrap();
+        }
+        let changes = splices.iter().map(Splice::changes).sum();
+        assert_eq!(at.after(2, changes), editor.version());
+
+        // Here nobody has edited since; and there others have.
+        let (here, there) = (Document::default(), Document::default());
+        for document in [&here, &there] {
+            document.import(&base).unwrap();
+            document.set_author(3);
+        }
+        there.splice(11, 0, "!").unwrap();
+        for document in [&here, &there] {
+            document.replay(2, &at, &splices).unwrap();
+            assert_eq!(document.author(), 3);
+            let blob = document.changes_between(&at, &editor.version()).unwrap();
+            assert_eq!(blob, editor.changes_since(&at).unwrap());
+        }
+        assert_eq!(here.value(), editor.value());
+        assert_eq!(there.value(), format!("{}!", editor.value()));
+        assert!(here.replay(2, &there.version(), &splices).is_err(), "that is not here");
+        assert!(Document::default().replay(2, &Version::default(), &splices).is_err());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct Core {
     /// Frames were taken in, and what there is no room for has not gone yet.
     pub taking_in: bool,
     pub room: Room,
+    /// What was typed and is to become part of its op.
+    pub typed: Option<Typing>,
     /// What the last call wrote, if more is to be typed into it.
     pub typing: Option<Typing>,
     /// Pushes that left on sessions' connections since the engine last asked.
@@ -116,6 +118,7 @@ impl Core {
             taking_in: false,
             room: Room::Enough,
             typing: None,
+            typed: None,
             pushes: 0,
         };
         core.node(options)?;
@@ -174,7 +177,7 @@ impl Core {
     }
 
     pub fn forget(&mut self) {
-        self.typing = None;
+        (self.typing, self.typed) = (None, None);
         self.node = None;
         self.session = None;
         self.hedge = None;
@@ -185,7 +188,7 @@ impl Core {
         options: &Options,
         work: impl FnOnce(&mut Node, &mut Transaction<'_>, i64) -> Result<(T, Output), Fault>,
     ) -> Result<(T, Output), Error> {
-        self.typing = None;
+        self.typed = self.typing.take().or(self.typed.take());
         self.node(options)?;
         let node = self.node.as_mut().expect("just opened");
         let now = options.clock.now_ms();

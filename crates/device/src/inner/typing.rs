@@ -6,6 +6,10 @@
 //! become part of the op together. They do so before anybody reads of this file or does anything
 //! else with it, in this process or in another, so nobody can tell; and when a process died in
 //! between, the first one that opens the file finds them.
+//!
+//! A row says what was done, which is a few bytes, and not what the document made of it, which takes
+//! the document to write down. The editor's document is asked for that once, for all of the rows; where
+//! it is gone, the rows are done again in the document as the file has it ([`Document::replay`]).
 
 use super::core::{Core, Lane};
 use super::{Fault, Inner};
@@ -14,8 +18,9 @@ use crate::error::Error;
 use crate::store::{self, Transaction};
 use landfall_model::id::{EntityKey, FieldId};
 use landfall_model::op::{Action, Change, Op};
+use landfall_model::text::{Document, Splice, Typed, Version, check_update};
 use landfall_sync::device::node::{
-    Edit, Event as NodeEvent, FieldEdit, Node, Output, Receipt, WriteError,
+    Edit, Event as NodeEvent, FieldEdit, Node, Output, Problem, Receipt, WriteError,
 };
 use landfall_sync::device::store::{OpState, Store};
 use landfall_sync::limits;
@@ -27,7 +32,41 @@ const ROWS_MAX: usize = 1_024;
 /// too large when they come together.
 const BYTES_MAX: usize = limits::OP_BYTES_MAX / 2;
 
-/// The op that the last call wrote, as long as nothing else has happened to the file.
+/// Changes that wait for their op: far fewer than a text update may claim.
+const CHANGES_MAX: usize = 16 << 10;
+
+/// What an editor commits.
+#[derive(Debug)]
+pub(crate) struct Commit<'a> {
+    /// The editor's, with all of it.
+    pub document: &'a Document,
+    /// The version before.
+    pub at: &'a Version,
+    pub splices: &'a [Splice],
+    /// Between them the document took in what others did.
+    pub mixed: bool,
+}
+
+impl Commit<'_> {
+    /// The version behind it.
+    pub fn end(&self) -> Version {
+        match self.mixed {
+            true => self.document.version(),
+            false => self.at.after(self.document.author(), self.changes()),
+        }
+    }
+
+    fn changes(&self) -> usize {
+        self.splices.iter().map(Splice::changes).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.splices.iter().map(|s| s.insert.len()).sum()
+    }
+}
+
+/// The op that the last call wrote, as long as nothing else has happened to the file, and what was
+/// typed into it since.
 #[derive(Debug)]
 pub(super) struct Typing {
     key: EntityKey,
@@ -35,8 +74,14 @@ pub(super) struct Typing {
     receipt: WriteReceipt,
     /// Of the file: another after a commit of others.
     version: i64,
+    /// The editor's.
+    document: Document,
+    /// The editor's version where the rows begin, and where they end.
+    at: Version,
+    end: Version,
     rows_left: usize,
     bytes_left: usize,
+    changes_left: usize,
 }
 
 impl Typing {
@@ -46,6 +91,7 @@ impl Typing {
         key: &EntityKey,
         field: FieldId,
         receipt: &Receipt,
+        commit: &Commit<'_>,
     ) -> Result<Option<Self>, store::Error> {
         let [dot] = receipt.dots[..] else { return Ok(None) };
         let Some(own) = t.op(dot)? else { return Ok(None) };
@@ -60,10 +106,44 @@ impl Typing {
             field,
             receipt: receipt.clone().into(),
             version: t.version()?,
+            document: commit.document.handle(),
+            at: commit.end(),
+            end: commit.end(),
             rows_left: ROWS_MAX,
             bytes_left: BYTES_MAX - bytes,
+            changes_left: CHANGES_MAX,
         }))
     }
+
+    /// True if the commit goes on where the last one ended, and there is room for it.
+    fn takes(&self, key: &EntityKey, field: FieldId, commit: &Commit<'_>) -> bool {
+        self.key == *key
+            && self.field == field
+            && self.document.author() == commit.document.author()
+            && self.end == *commit.at
+            && !commit.mixed
+            && self.rows_left > 0
+            && commit.bytes() <= self.bytes_left
+            && commit.changes() <= self.changes_left
+    }
+
+    /// What these rows come to, if they are what this editor typed.
+    fn update(&self, key: &EntityKey, field: FieldId, rows: &Replay) -> Option<Vec<u8>> {
+        let author = self.document.author();
+        let end = rows.at.after(author, rows.splices.iter().map(Splice::changes).sum());
+        let these = self.key == *key && self.field == field && author == rows.author;
+        if !these || self.at != rows.at || self.end != end {
+            return None;
+        }
+        self.document.changes_between(&self.at, &self.end).ok()
+    }
+}
+
+/// Rows one behind the other, of one text and author.
+struct Replay {
+    author: u64,
+    at: Version,
+    splices: Vec<Splice>,
 }
 
 fn changes_only(op: &Op, field: FieldId) -> bool {
@@ -82,19 +162,23 @@ impl Core {
         &mut self,
         key: &EntityKey,
         field: FieldId,
-        update: &[u8],
+        commit: &Commit<'_>,
     ) -> Result<Option<WriteReceipt>, store::Error> {
-        let Some(mut typing) = self.typing.take() else { return Ok(None) };
-        let goes_on = typing.key == *key && typing.field == field;
-        let fits = typing.rows_left > 0 && update.len() <= typing.bytes_left;
-        if !goes_on || !fits || !self.database.keep_typed(typing.version, key, field, update)? {
+        let Some(typing) = self.typing.as_mut().filter(|t| t.takes(key, field, commit)) else {
+            return Ok(None);
+        };
+        let first = typing.rows_left == ROWS_MAX;
+        let at = first.then(|| typing.at.to_bytes());
+        let author = commit.document.author();
+        let typed = Typed { author, at, splices: commit.splices.to_vec() };
+        if !self.database.keep_typed(typing.version, key, field, &typed)? {
             return Ok(None);
         }
         typing.rows_left -= 1;
-        typing.bytes_left -= update.len();
-        let receipt = typing.receipt.clone();
-        self.typing = Some(typing);
-        Ok(Some(receipt))
+        typing.bytes_left -= commit.bytes();
+        typing.changes_left -= commit.changes();
+        typing.end = commit.end();
+        Ok(Some(typing.receipt.clone()))
     }
 }
 
@@ -104,19 +188,22 @@ impl Inner {
         &self,
         key: &EntityKey,
         field: FieldId,
-        update: Vec<u8>,
+        commit: &Commit<'_>,
     ) -> Result<WriteReceipt, Error> {
         let mut guard = self.lock()?;
         let core = guard.as_mut().ok_or_else(Error::closed)?;
-        if let Some(receipt) = core.keep_typed(key, field, &update)? {
+        if let Some(receipt) = core.keep_typed(key, field, commit)? {
             self.tell(vec![NodeEvent::Changed { key: key.clone() }], Vec::new());
             return Ok(receipt);
         }
+        let update = commit.document.changes_since(commit.at);
+        let update = update.map_err(|_| Error::problem(Problem::UnreadableText))?;
+        check_update(&update).map_err(|_| Error::problem(Problem::TooLarge))?;
         let edit =
             Edit::Update { key: key.clone(), fields: vec![(field, FieldEdit::Merge(update))] };
         let (receipt, typing) = self.run_locked(core, Lane::Session, |node, t, now| {
             let (receipt, output) = node.write(t, now, &[edit])?;
-            let typing = Typing::on(t, key, field, &receipt)?;
+            let typing = Typing::on(t, key, field, &receipt, commit)?;
             Ok(((receipt, typing), output))
         })?;
         core.typing = typing;
@@ -125,24 +212,57 @@ impl Inner {
 
     /// What was typed becomes part of its op.
     pub(super) fn take_typed(&self, core: &mut Core) -> Result<(), Error> {
-        let taken = core.run(&self.options, |node, t, now| Ok(((), write_typed(node, t, now)?)));
+        let typing = core.typing.take().or(core.typed.take());
+        let taken = core.run(&self.options, |node, t, now| {
+            Ok(((), write_typed(node, t, now, typing.as_ref())?))
+        });
         let ((), output) = taken.map_err(|e| self.noted(e))?;
         self.carry(core, Lane::Session, output)
     }
 }
 
-/// What was typed and is no part of its op yet, as one edit of each text.
-pub(crate) fn write_typed(
+/// What was typed when the process before ended becomes part of its op.
+pub(crate) fn write_left(
     node: &mut Node,
     t: &mut Transaction<'_>,
     now_ms: i64,
 ) -> Result<Output, Fault> {
+    write_typed(node, t, now_ms, None)
+}
+
+/// What was typed and is no part of its op yet, as one edit of each text.
+fn write_typed(
+    node: &mut Node,
+    t: &mut Transaction<'_>,
+    now_ms: i64,
+    typing: Option<&Typing>,
+) -> Result<Output, Fault> {
+    let mut texts: Vec<(EntityKey, FieldId, Replay)> = Vec::new();
+    for (key, field, Typed { author, at, mut splices }) in t.typed()? {
+        match (at, texts.last_mut()) {
+            (Some(at), _) => {
+                let at = Version::from_bytes(&at);
+                let at = at.map_err(|e| store::Error::Damaged(e.to_string()))?;
+                texts.push((key, field, Replay { author, at, splices }));
+            }
+            (None, Some((.., before))) => before.splices.append(&mut splices),
+            (None, None) => {
+                return Err(store::Error::Damaged("typing without a beginning".into()).into());
+            }
+        }
+    }
     let mut edits: Vec<Edit> = Vec::new();
-    for (of, field, update) in t.typed()? {
-        let edit = (field, FieldEdit::Merge(update));
+    for (of, field, rows) in texts {
+        let edit = match typing.and_then(|t| t.update(&of, field, &rows)) {
+            Some(update) => FieldEdit::Merge(update),
+            None => {
+                let Replay { author, at, splices } = rows;
+                FieldEdit::Replay { author, at, splices }
+            }
+        };
         match edits.last_mut() {
-            Some(Edit::Update { key, fields }) if *key == of => fields.push(edit),
-            _ => edits.push(Edit::Update { key: of, fields: vec![edit] }),
+            Some(Edit::Update { key, fields }) if *key == of => fields.push((field, edit)),
+            _ => edits.push(Edit::Update { key: of, fields: vec![(field, edit)] }),
         }
     }
     t.clear_typed()?;

@@ -5,7 +5,7 @@ use super::error::Error;
 use super::tables::{self, Tables};
 use super::{bases, deletions, lease, ops, outcomes, references, rows, scopes, show, typed};
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, Scope, TypeId};
-use landfall_model::text::Text;
+use landfall_model::text::{Text, Typed};
 use landfall_model::value::Value;
 use landfall_model::vector::{Origin, SeqSet, Vector};
 use landfall_sync::device::store::{
@@ -57,7 +57,7 @@ impl Transaction<'_> {
     }
 
     /// What that is, in the order in which it was typed.
-    pub fn typed(&self) -> Result<Vec<(EntityKey, FieldId, Vec<u8>)>, Error> {
+    pub fn typed(&self) -> Result<Vec<(EntityKey, FieldId, Typed)>, Error> {
         typed::all(self.conn)
     }
 

@@ -7,18 +7,21 @@
 //! takes it into the op first; see [`crate::inner`].
 
 use super::error::Error;
-use super::rows;
+use super::rows::{self, unpack};
+use landfall_model::codec;
 use landfall_model::id::{EntityKey, FieldId};
+use landfall_model::text::Typed;
 use rusqlite::{Connection, params};
 
 pub(super) fn add(
     conn: &Connection,
     key: &EntityKey,
     field: FieldId,
-    update: &[u8],
+    typed: &Typed,
 ) -> Result<(), Error> {
     let sql = "INSERT INTO _lf_typed (home, kind, id, field, bytes) VALUES (?, ?, ?, ?, ?)";
-    rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0, update])?;
+    let bytes = codec::to_bytes(typed);
+    rows::execute(conn, sql, params![key.home, key.kind.0, key.id, field.0, bytes])?;
     Ok(())
 }
 
@@ -28,11 +31,14 @@ pub(super) fn any(conn: &Connection) -> Result<bool, Error> {
 }
 
 /// In the order in which it was typed.
-pub(super) fn all(conn: &Connection) -> Result<Vec<(EntityKey, FieldId, Vec<u8>)>, Error> {
+pub(super) fn all(conn: &Connection) -> Result<Vec<(EntityKey, FieldId, Typed)>, Error> {
     let sql = "SELECT home, kind, id, field, bytes FROM _lf_typed ORDER BY n";
-    rows::query_all(conn, sql, [], |row| {
-        Ok((rows::key_at(row, 0)?, FieldId(row.get(3)?), row.get(4)?))
-    })
+    let rows = rows::query_all(conn, sql, [], |row| {
+        let bytes: Vec<u8> = row.get(4)?;
+        Ok((rows::key_at(row, 0)?, FieldId(row.get(3)?), bytes))
+    })?;
+    let decoded = rows.into_iter().map(|(key, field, bytes)| Ok((key, field, unpack(&bytes)?)));
+    decoded.collect()
 }
 
 pub(super) fn clear(conn: &Connection) -> Result<(), Error> {

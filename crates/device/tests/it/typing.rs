@@ -80,3 +80,90 @@ fn what_one_process_types_another_reads_and_writes_over() {
         client.close().unwrap();
     }
 }
+
+/// Two editors of one text, each of which pulls now and then; what they did is read in their process,
+/// in another, or by the next one after a kill.
+#[test]
+fn whatever_two_editors_type_is_there_whoever_reads_it_and_after_a_kill() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    let mut client = offline(&world, &path);
+    let other = offline(&world, &path);
+    let mut editors = [editor(&client), client.text("Order", "o1", "note").unwrap()];
+    let mut state = 7_u64;
+    let mut below = move |n: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    for _ in 0..120 {
+        let which = below(2) as usize;
+        let typist = &mut editors[which];
+        if below(3) > 0 {
+            typist.pull().unwrap();
+        }
+        for _ in 0..below(30) {
+            for _ in 0..=below(3) {
+                let len = typist.value().chars().count() as u64;
+                let at = below(len + 1);
+                let delete = if below(3) == 0 { below((len - at).min(4) + 1) } else { 0 };
+                let insert = ["", "x", "ab", "ü", "日本", "🦀"][below(6) as usize];
+                typist.splice(at as usize, delete as usize, insert).unwrap();
+            }
+            if below(8) == 0 {
+                typist.pull().unwrap();
+            }
+            typist.commit().unwrap();
+        }
+        match below(4) {
+            0 => _ = note(&client),
+            1 => _ = note(&other),
+            2 => {
+                client.abandon().unwrap();
+                client = offline(&world, &path);
+                let read = note(&client);
+                // An editor outlives the process of its file in a test alone.
+                editors = [0, 1].map(|_| client.text("Order", "o1", "note").unwrap());
+                assert_eq!(editors[0].value(), read);
+            }
+            _ => {}
+        }
+        if below(4) == 0 {
+            let read = note(&client);
+            for editor in &mut editors {
+                editor.pull().unwrap();
+                assert_eq!(editor.value(), read);
+            }
+            assert_eq!(note(&other), read);
+        }
+    }
+    assert!(note(&client).chars().count() > 100);
+    for client in [client, other] {
+        client.close().unwrap();
+    }
+}
+
+/// The text before the kill is what the editor showed, which had all of it.
+#[test]
+fn what_an_editor_did_is_done_again_after_a_kill() {
+    let (world, dir) = (World::new(1), tempfile::tempdir().unwrap());
+    let path = dir.path().join("a.db");
+    let mut client = offline(&world, &path);
+    let mut typist = editor(&client);
+    for round in 0..10 {
+        for at in 0..40 {
+            typist.splice(at, 0, "né🦀").unwrap();
+            if at % 3 == 0 {
+                typist.splice(at / 2, 2, "-").unwrap();
+            }
+            typist.commit().unwrap();
+        }
+        let shown = typist.value();
+        client.abandon().unwrap();
+        client = offline(&world, &path);
+        assert_eq!(note(&client), shown, "round {round}");
+        typist = client.text("Order", "o1", "note").unwrap();
+        assert_eq!(typist.value(), shown);
+    }
+    client.close().unwrap();
+}

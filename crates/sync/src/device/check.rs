@@ -6,6 +6,7 @@ use crate::limits;
 use landfall_model::entity::Counts;
 use landfall_model::id::FieldId;
 use landfall_model::schema::{EntityType, Field, FieldKind, Merge, Schema, ValueType};
+use landfall_model::text::{self, Version};
 use landfall_model::value::{Member, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,12 @@ pub(super) enum Splice {
     },
     /// What an editor changed in its own copy.
     Merged(Vec<u8>),
+    /// What it did.
+    Typed {
+        author: u64,
+        at: Version,
+        splices: Vec<text::Splice>,
+    },
 }
 
 pub(super) type WantedFields = BTreeMap<FieldId, Wanted>;
@@ -94,6 +101,10 @@ fn add(
             splices(entry)?.push(Splice::At { at: *at, delete: *delete, insert: insert.clone() });
         }
         FieldEdit::Merge(update) => splices(entry)?.push(Splice::Merged(update.clone())),
+        FieldEdit::Replay { author, at, splices: did } => {
+            let (author, at, splices_did) = (*author, at.clone(), did.clone());
+            splices(entry)?.push(Splice::Typed { author, at, splices: splices_did });
+        }
     }
     Ok(())
 }
@@ -181,7 +192,10 @@ fn check_edit(schema: &Schema, field: &Field, edit: &FieldEdit) -> Result<(), Wr
             }
         }
         (Merge::Counter, FieldEdit::Increment(_))
-        | (Merge::Text, FieldEdit::Splice { .. } | FieldEdit::Merge(_)) => Ok(()),
+        | (
+            Merge::Text,
+            FieldEdit::Splice { .. } | FieldEdit::Merge(_) | FieldEdit::Replay { .. },
+        ) => Ok(()),
         _ => Err(Problem::WrongEdit.into()),
     }
 }

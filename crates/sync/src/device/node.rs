@@ -22,7 +22,7 @@ use crate::wire::RegionFrame;
 use landfall_model::id::{DeviceId, Dot, EntityKey, FieldId, RegionId, Scope, TypeId};
 use landfall_model::op::{Op, Tx};
 use landfall_model::schema::Schema;
-use landfall_model::text::Version;
+use landfall_model::text::{self, Version};
 use landfall_model::value::Value;
 use landfall_model::vector::Vector;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +82,12 @@ pub enum FieldEdit {
     /// Merge into a text what an editor changed in its own copy of it: a Loro update whose
     /// beginnings this device has.
     Merge(Vec<u8>),
+    /// The same, as what the editor did: edits of its author, made at a version that this device has.
+    Replay {
+        author: u64,
+        at: Version,
+        splices: Vec<text::Splice>,
+    },
 }
 
 /// A committed local transaction.

@@ -309,6 +309,10 @@ impl<'c, 'a, S: Store> Draft<'c, 'a, S> {
                     Ok(true) => Ok(()),
                     _ => Err(Problem::UnreadableText),
                 },
+                Splice::Typed { author, at, splices } => {
+                    let replayed = open.document.replay(author, &at, &splices);
+                    replayed.map_err(|_| Problem::UnreadableText)
+                }
             };
             if let Err(problem) = done {
                 return self.refuse((name, problem));
