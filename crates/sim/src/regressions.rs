@@ -130,4 +130,9 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "who began in a region that had not the birth of a text never got what had been typed before",
     ),
+    (
+        13711,
+        Weather::Storm,
+        "a write that a lost region had accepted was called durable where a copy had used its number",
+    ),
 ];

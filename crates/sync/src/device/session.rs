@@ -353,29 +353,34 @@ impl<S: Store> Call<'_, S> {
     /// received: only its payload tells whether it is this file's op that the region has, or one
     /// of a copy of this file.
     pub fn ask_fates(&mut self, about: impl Fn(Dot) -> bool) -> Result<(), S::Error> {
-        let mut asked: BTreeMap<DeviceId, BTreeMap<u64, Fingerprint>> = BTreeMap::new();
+        let mut asked: BTreeMap<DeviceId, BTreeMap<u64, (Fingerprint, wire::Position)>> =
+            BTreeMap::new();
         let ops = self.ops_that_left()?.into_iter().chain(self.store.voids()?);
         for own in ops.filter(|own| about(own.sealed.op.dot)) {
             let dot = own.sealed.op.dot;
-            let wanted = match own.state {
-                OpState::Accepted { .. } => true,
+            let accepted = match own.state {
+                OpState::Accepted { position } => convert::wire_position(position),
+                OpState::Durable { position } if own.overlay => convert::wire_position(position),
                 // From a damaged file: pushed only where its number did not arrive.
-                ref state if state.is_rescued() && !own.sealed.op.is_void() => true,
-                OpState::Durable { .. } => own.overlay,
-                _ => false,
+                ref state if state.is_rescued() && !own.sealed.op.is_void() => {
+                    wire::Position::default()
+                }
+                _ => continue,
             };
-            if wanted && self.has_received(dot) {
-                asked.entry(dot.device).or_default().insert(dot.seq, own.sealed.fingerprint);
+            if self.has_received(dot) {
+                let of = asked.entry(dot.device).or_default();
+                of.insert(dot.seq, (own.sealed.fingerprint, accepted));
             }
         }
         for (device, ops) in asked {
-            let ops: Vec<(u64, Fingerprint)> = ops.into_iter().collect();
+            let ops: Vec<(u64, (Fingerprint, wire::Position))> = ops.into_iter().collect();
             for batch in ops.chunks(limits::PUSH_OPS_MAX as usize) {
                 let set = SeqSet::from_parts(0, batch.iter().map(|(s, _)| (*s, *s)));
                 self.send(Kind::Status(wire::Status {
                     device: device.0.to_vec().into(),
                     seqs: Some(convert::wire_seq_set(&set)),
-                    fingerprints: batch.iter().flat_map(|(_, f)| f.0).collect(),
+                    fingerprints: batch.iter().flat_map(|(_, (f, _))| f.0).collect(),
+                    positions: batch.iter().map(|(_, (_, at))| at.clone()).collect(),
                 }));
             }
         }

@@ -25,7 +25,7 @@ use landfall_model::schema::{self, Schema};
 use landfall_model::stamp::Hlc;
 use landfall_model::text::{Document, Version};
 use landfall_model::value::Value;
-use landfall_model::vector::{SeqSet, Vector};
+use landfall_model::vector::{Origin, Position, SeqSet, Vector};
 use prost::Message;
 use std::sync::Arc;
 
@@ -276,7 +276,7 @@ fn a_question_for_a_fate_is_answered_for_the_payload_and_not_for_the_number() {
         let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(numbers)));
         let device = DeviceId::from_number(1).0.to_vec().into();
         let fingerprints = fingerprints.into();
-        r.up(1, Up::Status(wire::Status { device, seqs, fingerprints }))
+        r.up(1, Up::Status(wire::Status { device, seqs, fingerprints, ..Default::default() }))
     };
     let kind = |frames: &[Down]| match frames {
         [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
@@ -304,7 +304,8 @@ fn a_refusal_says_nothing_of_another_op_of_its_number() {
         let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
         let fingerprints = of.fingerprint.0.to_vec().into();
         let device = device.0.to_vec().into();
-        let answer = r.up(2, Up::Status(wire::Status { device, seqs, fingerprints }));
+        let answer =
+            r.up(2, Up::Status(wire::Status { device, seqs, fingerprints, ..Default::default() }));
         r.store.remove_dots(DeviceId::from_number(1), 1, 1).unwrap();
         match &answer[..] {
             [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
@@ -332,9 +333,38 @@ fn a_refusal_ends_when_the_op_comes_from_a_peer() {
     let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
     let fingerprints = op.fingerprint.0.to_vec().into();
     let device = device.0.to_vec().into();
-    let answer = a.up(1, Up::Status(wire::Status { device, seqs, fingerprints }));
+    let answer =
+        a.up(1, Up::Status(wire::Status { device, seqs, fingerprints, ..Default::default() }));
     let [Down::Fates(f)] = &answer[..] else { panic!("{answer:?}") };
     assert_eq!(f.fates[0].kind, Some(wire::fate::Kind::Unknown(true)));
+}
+
+/// Two copies of a file use a number; the one's op was accepted in a region that is lost, and the
+/// other's is here, confirmed and forgotten.
+#[test]
+fn what_was_accepted_elsewhere_and_is_not_here_is_not_called_well() {
+    let mut r = Region::new(1);
+    r.hello(1, 1, "u1 w/*");
+    let here = r.create(1, 1, "o1", vec![]);
+    assert_eq!(fates(&r.push(1, &[&here])), ["1+1 at 1"]);
+    let at = r.node.vector().iter().next().map(|(origin, seq)| Position { origin, seq }).unwrap();
+    r.store.remove_dots(DeviceId::from_number(1), 1, 1).unwrap();
+    let mut ask = |position| {
+        let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
+        let device = DeviceId::from_number(1).0.to_vec().into();
+        let (fingerprints, positions) = (vec![7; 16].into(), vec![position]);
+        let answer = r.up(1, Up::Status(wire::Status { device, seqs, fingerprints, positions }));
+        match &answer[..] {
+            [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
+            [Down::Error(e)] => panic!("{e:?}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    use wire::fate::Kind;
+    assert_eq!(ask(convert::wire_position(at)), Kind::Unknown(true));
+    let lost = Position { origin: Origin { region: RegionId(7), ..at.origin }, ..at };
+    assert_eq!(ask(convert::wire_position(lost)), Kind::Other(true));
+    assert_eq!(ask(wire::Position::default()), Kind::Unknown(true), "nobody can tell");
 }
 
 #[test]

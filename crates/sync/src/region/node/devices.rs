@@ -14,7 +14,7 @@ use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, Scope};
 use landfall_model::op::{Op, Sealed};
 use landfall_model::stamp::Hlc;
-use landfall_model::vector::{SeqSet, Vector};
+use landfall_model::vector::{Position, SeqSet, Vector};
 use std::collections::BTreeMap;
 use wire::device_frame::Kind as FromDevice;
 
@@ -267,12 +267,21 @@ impl Node {
         };
         let asked = numbers(&seqs).take(limits::PUSH_OPS_MAX as usize);
         let (fingerprints, rest) = status.fingerprints.as_chunks::<16>();
-        if !rest.is_empty() || fingerprints.len() != asked.count() {
+        let asked = asked.count();
+        if !rest.is_empty() || fingerprints.len() != asked {
             return Ok(Err(Malformed("fingerprints").into()));
         }
+        let positions = match positions(&status.positions, asked) {
+            Ok(positions) => positions,
+            Err(malformed) => return Ok(Err(malformed.into())),
+        };
+        // Nobody has what was accepted there alone.
+        let lacking = positions.iter().flatten().filter(|at| !self.core.vector.contains(**at));
+        let lacking: Vector = lacking.map(|at| (at.origin, at.seq)).collect();
+        tell_void(&self.core, id, &lacking, &mut turn.out);
         let received = store.device(device)?.received;
         let mut fates = Vec::new();
-        for (seq, fingerprint) in numbers(&seqs).zip(fingerprints) {
+        for ((seq, fingerprint), at) in numbers(&seqs).zip(fingerprints).zip(positions) {
             let dot = Dot::new(device, seq);
             let mut records = store.dots(dot)?;
             records.retain(|_| received.contains(seq));
@@ -284,7 +293,14 @@ impl Node {
                     let refusals = store.refusals(dot)?;
                     let this = refusals.into_iter().find(|(of, _)| of.0 == *fingerprint);
                     let verdict = this.map(|(_, refusal)| Verdict::Rejected(refusal));
-                    (verdict, Some(wire::fate::Kind::Unknown(true)))
+                    // What has taken the number is forgotten; that it is this op, its place tells.
+                    let other = received.contains(seq)
+                        && at.is_some_and(|at| !self.core.vector.contains(at));
+                    let otherwise = match other {
+                        true => wire::fate::Kind::Other(true),
+                        false => wire::fate::Kind::Unknown(true),
+                    };
+                    (verdict, Some(otherwise))
                 }
             };
             let Some(verdict) = verdict else {
@@ -465,6 +481,17 @@ fn pulled_back(ops: Vec<Sealed>, now_ms: i64) -> Vec<Sealed> {
 }
 
 /// Add an answer, to the last one if it says the same of the next number.
+/// Where ops were accepted, as far as the device says so.
+fn positions(told: &[wire::Position], asked: usize) -> Result<Vec<Option<Position>>, Malformed> {
+    if told.is_empty() {
+        return Ok(vec![None; asked]);
+    }
+    if told.len() != asked {
+        return Err(Malformed("positions"));
+    }
+    told.iter().map(|p| (p.seq > 0).then(|| convert::position(p)).transpose()).collect()
+}
+
 fn add_fate(fates: &mut Vec<wire::Fate>, dot: Dot, verdict: &Verdict, durable: bool) {
     let kind = Some(match verdict {
         Verdict::Accepted(p) => wire::fate::Kind::Accepted(convert::wire_position(*p)),
