@@ -380,7 +380,7 @@ impl<S: Store> Call<'_, S> {
                     device: device.0.to_vec().into(),
                     seqs: Some(convert::wire_seq_set(&set)),
                     fingerprints: batch.iter().flat_map(|(_, (f, _))| f.0).collect(),
-                    positions: batch.iter().map(|(_, (_, at))| at.clone()).collect(),
+                    positions: batch.iter().map(|(_, (_, at))| *at).collect(),
                 }));
             }
         }
