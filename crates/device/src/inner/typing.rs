@@ -26,7 +26,7 @@ use landfall_sync::device::store::{OpState, Store};
 use landfall_sync::limits;
 
 /// Commits that wait for their op. More would make whoever reads next wait longer.
-const ROWS_MAX: usize = 1_024;
+const ROWS_MAX: usize = 4_096;
 
 /// Bytes of such an op and of what waits for it: far below what an op may have, so that it never is
 /// too large when they come together.
