@@ -131,6 +131,11 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         "who began in a region that had not the birth of a text never got what had been typed before",
     ),
     (
+        7461,
+        Weather::Storm,
+        "what was left of a transaction was never refused for good, where another part of it was",
+    ),
+    (
         13711,
         Weather::Storm,
         "a write that a lost region had accepted was called durable where a copy had used its number",

@@ -300,7 +300,9 @@ impl<S: Store> Call<'_, S> {
         };
         let (device, tx) = (own.sealed.op.device(), own.sealed.op.tx);
         let kept = self.transaction(device, tx.first, tx.last())?;
-        Ok(kept.iter().filter(|own| own.in_outbox()).count() < tx.count as usize)
+        let rejected = |own: &OwnOp| matches!(own.state, OpState::Rejected { .. });
+        let left = kept.iter().filter(|own| own.in_outbox() || rejected(own)).count();
+        Ok(left < tx.count as usize)
     }
 
     /// The rest of these ops' transaction was not pushed with them, as the region has its numbers:
@@ -312,11 +314,13 @@ impl<S: Store> Call<'_, S> {
         };
         let (device, tx) = (own.sealed.op.device(), own.sealed.op.tx);
         let mut mates = self.transaction(device, tx.first, tx.last())?;
+        let Some(session) = &mut self.node.session else { return Ok(false) };
         mates.retain(|own| {
             let dot = own.sealed.op.dot;
-            own.in_outbox() && !dots.contains(&dot) && !self.vouched(dot)
+            // What was pushed with them is answered by itself.
+            let pushed = session.in_flight.contains(&dot) || session.refused.contains(&dot);
+            own.in_outbox() && !pushed && !session.vouched.contains(&dot)
         });
-        let Some(session) = &mut self.node.session else { return Ok(false) };
         session.strangers.extend(mates.iter().map(|own| own.sealed.op.dot));
         Ok(!mates.is_empty())
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::limits;
 use landfall_model::op::Change;
 use landfall_model::stamp::{Hlc, Stamp};
+use std::collections::BTreeSet;
 
 #[test]
 fn a_refused_create_takes_what_hangs_on_it_along() {
@@ -512,6 +513,29 @@ fn a_transaction_is_offered_whole_where_others_have_some_of_its_numbers() {
     assert!(pushed(&d.poll()).is_empty());
     d.now += limits::REFUSED_AGAIN_MS_FIRST;
     assert_eq!(pushed_dots(&d.poll()), [1, 2]);
+}
+
+#[test]
+fn what_is_left_of_a_transaction_with_a_refused_part_is_refused_part_by_part() {
+    let mut d = Device::new(1);
+    let all = d.write(&[task("1", []), task("2", []), task("3", [])]).dots;
+    d.connect(0, &[]);
+    all.iter().for_each(|dot| _ = d.accept(*dot, at(0, dot.seq), false));
+    // The first region is lost, and the one in the middle is heard of and refused first.
+    let out = d.connect_with(1, &[], |w| w.lost = vec![0]);
+    assert_eq!(pushed_dots(&out), [1, 2, 3]);
+    let cut = |last| wire::Cut { origin: Some(convert::wire_origin(origin(0))), last };
+    let mut own = d.own(all[1]).unwrap();
+    let regions = BTreeSet::from([RegionId(0)]);
+    own.state = OpState::Sent { regions, refused_by: BTreeSet::new() };
+    d.store.put_op(&own).unwrap();
+    d.reject(all[1], "not_allowed");
+    d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut(0)], ..Default::default() }));
+    d.reject(all[0], "incomplete_transaction");
+    d.reject(all[2], "incomplete_transaction");
+    for dot in all {
+        assert!(matches!(d.own(dot).unwrap().state, OpState::Rejected { .. }), "{dot:?}");
+    }
 }
 
 #[test]
