@@ -435,7 +435,10 @@ impl Inner {
                 work(node, t, now).map(|(value, output)| (Some(value), output))
             });
             match done.map_err(|e| self.noted(e))? {
-                (Some(value), output) => return self.carry(core, lane, output).map(|()| value),
+                (Some(value), output) => {
+                    core.typed = None;
+                    return self.carry(core, lane, output).map(|()| value);
+                }
                 (None, _) => self.take_typed(core)?,
             }
         }

@@ -164,21 +164,25 @@ impl Core {
         field: FieldId,
         commit: &Commit<'_>,
     ) -> Result<Option<WriteReceipt>, store::Error> {
-        let Some(typing) = self.typing.as_mut().filter(|t| t.takes(key, field, commit)) else {
-            return Ok(None);
-        };
-        let first = typing.rows_left == ROWS_MAX;
-        let at = first.then(|| typing.at.to_bytes());
-        let author = commit.document.author();
-        let typed = Typed { author, at, splices: commit.splices.to_vec() };
-        if !self.database.keep_typed(typing.version, key, field, &typed)? {
-            return Ok(None);
+        let Some(mut typing) = self.typing.take() else { return Ok(None) };
+        let mut kept = false;
+        if typing.takes(key, field, commit) {
+            let first = typing.rows_left == ROWS_MAX;
+            let at = first.then(|| typing.at.to_bytes());
+            let author = commit.document.author();
+            let typed = Typed { author, at, splices: commit.splices.to_vec() };
+            // After an error nobody knows whether the row is there: nothing goes on behind it.
+            kept = self.database.keep_typed(typing.version, key, field, &typed)?;
         }
-        typing.rows_left -= 1;
-        typing.bytes_left -= commit.bytes();
-        typing.changes_left -= commit.changes();
-        typing.end = commit.end();
-        Ok(Some(typing.receipt.clone()))
+        let receipt = kept.then(|| {
+            typing.rows_left -= 1;
+            typing.bytes_left -= commit.bytes();
+            typing.changes_left -= commit.changes();
+            typing.end = commit.end();
+            typing.receipt.clone()
+        });
+        self.typing = Some(typing);
+        Ok(receipt)
     }
 }
 
