@@ -101,9 +101,9 @@ fn add(
             splices(entry)?.push(Splice::At { at: *at, delete: *delete, insert: insert.clone() });
         }
         FieldEdit::Merge(update) => splices(entry)?.push(Splice::Merged(update.clone())),
-        FieldEdit::Replay { author, at, splices: did } => {
-            let (author, at, splices_did) = (*author, at.clone(), did.clone());
-            splices(entry)?.push(Splice::Typed { author, at, splices: splices_did });
+        FieldEdit::Replay { author, at, splices: typed } => {
+            let (author, at, typed) = (*author, at.clone(), typed.clone());
+            splices(entry)?.push(Splice::Typed { author, at, splices: typed });
         }
     }
     Ok(())

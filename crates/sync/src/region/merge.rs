@@ -73,7 +73,7 @@ impl Core {
             return Ok(());
         }
         if fresh {
-            // Another region took it.
+            // Whoever refused it before, here it is.
             store.remove_refusal(op.dot, sealed.fingerprint)?;
         }
         let mut record = store.entity(&op.key)?.unwrap_or_default();

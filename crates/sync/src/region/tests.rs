@@ -6,6 +6,7 @@ mod frames;
 mod hostile;
 mod links;
 mod refused;
+mod status;
 mod windows;
 
 use super::Config;
@@ -264,107 +265,6 @@ fn a_second_op_under_a_dot_is_merged_and_closes_the_device_id() {
     assert_eq!(fates(&r.push(1, &[&b])), ["1+1 at 2"]);
     assert_eq!(r.entity("o1").counter(r.field("sold"), &Living), 7);
     assert!(r.store.device(DeviceId::from_number(1)).unwrap().closed);
-}
-
-#[test]
-fn a_question_for_a_fate_is_answered_for_the_payload_and_not_for_the_number() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "u1 w/*");
-    let op = r.create(1, 1, "o1", vec![]);
-    r.push(1, &[&op]);
-    let mut ask = |numbers: u64, fingerprints: Vec<u8>| {
-        let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(numbers)));
-        let device = DeviceId::from_number(1).0.to_vec().into();
-        let fingerprints = fingerprints.into();
-        r.up(1, Up::Status(wire::Status { device, seqs, fingerprints, ..Default::default() }))
-    };
-    let kind = |frames: &[Down]| match frames {
-        [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
-        other => panic!("{other:?}"),
-    };
-    use wire::fate::Kind;
-    assert!(matches!(kind(&ask(1, op.fingerprint.0.to_vec())), Kind::Accepted(_)));
-    assert_eq!(kind(&ask(1, vec![7; 16])), Kind::Other(true));
-    let short = ask(2, op.fingerprint.0.to_vec());
-    assert!(matches!(&short[..], [Down::Error(e)] if e.code == "malformed"), "{short:?}");
-}
-
-/// Two copies of a file use a number; the region refused the one's op, and has forgotten the other's.
-#[test]
-fn a_refusal_says_nothing_of_another_op_of_its_number() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "u1 w/paris");
-    let refused = r.create(1, 1, "o1", vec![]);
-    assert_eq!(fates(&r.push(1, &[&refused])), ["1+1 not_allowed"]);
-    r.hello(2, 1, "u1 w/*");
-    let other = r.create(1, 1, "o2", vec![]);
-    assert_eq!(fates(&r.push(2, &[&other])), ["1+1 at 1"]);
-    let device = DeviceId::from_number(1);
-    let mut ask = |of: &Sealed| {
-        let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
-        let fingerprints = of.fingerprint.0.to_vec().into();
-        let device = device.0.to_vec().into();
-        let answer =
-            r.up(2, Up::Status(wire::Status { device, seqs, fingerprints, ..Default::default() }));
-        r.store.remove_dots(DeviceId::from_number(1), 1, 1).unwrap();
-        match &answer[..] {
-            [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
-            other => panic!("{other:?}"),
-        }
-    };
-    use wire::fate::Kind;
-    assert!(matches!(ask(&other), Kind::Accepted(_)));
-    assert_eq!(ask(&other), Kind::Unknown(true));
-    assert!(matches!(ask(&refused), Kind::Rejected(_)));
-}
-
-/// It was refused here, came from a peer, and is forgotten, as a copy of its device confirmed it.
-#[test]
-fn a_refusal_ends_when_the_op_comes_from_a_peer() {
-    let (mut a, mut b) = (Region::new(1), Region::new(2));
-    a.hello(1, 1, "u1 w/paris");
-    b.hello(1, 1, "u1 w/*");
-    let op = a.create(1, 1, "o1", vec![]);
-    assert_eq!(fates(&a.push(1, &[&op])), ["1+1 not_allowed"]);
-    assert_eq!(fates(&b.push(1, &[&op])), ["1+1 at 1"]);
-    exchange(&mut a, &mut b);
-    let device = DeviceId::from_number(1);
-    a.store.remove_dots(device, 1, 1).unwrap();
-    let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
-    let fingerprints = op.fingerprint.0.to_vec().into();
-    let device = device.0.to_vec().into();
-    let answer =
-        a.up(1, Up::Status(wire::Status { device, seqs, fingerprints, ..Default::default() }));
-    let [Down::Fates(f)] = &answer[..] else { panic!("{answer:?}") };
-    assert_eq!(f.fates[0].kind, Some(wire::fate::Kind::Unknown(true)));
-}
-
-/// Two copies of a file use a number; the one's op was accepted in a region that is lost, and the
-/// other's is here, confirmed and forgotten.
-#[test]
-fn what_was_accepted_elsewhere_and_is_not_here_is_not_called_well() {
-    let mut r = Region::new(1);
-    r.hello(1, 1, "u1 w/*");
-    let here = r.create(1, 1, "o1", vec![]);
-    assert_eq!(fates(&r.push(1, &[&here])), ["1+1 at 1"]);
-    let at = r.node.vector().iter().next().map(|(origin, seq)| Position { origin, seq }).unwrap();
-    r.store.remove_dots(DeviceId::from_number(1), 1, 1).unwrap();
-    let mut ask = |position| {
-        let seqs = Some(convert::wire_seq_set(&SeqSet::up_to(1)));
-        let device = DeviceId::from_number(1).0.to_vec().into();
-        let (fingerprints, positions) = (vec![7; 16].into(), vec![position]);
-        let answer = r.up(1, Up::Status(wire::Status { device, seqs, fingerprints, positions }));
-        match &answer[..] {
-            [Down::Fates(f)] => f.fates[0].kind.clone().unwrap(),
-            [Down::Error(e)] => panic!("{e:?}"),
-            other => panic!("{other:?}"),
-        }
-    };
-    use wire::fate::Kind;
-    assert_eq!(ask(convert::wire_position(at)), Kind::Unknown(true));
-    let lost = Position { origin: Origin { region: RegionId(7), ..at.origin }, ..at };
-    assert_eq!(ask(convert::wire_position(lost)), Kind::Other(true));
-    assert_eq!(ask(wire::Position::default()), Kind::Unknown(true), "nobody can tell");
 }
 
 #[test]
