@@ -8,6 +8,7 @@ mod real;
 mod rescued;
 mod rows;
 mod turn;
+mod undecided;
 mod undo;
 mod whole;
 mod writes;
