@@ -340,20 +340,25 @@ fn a_number_that_a_copy_has_filled_is_not_filled_again() {
 
 #[test]
 fn a_transaction_is_offered_whole_where_others_have_some_of_its_numbers() {
-    let mut d = Device::new(1);
-    let both = d.write(&[task("1", []), task("2", [])]).dots;
-    d.connect(0, &[]);
-    both.iter().for_each(|dot| _ = d.accept(*dot, at(0, dot.seq), false));
-    // The first region is lost, and the second has one number, for an op of a copy.
-    let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 0 };
-    let out = d.connect(1, &[only(1)]);
-    assert_eq!(pushed_dots(&out), [2]);
-    d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
-    d.reject(both[1], "incomplete_transaction");
-    assert!(d.outcomes(both[1]).is_empty());
-    assert!(pushed(&d.poll()).is_empty());
-    d.now += limits::REFUSED_AGAIN_MS_FIRST;
-    assert_eq!(pushed_dots(&d.poll()), [1, 2]);
+    for lost in [false, true] {
+        let mut d = Device::new(1);
+        let both = d.write(&[task("1", []), task("2", [])]).dots;
+        d.connect(0, &[]);
+        both.iter().for_each(|dot| _ = d.accept(*dot, at(0, dot.seq), false));
+        // The second region has one number, for an op of a copy.
+        let out = d.connect(1, &[only(1)]);
+        assert_eq!(pushed_dots(&out), [2]);
+        if lost {
+            // And the first one is lost.
+            let cut = wire::Cut { origin: Some(convert::wire_origin(origin(0))), last: 0 };
+            d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
+        }
+        d.reject(both[1], "incomplete_transaction");
+        assert!(d.outcomes(both[1]).is_empty());
+        assert!(pushed(&d.poll()).is_empty());
+        d.now += limits::REFUSED_AGAIN_MS_FIRST;
+        assert_eq!(pushed_dots(&d.poll()), [1, 2]);
+    }
 }
 
 #[test]
