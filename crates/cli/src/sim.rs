@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Worlds of regions alone, with ops made by hand
     #[arg(long)]
     regions: bool,
-    /// Go on after a failure, and tell how many seeds failed in which way
+    /// Go on after a failure; each is named as it comes, and at the end how many failed in which way
     #[arg(long)]
     keep_going: bool,
     /// Print every event of each seed, not only the last ones before a failure
@@ -184,7 +184,15 @@ fn run_all(args: &Args, options: &Options) -> Tally {
         outcome.events.iter().for_each(terminal::say);
         match outcome.failure {
             None => tally.passed += 1,
-            Some(failure) => tally.failures.push((seed, failure)),
+            Some(failure) => {
+                // A long run is not waited for to begin on what it finds.
+                if args.keep_going {
+                    progress.clear();
+                    let Failure { checker, invariant, message, .. } = &failure;
+                    terminal::note(format!("seed {seed}: {checker} ({invariant}): {message}"));
+                }
+                tally.failures.push((seed, failure));
+            }
         }
         let (passed, failed) = (tally.passed, tally.failures.len());
         progress.show(|| format!("{} of {} seeds, {failed} failed", passed, args.seeds));

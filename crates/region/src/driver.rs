@@ -43,7 +43,7 @@ pub(crate) struct Driver {
     /// Sessions and links to close when all that they asked is answered.
     ending: Vec<SessionId>,
     ending_links: Vec<LinkId>,
-    /// For the frames that the node has yet to work on.
+    /// For the frames that the node has yet to work on, as they came.
     permits: Vec<Permit>,
     gauge: Gauge,
 }
@@ -257,9 +257,8 @@ impl Driver {
             Ok(mut out) => {
                 let more = out.more;
                 let new_life = engine.new_life();
-                if !engine.node.has_input() {
-                    self.permits.clear();
-                }
+                let worked_on = self.permits.len().saturating_sub(engine.node.queued());
+                self.permits.drain(..worked_on);
                 self.count(&mut out);
                 // First the picture, then the frames: who has an answer finds it on the page.
                 self.publish();

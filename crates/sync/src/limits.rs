@@ -45,8 +45,10 @@ pub const CREDIT_BYTES: u64 = 4 << 20;
 pub const CHUNK_ROWS: usize = 1_000;
 pub const CHUNK_BYTES: usize = 512 << 10;
 
-/// Bytes of entries in one answer to a peer.
-pub const ENTRIES_BYTES: usize = 4 << 20;
+/// Bytes of entries in one answer to a peer, and answers that may be on their way to it. The latter keep
+/// a long line full: 4 MiB for each round trip.
+pub const ENTRIES_BYTES: usize = 512 << 10;
+pub const ENTRIES_AHEAD: usize = 8;
 
 /// Bytes of rows in one live change. What is larger is told in chunks.
 pub const LIVE_BYTES: usize = 4 << 20;

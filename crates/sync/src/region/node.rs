@@ -24,6 +24,7 @@ use crate::wire;
 use landfall_model::id::{DeviceId, EntityKey, RegionId, Scope};
 use landfall_model::schema::Schema;
 use landfall_model::vector::{Origin, Position, Vector};
+use peers::Answers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wire::region_frame::Kind as ToDevice;
@@ -50,6 +51,13 @@ pub struct Output {
     pub transactions: u64,
     pub ops: u64,
     pub entries_from_peers: u64,
+}
+
+impl Output {
+    /// What was worked on: a transaction that was refused cost as much as one that was not.
+    fn decided(&self) -> u64 {
+        self.transactions.max(self.ops) + self.entries_from_peers
+    }
 }
 
 /// Things that an operator should hear of.
@@ -79,12 +87,10 @@ struct Link {
     asks: bool,
     region: Option<RegionId>,
     greeted: bool,
-    /// Asking: what the last Want said. Answering: what the peer asks after.
-    want: Option<Vector>,
+    /// Asking: what the last Want said, and how many Entries frames were taken in.
     asked: Option<(Vector, Vec<Position>)>,
-    max_bytes: usize,
-    /// Entries frames sent (answering) or taken in (asking).
-    entries: u64,
+    taken_in: u64,
+    answers: Answers,
 }
 
 /// A region. See the module's prose for the contract with its driver.
@@ -121,8 +127,10 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// Frames handled in one call of [`Node::work`], so that a turn stays short.
+/// Frames handled in one call of [`Node::work`], and ops and log entries after which it begins no other
+/// frame: so that a turn stays short, and those who wait for its end work on while the next one runs.
 const FRAMES_PER_TURN: usize = 512;
+const OPS_PER_TURN: u64 = 1_024;
 
 /// Chunks sent in one turn, over all sessions.
 const CHUNKS_PER_TURN: usize = 16;
@@ -240,9 +248,9 @@ impl Node {
         self.sessions.len()
     }
 
-    /// True if a call of [`Node::work`] would find something queued.
-    pub fn has_input(&self) -> bool {
-        !self.inbox.is_empty()
+    /// How many frames the next call of [`Node::work`] would find queued.
+    pub fn queued(&self) -> usize {
+        self.inbox.len()
     }
 
     pub fn device_frame(&mut self, session: SessionId, frame: wire::DeviceFrame) {
@@ -274,6 +282,9 @@ impl Node {
         let before = self.core.vector.clone();
         let mut turn = Turn { now_ms, batch: Batch::default(), out: Output::default() };
         for _ in 0..FRAMES_PER_TURN {
+            if turn.out.decided() >= OPS_PER_TURN {
+                break;
+            }
             let Some(input) = self.inbox.pop_front() else { break };
             match input {
                 Input::Device(id, frame) => {

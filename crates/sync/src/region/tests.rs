@@ -7,6 +7,7 @@ mod hostile;
 mod links;
 mod refused;
 mod status;
+mod turns;
 mod windows;
 
 use super::Config;

@@ -1,5 +1,6 @@
-//! Frames of peers. On each link one side asks (`Want`) and the other answers (`Entries`), one
-//! answer at a time; a question that finds nothing new waits until there is something.
+//! Frames of peers. On each link one side asks (`Want`) and the other answers (`Entries`), a few
+//! answers ahead of what the asker says it has; a question that finds nothing new waits until there
+//! is something.
 
 use super::{Handled, LinkId, Node, Stop, Turn, begin_anew, end_at_fork, wire_error};
 use crate::convert::{self, Malformed};
@@ -12,7 +13,63 @@ use crate::region::store::Store;
 use crate::{limits, wire};
 use landfall_model::id::RegionId;
 use landfall_model::vector::{Origin, Vector};
+use std::collections::VecDeque;
 use wire::peer_frame::Kind as PeerKind;
+
+/// The answering side of a link. Each `Want` says what the peer has on disk, so far as it has taken in
+/// answers by then; answers go on from what was sent, not from there, as long as that is the same.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// Where the next one begins. None before the first question, and while the peer has something
+    /// else than it was sent: then nothing more is sent until nothing is on its way.
+    next: Option<Vector>,
+    /// The most bytes of entries in one, as the peer asked.
+    max_bytes: usize,
+    /// How many were sent.
+    sent: u64,
+    /// What the peer has once it has taken in each that is on its way, the oldest first.
+    ahead: VecDeque<Vector>,
+}
+
+impl Answers {
+    fn on_want(&mut self, want: &wire::Want, after: &Vector) {
+        self.max_bytes = (want.max_bytes as usize).min(limits::ENTRIES_BYTES);
+        let on_its_way = self.sent.saturating_sub(want.answered);
+        let mut same = want.show.is_empty();
+        while self.ahead.len() as u64 > on_its_way {
+            let reached = self.ahead.pop_front();
+            same &= reached.is_none_or(|reached| after.covers(&reached));
+        }
+        if self.ahead.is_empty() {
+            let mut next = after.clone();
+            for position in want.show.iter().flat_map(convert::position) {
+                next.clip(position.origin, position.seq);
+            }
+            self.next = Some(next);
+        } else if !same {
+            self.next = None;
+        } else if let Some(next) = &mut self.next {
+            next.join(after);
+        }
+    }
+
+    /// One answer, if there is something to say. The flag tells that there is more to say at once.
+    fn next<S: Store>(
+        &mut self,
+        core: &Core,
+        store: &mut S,
+    ) -> Result<Option<(Vec<wire::Batch>, bool)>, S::Error> {
+        let room = self.ahead.len() < limits::ENTRIES_AHEAD;
+        let Some(next) = self.next.as_mut().filter(|_| room) else { return Ok(None) };
+        let (batches, full) = batches(core, store, next, self.max_bytes)?;
+        if batches.is_empty() {
+            return Ok(None);
+        }
+        self.sent += 1;
+        self.ahead.push_back(next.clone());
+        Ok(Some((batches, full && self.ahead.len() < limits::ENTRIES_AHEAD)))
+    }
+}
 
 impl Node {
     pub(super) fn on_peer<S: Store>(
@@ -57,15 +114,9 @@ impl Node {
                 let Some(region) = link.region else {
                     return Ok(Err(Stop::new("hello_first", "the first frame must be PeerHello")));
                 };
-                link.max_bytes = (want.max_bytes as usize).min(limits::ENTRIES_BYTES);
-                // An older question, overtaken by an answer that is on its way.
-                if want.answered == link.entries {
-                    link.want = convert::vector(want.after.as_ref()).ok();
-                    for position in want.show.iter().flat_map(convert::position) {
-                        if let Some(want) = &mut link.want {
-                            want.clip(position.origin, position.seq);
-                        }
-                    }
+                match convert::vector(want.after.as_ref()) {
+                    Ok(after) => link.answers.on_want(&want, &after),
+                    Err(malformed) => return Ok(Err(malformed.into())),
                 }
                 self.hear(store, id, region, (want.after.as_ref(), &want.marks), turn)
             }
@@ -89,7 +140,7 @@ impl Node {
         let Some(region) = link.region else {
             return Ok(Err(Stop::new("hello_first", "the first frame must be PeerHello")));
         };
-        link.entries += 1;
+        link.taken_in += 1;
         link.asked = None;
         if self.outlived(entries.vector.as_ref()) {
             // What a later life has logged would cut the present one.
@@ -199,20 +250,15 @@ impl Node {
                 let want = wire::Want {
                     after: Some(convert::wire_vector(&after)),
                     max_bytes: limits::ENTRIES_BYTES as u64,
-                    answered: link.entries,
+                    answered: link.taken_in,
                     marks: marks(store, link.region)?,
                     show: show.iter().map(|p| convert::wire_position(*p)).collect(),
                 };
                 link.asked = Some((after, show));
                 out.peer.push((id, wire::PeerFrame { kind: Some(PeerKind::Want(want)) }));
             }
-            if let Some(after) = link.want.take() {
-                let batches = batches(&self.core, store, &after, link.max_bytes)?;
-                if batches.is_empty() {
-                    link.want = Some(after);
-                    continue;
-                }
-                link.entries += 1;
+            if let Some((batches, more)) = link.answers.next(&self.core, store)? {
+                out.more |= more;
                 let vector = Some(convert::wire_vector(&self.core.vector));
                 let marks = marks(store, link.region)?;
                 let entries = wire::Entries { batches, vector, marks };
@@ -238,20 +284,24 @@ fn marks<S: Store>(store: &mut S, of: Option<RegionId>) -> Result<Vec<wire::Mark
     Ok(heads.map(|(origin, head)| convert::wire_mark(origin, head.hash)).collect())
 }
 
-/// What this region holds beyond `after`, up to `max_bytes`.
+/// What this region holds beyond `after`, up to `max_bytes`, and whether they were used up. `after`
+/// is moved to where that ends.
 fn batches<S: Store>(
     core: &Core,
     store: &mut S,
-    after: &Vector,
+    after: &mut Vector,
     max_bytes: usize,
-) -> Result<Vec<wire::Batch>, S::Error> {
+) -> Result<(Vec<wire::Batch>, bool), S::Error> {
     let mut batches = Vec::new();
     let mut left = max_bytes;
-    for (origin, _) in core.vector.iter().filter(|(o, s)| *s > after.get(*o)) {
+    for (origin, seq) in core.vector.iter() {
+        let from = after.get(origin);
+        if seq <= from {
+            continue;
+        }
         if left == 0 {
             break;
         }
-        let from = after.get(origin);
         let before = match from {
             0 => Default::default(),
             // One row back, for the hash that the new ones continue.
@@ -264,6 +314,7 @@ fn batches<S: Store>(
         let Some(last) = rows.last() else { continue };
         let bytes: usize = rows.iter().map(|r| r.entry.len()).sum();
         left = left.saturating_sub(bytes);
+        after.advance(origin, last.seq);
         batches.push(wire::Batch {
             origin: Some(convert::wire_origin(origin)),
             after: from,
@@ -272,7 +323,7 @@ fn batches<S: Store>(
             entries: rows.into_iter().map(|r| r.entry.into()).collect(),
         });
     }
-    Ok(batches)
+    Ok((batches, left == 0))
 }
 
 fn block(batch: &wire::Batch) -> Result<Block, Malformed> {
