@@ -18,6 +18,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A timer under way. Dropping it gives it up.
@@ -87,6 +88,19 @@ pub(crate) async fn timeout<T>(
         done = future => Some(done),
         () = runtime.sleep(most) => None,
     }
+}
+
+/// Let other work of the same thread go on.
+pub(crate) async fn give_way() {
+    let mut given = false;
+    let once = |cx: &mut Context<'_>| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    };
+    std::future::poll_fn(once).await;
 }
 
 /// Comes at once, and then again each time that the period has passed since it was last taken.

@@ -50,7 +50,7 @@ impl Store for Database {
         self.read_entity(key)
     }
 
-    fn put_entity(&mut self, key: &EntityKey, record: &Record) -> Result<(), Error> {
+    fn put_entity(&mut self, key: &EntityKey, record: Record) -> Result<(), Error> {
         self.write_entity(key, record)
     }
 

@@ -28,6 +28,7 @@ pub mod memory;
 pub mod node;
 mod outbox;
 mod output;
+mod parse;
 mod references;
 mod refused;
 mod rescued;

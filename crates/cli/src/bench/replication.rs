@@ -3,7 +3,7 @@
 
 use super::Replication;
 use super::report::Report;
-use super::stage::{Stage, WAIT_MAX, write_items};
+use super::stage::{Stage, WAIT_MAX, politely, write_items};
 use super::store;
 use crate::replay::Place;
 use crate::terminal::Progress;
@@ -25,7 +25,7 @@ pub(super) async fn run(args: &Replication, place: &Place) -> anyhow::Result<Rep
     stage.world.kill_region(1).await;
     progress.show(|| format!("{} ops while the peer is away", args.ops));
     let writers: Vec<Client> =
-        (0..WRITERS).map(|i| stage.device(&format!("writer-{i}"), 0)).collect::<Result<_, _>>()?;
+        politely(|| (0..WRITERS).map(|i| stage.device(&format!("writer-{i}"), 0)).collect())?;
     let ops = u64::from(args.ops);
     let each = ops.div_ceil(WRITERS);
     tokio::task::block_in_place(|| {

@@ -73,7 +73,10 @@ pub(super) fn holds(
     client: &Client,
     (home, kind, id): (&str, u32, &str),
 ) -> Result<Vec<String>, Error> {
-    let sql = "SELECT scope FROM _lf_hold WHERE home = ? AND kind = ? AND id = ? ORDER BY scope";
+    let sql = "SELECT scope FROM _lf_hold WHERE home = ?1 AND kind = ?2 AND id = ?3
+        UNION ALL SELECT home FROM _lf_base
+          WHERE home = ?1 AND kind = ?2 AND id = ?3 AND holds = x''
+        ORDER BY scope";
     let rows = client.query(sql, [home.into(), i64::from(kind).into(), id.into()])?;
     Ok(rows.iter().filter_map(|r| r.text("scope").map(str::to_owned)).collect())
 }

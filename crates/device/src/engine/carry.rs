@@ -19,11 +19,12 @@ use super::{End, Engine, POLL, RENEW, TIDY};
 use crate::event;
 use crate::inner::{Goal, Health, LEASE_LOST};
 use crate::options::TokenReason;
-use crate::runtime::Ticks;
+use crate::runtime::{Ticks, give_way};
 use crate::transport::{Connection, TransportError};
 use asks::Asks;
 use landfall_sync::device::node::Extent;
 use landfall_sync::wire::RegionFrame;
+use landfall_sync::wire::region_frame::Kind;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -67,6 +68,10 @@ struct Carry {
     chores: Chores,
     asks: Asks,
 }
+
+/// Bytes of rows, as they came, at which a transaction takes in no more frames: an app that writes
+/// meanwhile waits for one.
+const TRANSACTION_BYTES: usize = 256 << 10;
 
 /// Steps of making room behind frames that were taken in.
 const STEPS_BEHIND_FRAMES: usize = 16;
@@ -156,9 +161,7 @@ impl Engine {
                     if count == 0 {
                         return Err(End::Failed(Failure::new("the connection ended")));
                     }
-                    let taken = self.take_in(carry, &mut frames);
-                    self.heard(carry);
-                    taken?;
+                    self.take_in(carry, &mut frames).await?;
                 }
                 () = inner.wake.notified() => self.woken(carry)?,
                 () = polls.tick() => {
@@ -387,8 +390,9 @@ impl Engine {
         Ok(())
     }
 
-    /// What arrived together is one transaction. What arrived before a failure counts.
-    fn take_in(&self, carry: &mut Carry, frames: &mut Frames) -> Result<(), End> {
+    /// What arrived together is one transaction, or several where it is much. What arrived before a
+    /// failure counts.
+    async fn take_in(&mut self, carry: &mut Carry, frames: &mut Frames) -> Result<(), End> {
         let mut whole = Vec::with_capacity(frames.len());
         let mut end = Ok(());
         for frame in frames.drain(..) {
@@ -397,18 +401,31 @@ impl Engine {
                 Err(error) => end = Err(End::Failed(error.into())),
             }
         }
-        if !whole.is_empty() {
-            // As much goes as may have come, even while more comes without a pause.
-            let mut done = self.inner.take_in(whole)?;
-            for _ in 0..STEPS_BEHIND_FRAMES {
-                if done {
-                    break;
-                }
-                done = self.inner.keep_within()?;
+        let mut left = whole.into_iter().peekable();
+        while left.peek().is_some() {
+            let taken = self.take_in_once(carry, one_transaction(&mut left));
+            self.heard(carry);
+            taken?;
+            if left.peek().is_some() {
+                // Credit for more leaves, and is answered while the next ones are taken in.
+                give_way().await;
+                self.verdict().map_or(Ok(()), Err)?;
             }
-            carry.chores.make_room |= !done;
         }
         end
+    }
+
+    fn take_in_once(&self, carry: &mut Carry, frames: Vec<RegionFrame>) -> Result<(), End> {
+        // As much goes as may have come, even while more comes without a pause.
+        let mut done = self.inner.take_in(frames)?;
+        for _ in 0..STEPS_BEHIND_FRAMES {
+            if done {
+                break;
+            }
+            done = self.inner.keep_within()?;
+        }
+        carry.chores.make_room |= !done;
+        Ok(())
     }
 
     /// Whether the session is at its end, as far as the file's side knows.
@@ -429,6 +446,20 @@ impl Engine {
             }
         }
     }
+}
+
+/// The next frames, as many as one transaction takes in.
+fn one_transaction(left: &mut impl Iterator<Item = RegionFrame>) -> Vec<RegionFrame> {
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    while bytes < TRANSACTION_BYTES
+        && let Some(frame) = left.next()
+    {
+        if let Some(Kind::Delta(delta)) = &frame.kind {
+            bytes += delta.body.len();
+        }
+        frames.push(frame);
+    }
+    frames
 }
 
 impl Side {

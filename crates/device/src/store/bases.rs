@@ -1,7 +1,8 @@
 //! Base rows: what regions have confirmed, with the scopes that hold each row here.
 //!
 //! The holds of a row stand in the row; the table by scope is an index over them, touched only
-//! when they change.
+//! when they change. A row that its home scope holds and no other has nothing there: the column is
+//! empty, and the key tells the scope.
 
 use super::error::Error;
 use super::rows;
@@ -14,34 +15,44 @@ use std::collections::BTreeSet;
 
 pub(super) fn get(conn: &Connection, key: &EntityKey) -> Result<Option<Base>, Error> {
     let sql = "SELECT holds, touch, state FROM _lf_base WHERE home = ? AND kind = ? AND id = ?";
-    rows::query_one(conn, sql, params![key.home, key.kind.0, key.id], |row| base_at(row, 0))
+    rows::query_one(conn, sql, params![key.home, key.kind.0, key.id], |row| base_at(row, 0, key))
 }
 
 pub(super) fn put(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(), Error> {
-    write(conn, key, base, &holds(conn, key)?)
+    write(conn, key, base, &rows::pack(&base.entity), &indexed(conn, key)?)
 }
 
-/// Where there is no row of it.
-pub(super) fn add(conn: &Connection, key: &EntityKey, base: &Base) -> Result<(), Error> {
-    write(conn, key, base, &BTreeSet::new())
+/// Where there is no row of it. `state` is the entity, encoded.
+pub(super) fn add(
+    conn: &Connection,
+    key: &EntityKey,
+    base: &Base,
+    state: &[u8],
+) -> Result<(), Error> {
+    write(conn, key, base, state, &BTreeSet::new())
 }
 
+/// `before`: the scopes under which the row stands in the index.
 fn write(
     conn: &Connection,
     key: &EntityKey,
     base: &Base,
+    state: &[u8],
     before: &BTreeSet<Scope>,
 ) -> Result<(), Error> {
-    for scope in before.difference(&base.holds) {
+    let at_home = base.holds.len() == 1 && base.holds.contains(&key.home);
+    let none = BTreeSet::new();
+    let after = if at_home { &none } else { &base.holds };
+    for scope in before.difference(after) {
         release(conn, scope, key)?;
     }
-    for scope in base.holds.difference(before) {
+    for scope in after.difference(before) {
         let sql = "INSERT INTO _lf_hold (scope, home, kind, id) VALUES (?, ?, ?, ?)";
         rows::execute(conn, sql, params![scope, key.home, key.kind.0, key.id])?;
     }
     let names: Vec<&str> = base.holds.iter().map(AsRef::as_ref).collect();
-    let (holds, touch) = (rows::pack(&names), rows::pack(&(&base.touch, &base.joined)));
-    let state = rows::pack(&base.entity);
+    let holds = if at_home { Vec::new() } else { rows::pack(&names) };
+    let touch = rows::pack(&(&base.touch, &base.joined));
     let sql = "INSERT INTO _lf_base (home, kind, id, holds, touch, state)
         VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (home, kind, id) DO UPDATE
@@ -71,7 +82,7 @@ pub(super) fn known(
 }
 
 pub(super) fn remove(conn: &Connection, key: &EntityKey) -> Result<(), Error> {
-    for scope in holds(conn, key)? {
+    for scope in indexed(conn, key)? {
         release(conn, &scope, key)?;
     }
     let key = params![key.home, key.kind.0, key.id];
@@ -90,8 +101,10 @@ pub(super) fn held_by(
 ) -> Result<Vec<EntityKey>, Error> {
     let (home, kind, id) = rows::place(after);
     let sql = "SELECT home, kind, id FROM _lf_hold
-        WHERE scope = ? AND (home, kind, id) > (?, ?, ?)
-        ORDER BY home, kind, id LIMIT ?";
+          WHERE scope = ?1 AND (home, kind, id) > (?2, ?3, ?4)
+        UNION ALL SELECT home, kind, id FROM _lf_base
+          WHERE home = ?1 AND holds = x'' AND (home, kind, id) > (?2, ?3, ?4)
+        ORDER BY home, kind, id LIMIT ?5";
     let params = params![scope, home, kind, id, rows::limit(limit)];
     rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
 }
@@ -104,12 +117,15 @@ pub(super) fn count(conn: &Connection) -> Result<u64, Error> {
 /// The length of a value stands before it in its row: nothing of the values is read.
 pub(super) fn held(conn: &Connection, scope: &str) -> Result<Held, Error> {
     let sql = "SELECT count(*), coalesce(sum(length(b.state)), 0)
-        FROM _lf_hold h JOIN _lf_base b USING (home, kind, id) WHERE h.scope = ?";
-    let held = rows::query_one(conn, sql, [scope], |row| {
+          FROM _lf_hold h JOIN _lf_base b USING (home, kind, id) WHERE h.scope = ?1
+        UNION ALL SELECT count(*), coalesce(sum(length(state)), 0)
+          FROM _lf_base WHERE home = ?1 AND holds = x''";
+    let parts = rows::query_all(conn, sql, [scope], |row| {
         let (count, bytes) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
-        Ok(Held { rows: rows::from_bits(count), bytes: rows::from_bits(bytes) })
+        Ok((rows::from_bits(count), rows::from_bits(bytes)))
     })?;
-    Ok(held.unwrap_or_default())
+    let (rows, bytes) = parts.into_iter().fold((0, 0), |(n, b), (m, c)| (n + m, b + c));
+    Ok(Held { rows, bytes })
 }
 
 /// A base row keeps its number while it is here, and the next one has a higher one.
@@ -119,9 +135,10 @@ pub(super) fn longest_held(
     skip: usize,
     limit: usize,
 ) -> Result<Vec<EntityKey>, Error> {
-    let sql = "SELECT h.home, h.kind, h.id
-        FROM _lf_hold h JOIN _lf_base b USING (home, kind, id) WHERE h.scope = ?
-        ORDER BY b.rowid LIMIT ? OFFSET ?";
+    let sql = "SELECT h.home, h.kind, h.id, b.rowid AS number
+          FROM _lf_hold h JOIN _lf_base b USING (home, kind, id) WHERE h.scope = ?1
+        UNION ALL SELECT home, kind, id, rowid FROM _lf_base WHERE home = ?1 AND holds = x''
+        ORDER BY number LIMIT ?2 OFFSET ?3";
     let params = params![scope, rows::limit(limit), rows::limit(skip)];
     rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
 }
@@ -136,7 +153,12 @@ pub(super) fn walk(
         WHERE (home, kind, id) > (?, ?, ?)
         ORDER BY home, kind, id LIMIT ?";
     let params = params![home, kind, id, rows::limit(limit)];
-    rows::query_all(conn, sql, params, |row| Ok((rows::key_at(row, 0)?, base_at(row, 3)?)))
+    let read = |row: &Row<'_>| {
+        let key = rows::key_at(row, 0)?;
+        let base = base_at(row, 3, &key)?;
+        Ok((key, base))
+    };
+    rows::query_all(conn, sql, params, read)
 }
 
 pub(super) fn text(conn: &Connection, key: &EntityKey, field: FieldId) -> Result<Text, Error> {
@@ -233,21 +255,27 @@ pub(super) fn children(conn: &Connection, parent: &EntityKey) -> Result<Vec<Enti
     rows::query_all(conn, sql, params, |row| Ok(rows::key_at(row, 0)?))
 }
 
-fn base_at(row: &Row<'_>, at: usize) -> Result<Base, Error> {
+fn base_at(row: &Row<'_>, at: usize, key: &EntityKey) -> Result<Base, Error> {
     let (touch, joined) = rows::packed_at(row, at + 1)?;
-    Ok(Base { holds: holds_at(row, at)?, touch, joined, entity: rows::packed_at(row, at + 2)? })
+    let holds = indexed_at(row, at)?.unwrap_or_else(|| BTreeSet::from([key.home.clone()]));
+    Ok(Base { holds, touch, joined, entity: rows::packed_at(row, at + 2)? })
 }
 
-fn holds(conn: &Connection, key: &EntityKey) -> Result<BTreeSet<Scope>, Error> {
+/// The scopes under which a row stands in the index.
+fn indexed(conn: &Connection, key: &EntityKey) -> Result<BTreeSet<Scope>, Error> {
     let sql = "SELECT holds FROM _lf_base WHERE home = ? AND kind = ? AND id = ?";
     let params = params![key.home, key.kind.0, key.id];
-    let holds = rows::query_one(conn, sql, params, |row| holds_at(row, 0))?;
-    Ok(holds.unwrap_or_default())
+    let indexed = rows::query_one(conn, sql, params, |row| indexed_at(row, 0))?;
+    Ok(indexed.flatten().unwrap_or_default())
 }
 
-fn holds_at(row: &Row<'_>, at: usize) -> Result<BTreeSet<Scope>, Error> {
+/// `None` if the row's home scope alone holds it.
+fn indexed_at(row: &Row<'_>, at: usize) -> Result<Option<BTreeSet<Scope>>, Error> {
+    if row.get_ref(at)?.as_blob().is_ok_and(<[u8]>::is_empty) {
+        return Ok(None);
+    }
     let names: Vec<String> = rows::packed_at(row, at)?;
-    Ok(names.into_iter().map(Scope::from).collect())
+    Ok(Some(names.into_iter().map(Scope::from).collect()))
 }
 
 fn release(conn: &Connection, scope: &str, key: &EntityKey) -> Result<(), Error> {

@@ -107,8 +107,8 @@ impl Store for Transaction<'_> {
         bases::put(self.conn, key, base)
     }
 
-    fn add_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Error> {
-        bases::add(self.conn, key, base)
+    fn add_base(&mut self, key: &EntityKey, base: &Base, state: &[u8]) -> Result<(), Error> {
+        bases::add(self.conn, key, base, state)
     }
 
     fn known(

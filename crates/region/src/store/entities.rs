@@ -7,7 +7,7 @@ use landfall_model::id::{EntityKey, Scope};
 use landfall_model::vector::{Origin, Vector};
 use landfall_sync::region::store::Record;
 use rusqlite::Row;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::database::Database;
 use super::error::Error;
@@ -19,7 +19,7 @@ const ENTITIES_MAX: usize = 4_096;
 /// What the open transaction knows of entities.
 #[derive(Debug, Default)]
 pub struct Entities {
-    known: BTreeMap<EntityKey, Known>,
+    known: HashMap<EntityKey, Known>,
 }
 
 /// An entity's row, and what is to become of it.
@@ -107,8 +107,8 @@ impl Database {
         rows.next()?.map_or(Ok(None), |row| record(row, 0))
     }
 
-    pub(super) fn write_entity(&mut self, key: &EntityKey, record: &Record) -> Result<(), Error> {
-        self.known_entity(key)?.record = Some(record.clone());
+    pub(super) fn write_entity(&mut self, key: &EntityKey, record: Record) -> Result<(), Error> {
+        self.known_entity(key)?.record = Some(record);
         Ok(())
     }
 
@@ -176,10 +176,10 @@ impl Database {
     /// Write what is gathered. Called before what is read in any other way than by key, and before
     /// the commit.
     pub(super) fn write_entities(&mut self) -> Result<(), Error> {
-        while let Some((key, mut known)) = self.entities.known.pop_first() {
-            self.write_known(&key, &mut known)?;
-        }
-        Ok(())
+        let mut gathered: Vec<_> = self.entities.known.drain().collect();
+        // By key, as they stand in the file.
+        gathered.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        gathered.iter_mut().try_for_each(|(key, known)| self.write_known(key, known))
     }
 
     /// The number of an entity that is gathered, once it has a row: `None` if it is not gathered.

@@ -26,6 +26,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S) {
         bases::what_is_known_of_a_range_of_names_is_told,
         bases::keys_order_by_home_then_kind_then_id,
         bases::holds_follow_the_base_row,
+        bases::a_row_that_its_home_alone_holds_is_found_like_any_other,
         bases::base_texts_come_and_go,
         bases::prints_tell_base_texts_apart,
         bases::a_base_row_takes_its_texts_along,

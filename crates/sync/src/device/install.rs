@@ -22,6 +22,7 @@ use landfall_model::stamp::Stamp;
 use landfall_model::text::{Text, blob_id};
 use landfall_model::value::Value;
 use landfall_model::vector::{SeqSet, Vector};
+use prost::bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of a delta, decoded.
@@ -33,6 +34,8 @@ pub(super) struct Row {
     /// In the scope, and older than the subscription keeps: no state came.
     pub outside: bool,
     pub entity: Entity,
+    /// The entity, as it came.
+    pub state: Bytes,
     pub texts: BTreeMap<FieldId, Text>,
     /// The fields that the row shows; `None` for all.
     pub shown: Option<BTreeSet<FieldId>>,
@@ -154,7 +157,7 @@ impl<S: Store> Call<'_, S> {
         }
         let holds = BTreeSet::from([from.scope.clone()]);
         let base = Base { entity, touch: row.touch, joined: Vector::new(), holds };
-        self.store.add_base(&key, &base)?;
+        self.store.add_base(&key, &base, &row.state)?;
         // It may have been looked for as somebody's parent.
         self.reader.forget(&key);
         if schema.children(key.kind).next().is_some() {

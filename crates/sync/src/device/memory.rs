@@ -201,7 +201,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn add_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Infallible> {
+    fn add_base(
+        &mut self,
+        key: &EntityKey,
+        base: &Base,
+        _state: &[u8],
+    ) -> Result<(), Infallible> {
         self.put_base(key, base)
     }
 

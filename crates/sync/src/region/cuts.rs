@@ -205,7 +205,7 @@ impl Core {
             after = Some(key.clone());
             for (key, mut record) in rows {
                 if record.touch.clip(origin, last) {
-                    store.put_entity(&key, &record)?;
+                    store.put_entity(&key, record)?;
                 }
             }
         }

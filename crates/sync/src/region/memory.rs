@@ -156,8 +156,8 @@ impl Store for MemoryStore {
         Ok(self.entities.get(key).map(|r| r.as_ref().clone()))
     }
 
-    fn put_entity(&mut self, key: &EntityKey, record: &Record) -> Result<(), Error> {
-        self.entities.insert(key.clone(), Arc::new(record.clone()));
+    fn put_entity(&mut self, key: &EntityKey, record: Record) -> Result<(), Error> {
+        self.entities.insert(key.clone(), Arc::new(record));
         Ok(())
     }
 
@@ -463,13 +463,13 @@ mod tests {
     fn a_rollback_leads_back_to_the_begin() {
         let key = EntityKey::new("s", TypeId(1), "a");
         let mut store = MemoryStore::new();
-        store.put_entity(&key, &Record::default()).unwrap();
+        store.put_entity(&key, Record::default()).unwrap();
         store.begin();
         let scopes = [Scope::from("s")].into();
         let record = Record { touch: Vector::new(), scopes, ..Record::default() };
-        store.put_entity(&key, &record).unwrap();
-        store.put_entity(&EntityKey::new("s", TypeId(1), "b"), &record).unwrap();
-        store.put_entity(&key, &record).unwrap();
+        store.put_entity(&key, record.clone()).unwrap();
+        store.put_entity(&EntityKey::new("s", TypeId(1), "b"), record.clone()).unwrap();
+        store.put_entity(&key, record).unwrap();
         store.rollback();
         let left: Vec<_> = store.iter_entities().collect();
         assert_eq!(left, [(&key, &Record::default())]);

@@ -134,17 +134,19 @@ impl Core {
         record.past.extend(before);
         record.past.retain(|s| !record.scopes.contains(s) && *s != key.home);
         let touched = depth == 0;
+        let Record { touch, scopes, past, .. } = &record;
+        let at = Where { touch: touch.clone(), scopes: scopes.clone(), past: past.clone() };
         // The entity first: the index then finds its name.
-        store.put_entity(key, &record)?;
-        index(store, key, &record, touched, moves, position, batch)?;
+        store.put_entity(key, record)?;
+        index(store, key, &at, touched, moves, position, batch)?;
         let childless = self.schema.children(key.kind).next().is_none();
         if !moves || childless || depth == PARENTS_MAX {
             return Ok(());
         }
         for child in store.children(key)? {
             let mut below = store.entity(&child)?.unwrap_or_default();
-            below.touch.join(&record.touch);
-            below.past.extend(record.past.iter().chain(&record.scopes).cloned());
+            below.touch.join(&at.touch);
+            below.past.extend(at.past.iter().chain(&at.scopes).cloned());
             self.place(store, &child, below, true, position, batch, depth + 1)?;
         }
         Ok(())
@@ -301,22 +303,29 @@ impl Core {
     }
 }
 
+/// What the index and an entity's children need of its record.
+struct Where {
+    touch: Vector,
+    scopes: BTreeSet<Scope>,
+    past: BTreeSet<Scope>,
+}
+
 /// The two rules of the index. `touched` tells an entity with an op of its own from one that
 /// follows its parent, of which its home has nothing to hear.
 fn index<S: Store>(
     store: &mut S,
     key: &EntityKey,
-    record: &Record,
+    at: &Where,
     touched: bool,
     moves: bool,
     position: Position,
     batch: &mut Batch,
 ) -> Result<(), S::Error> {
-    let past = record.past.iter().filter(|_| moves);
+    let past = at.past.iter().filter(|_| moves);
     let hears = |s: &&Scope| touched || **s != key.home;
-    for scope in record.scopes.iter().filter(hears).chain(past) {
+    for scope in at.scopes.iter().filter(hears).chain(past) {
         if moves && *scope != key.home && !mutant::active(Mutant::IndexUnderPositionOnly) {
-            for (origin, seq) in record.touch.iter() {
+            for (origin, seq) in at.touch.iter() {
                 store.touch(scope, key, origin, seq)?;
             }
         } else {

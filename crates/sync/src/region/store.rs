@@ -109,7 +109,7 @@ pub trait Store {
 
     fn entity(&mut self, key: &EntityKey) -> Result<Option<Record>, Self::Error>;
     /// Insert or replace. Membership of scopes is part of the record; the index is not touched.
-    fn put_entity(&mut self, key: &EntityKey, record: &Record) -> Result<(), Self::Error>;
+    fn put_entity(&mut self, key: &EntityKey, record: Record) -> Result<(), Self::Error>;
     /// Note, once, that `child` hangs on `parent`; both are of one home scope.
     fn put_child(&mut self, parent: &EntityKey, child: &EntityKey) -> Result<(), Self::Error>;
     /// Children of an entity, ascending, whether the parent has arrived or not.

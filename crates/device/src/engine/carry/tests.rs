@@ -4,6 +4,7 @@ use super::super::greet::Failure;
 use super::super::tests::World;
 use super::*;
 use crate::inner::{Inner, filled};
+use landfall_sync::wire;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -39,15 +40,31 @@ fn a_region_that_refuses_the_token_of_a_probe_is_no_place_to_go_on() {
     check(Some("no_token"), true, true);
 }
 
-#[test]
-fn room_for_what_came_is_made_before_more_of_it_is_taken_in() {
+#[tokio::test]
+async fn room_for_what_came_is_made_before_more_of_it_is_taken_in() {
     let dir = tempfile::tempdir().unwrap();
     // More than one step lets go of.
     let inner = filled(&dir, 2_507);
     let mut engine = Engine::new(inner.clone());
     assert!(engine.renew(), "nobody else syncs the file");
     let mut carry = session(&inner);
-    engine.take_in(&mut carry, &mut vec![Ok(RegionFrame::default())]).unwrap();
+    engine.take_in(&mut carry, &mut vec![Ok(RegionFrame::default())]).await.unwrap();
     assert_eq!(carry.chores, Chores::NONE, "nothing is left to do");
     assert!(inner.keep_within().unwrap());
+}
+
+#[test]
+fn a_transaction_takes_in_so_many_bytes_of_rows_and_any_number_of_answers() {
+    let rows = |bytes: usize| {
+        let delta = wire::Delta { body: vec![0; bytes].into(), ..Default::default() };
+        RegionFrame { kind: Some(Kind::Delta(delta)) }
+    };
+    let large = TRANSACTION_BYTES / 2 + 1;
+    let mut left = [rows(large), RegionFrame::default(), rows(large), rows(1)]
+        .into_iter()
+        .chain((0..500).map(|_| RegionFrame::default()))
+        .chain([rows(10 * TRANSACTION_BYTES)]);
+    assert_eq!(one_transaction(&mut left).len(), 3);
+    assert_eq!(one_transaction(&mut left).len(), 502, "and the last, whatever its size");
+    assert!(one_transaction(&mut left).is_empty());
 }

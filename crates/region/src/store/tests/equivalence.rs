@@ -180,14 +180,14 @@ impl<R: Rng> World<R> {
 
     fn write_entities<S: Store>(&mut self, s: &mut S) -> String {
         match self.below(10) {
-            0..3 => told(s.put_entity(&self.key(), &self.record())),
+            0..3 => told(s.put_entity(&self.key(), self.record())),
             3..5 => told(s.put_child(&self.key(), &self.key())),
             5 => {
                 // As an op does it, so that home has heard what touched the entity.
                 let (key, position) = (self.key(), self.position());
                 let mut record = s.entity(&key).unwrap_or_default().unwrap_or_default();
                 record.touch.advance_to(position);
-                let put = told(s.put_entity(&key, &record));
+                let put = told(s.put_entity(&key, record));
                 put + &told(s.touch(&key.home, &key, position.origin, position.seq))
             }
             _ => {

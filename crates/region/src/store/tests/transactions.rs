@@ -25,7 +25,7 @@ fn a_rollback_leaves_nothing_remembered() {
     };
 
     database.begin().unwrap();
-    database.put_entity(&key("lost"), &record_of("lost")).unwrap();
+    database.put_entity(&key("lost"), record_of("lost")).unwrap();
     database.touch("lost", &key("lost"), origin(1, 9), 1).unwrap();
     database.add_dot(dot(1, 1), dot_record(9)).unwrap();
     append(&mut database, 1..=5);
@@ -33,7 +33,7 @@ fn a_rollback_leaves_nothing_remembered() {
 
     commit(&mut database, |d| {
         assert_eq!(d.head(origin(1, 0)).unwrap(), Head::default());
-        d.put_entity(&key("kept"), &record_of("kept")).unwrap();
+        d.put_entity(&key("kept"), record_of("kept")).unwrap();
         d.touch("kept", &key("kept"), origin(1, 3), 2).unwrap();
         d.add_dot(dot(1, 1), dot_record(3)).unwrap();
         d.append(origin(1, 0), &log_row(1)).unwrap();
@@ -42,7 +42,7 @@ fn a_rollback_leaves_nothing_remembered() {
         assert_eq!(d.entity(&key("lost")).unwrap(), None);
         assert_eq!(d.scope_size("lost").unwrap(), 0);
         assert_eq!(d.changed("lost", &Vector::new(), None, 9).unwrap(), []);
-        d.put_entity(&key("lost"), &record_of("again")).unwrap();
+        d.put_entity(&key("lost"), record_of("again")).unwrap();
         d.touch("lost", &key("lost"), origin(1, 9), 1).unwrap();
     });
     // Once from memory, once from the file.

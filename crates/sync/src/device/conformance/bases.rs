@@ -48,7 +48,7 @@ pub(super) fn bases_are_walked_in_key_order<S: Store>(s: &mut S) {
 pub(super) fn what_is_known_of_a_range_of_names_is_told<S: Store>(s: &mut S) {
     let name = |id: &str| key("s/1", 1, id);
     let row = base("new", 1, &["s/1"]);
-    ok(s.add_base(&name("b"), &row));
+    ok(s.add_base(&name("b"), &row, &codec::to_bytes(&row.entity)));
     assert_eq!(ok(s.base(&name("b"))), Some(row));
     assert_eq!(ok(s.held_by("s/1", None, 9)), [name("b")]);
     ok(s.put_op(&own(1, 1, 1, "c")));
@@ -117,6 +117,41 @@ pub(super) fn holds_follow_the_base_row<S: Store>(s: &mut S) {
     ok(s.remove_base(&b));
     assert_eq!(ok(s.held_by("driver/9", None, 10)), []);
     assert_eq!(ok(s.held_by("w/2", None, 10)), []);
+}
+
+/// What its home alone holds may be kept in another way; nobody sees that.
+pub(super) fn a_row_that_its_home_alone_holds_is_found_like_any_other<S: Store>(s: &mut S) {
+    let (a, b, c) = (key("w/1", 1, "a"), key("w/1", 1, "b"), key("w/1", 2, "c"));
+    ok(s.put_base(&c, &base("c", 1, &["w/1"])));
+    ok(s.put_base(&a, &base("a", 1, &["w/1"])));
+    ok(s.put_base(&b, &base("b", 1, &["driver/9", "w/1"])));
+    let found = |s: &mut S| {
+        let held = ok(s.held("w/1"));
+        assert_eq!(held.rows, ok(s.held_by("w/1", None, 9)).len() as u64);
+        let long = ok(s.longest_held("w/1", 0, 9));
+        (ok(s.held_by("w/1", None, 9)), long, held.bytes)
+    };
+    let (keys, long, bytes) = found(s);
+    assert_eq!(keys, [a.clone(), b.clone(), c.clone()], "in key order");
+    assert_eq!(long, [c.clone(), a.clone(), b.clone()], "in the order in which they came");
+    assert_eq!(ok(s.held_by("w/1", Some(&a), 1)), std::slice::from_ref(&b));
+    assert_eq!(ok(s.longest_held("w/1", 1, 1)), std::slice::from_ref(&a));
+
+    // One gains a scope, one loses the other, one changes hands.
+    ok(s.put_base(&a, &base("a", 2, &["driver/9", "w/1"])));
+    ok(s.put_base(&b, &base("b", 2, &["w/1"])));
+    ok(s.put_base(&c, &base("c", 2, &["driver/9"])));
+    assert_eq!(found(s).0, [a.clone(), b.clone()]);
+    assert_eq!(ok(s.held_by("driver/9", None, 9)), [a.clone(), c.clone()]);
+    assert_eq!(ok(s.base(&b)), Some(base("b", 2, &["w/1"])));
+
+    ok(s.put_base(&c, &base("c", 3, &["w/1"])));
+    assert_eq!(found(s).2, bytes, "each counts once");
+    for key in [&a, &b, &c] {
+        ok(s.remove_base(key));
+    }
+    assert_eq!(found(s), (vec![], vec![], 0));
+    assert_eq!(ok(s.held_by("driver/9", None, 9)), []);
 }
 
 pub(super) fn base_texts_come_and_go<S: Store>(s: &mut S) {

@@ -8,15 +8,15 @@ use crate::region::store::{Record, Store};
 pub fn entities_are_kept_whole<S: Store>(s: &mut S) {
     let k = key("home/a", 1, "x");
     assert_eq!(s.entity(&k).unwrap(), None);
-    s.put_entity(&k, &Record::default()).unwrap();
+    s.put_entity(&k, Record::default()).unwrap();
     assert_eq!(s.entity(&k).unwrap(), Some(Record::default()), "empty is not absent");
     for n in 1..4 {
         let r = record(n, &["home/a", "driver/7"]);
-        s.put_entity(&k, &r).unwrap();
+        s.put_entity(&k, r.clone()).unwrap();
         assert_eq!(s.entity(&k).unwrap(), Some(r), "put replaces all of the record");
     }
     let fewer = record(9, &["home/a"]);
-    s.put_entity(&k, &fewer).unwrap();
+    s.put_entity(&k, fewer.clone()).unwrap();
     assert_eq!(s.entity(&k).unwrap(), Some(fewer), "left scopes are gone");
     assert_eq!(s.entity(&key("home/a", 2, "x")).unwrap(), None, "types are apart");
     assert_eq!(s.entity(&key("home/b", 1, "x")).unwrap(), None, "homes are apart");
@@ -25,7 +25,7 @@ pub fn entities_are_kept_whole<S: Store>(s: &mut S) {
 pub fn entities_come_in_key_order<S: Store>(s: &mut S) {
     let keys = awkward_keys();
     for (n, k) in keys.iter().enumerate().rev() {
-        s.put_entity(k, &record(n as u64 + 1, &[&k.home])).unwrap();
+        s.put_entity(k, record(n as u64 + 1, &[&k.home])).unwrap();
     }
     // Named, but never arrived: these are no entities.
     s.put_child(&key("a", 3, "parent"), &key("a", 3, "child")).unwrap();
@@ -64,6 +64,6 @@ pub fn children_are_listed_once<S: Store>(s: &mut S) {
     let children: Vec<EntityKey> = ["a", "b", "c"].map(|id| key("h", 2, id)).into();
     assert_eq!(s.children(&parent).unwrap(), children, "once each, ascending");
     assert_eq!(s.entity(&parent).unwrap(), None, "naming a parent does not make it arrive");
-    s.put_entity(&parent, &record(1, &["h"])).unwrap();
+    s.put_entity(&parent, record(1, &["h"])).unwrap();
     assert_eq!(s.children(&parent).unwrap(), children, "nor does its arrival matter");
 }

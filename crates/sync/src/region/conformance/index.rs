@@ -88,7 +88,7 @@ pub fn entries_come_with_what_is_known_of_each<S: Store>(s: &mut S) {
         s.touch("scope", k, origin(1, 1, 0), n as u64 + 1).unwrap();
         s.touch("another", &key("h", 1, "a"), origin(1, 1, 0), 1).unwrap();
         if n % 2 == 0 {
-            s.put_entity(k, &record(n as u64 + 1, &["scope"])).unwrap();
+            s.put_entity(k, record(n as u64 + 1, &["scope"])).unwrap();
         }
     }
     assert!(s.entries("none", None, 9).unwrap().is_empty());
