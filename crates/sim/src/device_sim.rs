@@ -438,11 +438,11 @@ impl World {
     }
 
     /// A region's frame leaves.
-    pub fn to_device(&mut self, conn: u64, frame: &wire::RegionFrame) {
+    pub fn to_device(&mut self, conn: u64, frame: &wire::RegionFrame, had: Had) {
         let latency = self.latency();
         let Some(c) = self.net.conns.get_mut(&conn) else { return };
-        let (at, region) = (c.to_device.arrival(self.now, latency), c.region);
-        let (bytes, sent, had) = (frame.encode_to_vec(), self.now, self.had(region));
+        let at = c.to_device.arrival(self.now, latency);
+        let (bytes, sent) = (frame.encode_to_vec(), self.now);
         self.schedule(at, Event::ToDevice { conn, bytes, sent, had });
     }
 

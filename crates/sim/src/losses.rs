@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// An op's name: two ops share a dot where a file was copied.
 pub type Name = (Dot, Fingerprint);
 
-/// What a region had when it sent a frame. Nobody asks before the first disaster.
+/// What a region had when the turn began in which it sent a frame. Nobody asks before the first
+/// disaster.
 pub type Had = Option<Arc<BTreeSet<Name>>>;
 
 /// The names in a region's logs, as they were while it had these heads.
@@ -98,7 +99,7 @@ impl World {
         files.flat_map(|(_, sim)| in_outbox(&sim.store)).collect()
     }
 
-    /// What the region has, for a frame that it sends.
+    /// What the region has, for frames that it sends in the turn that begins.
     pub fn had(&mut self, region: usize) -> Had {
         if self.oracle.losses.taken.is_empty() {
             return None;

@@ -62,9 +62,11 @@ impl World {
                 c.region == region && c.device_up && c.region_up && c.device != HAND
             });
         let conns: Vec<u64> = here.map(|(id, _)| *id).collect();
+        let had = self.had(region);
         for conn in conns {
             let drain = wire::Drain { within_ms: within as u64 };
-            self.to_device(conn, &wire::RegionFrame { kind: Some(FromRegion::Drain(drain)) });
+            let frame = wire::RegionFrame { kind: Some(FromRegion::Drain(drain)) };
+            self.to_device(conn, &frame, had.clone());
         }
         self.after(within, Event::Stop { region });
     }

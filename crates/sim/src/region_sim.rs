@@ -4,7 +4,7 @@
 //! outputs leave. A crash may come before the commit (the transaction is undone) or after it (what
 //! was to be sent is lost); either way the process is gone and everybody hangs up.
 
-use crate::losses::Known;
+use crate::losses::{Had, Known};
 use crate::net::{End, Link, Pipe};
 use crate::world::{EPOCH_MS, Event, World};
 use landfall_model::id::RegionId;
@@ -159,6 +159,8 @@ impl World {
     }
 
     pub fn turn(&mut self, region: usize) {
+        // What is said in a turn may have been read before what came in the same turn.
+        let had = self.had(region);
         let sim = &mut self.regions[region];
         sim.turn_due = false;
         let Some(node) = sim.node.as_mut() else { return };
@@ -170,7 +172,7 @@ impl World {
             if self.rng.chance(self.plan.crash_before_commit) {
                 self.mark("region crash before commit");
                 if self.mutant == Some(Mutant::AckBeforeCommit) {
-                    self.send_from_region(region, out);
+                    self.send_from_region(region, out, &had);
                 }
                 return self.crash_and_return(region, "before its commit");
             }
@@ -182,7 +184,7 @@ impl World {
         }
         self.regions[region].store.commit();
         let more = out.more;
-        self.send_from_region(region, out);
+        self.send_from_region(region, out, &had);
         if more {
             self.wake(region);
         }
@@ -194,12 +196,12 @@ impl World {
         self.after(wait, Event::RegionUp { region });
     }
 
-    fn send_from_region(&mut self, region: usize, out: Output) {
+    fn send_from_region(&mut self, region: usize, out: Output, had: &Had) {
         for report in &out.reports {
             self.note_report(region, report);
         }
         for (SessionId(conn), frame) in out.device {
-            self.to_device(conn, &frame);
+            self.to_device(conn, &frame, had.clone());
         }
         for (LinkId(link), frame) in out.peer {
             self.send_to_peer(link, region, &frame);

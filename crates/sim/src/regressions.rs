@@ -140,4 +140,9 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "a write that a lost region had accepted was called durable where a copy had used its number",
     ),
+    (
+        57393,
+        Weather::Storm,
+        "a write was overwritten under an own one that went with a region, and nobody was told",
+    ),
 ];

@@ -209,6 +209,11 @@ impl World {
         if self.net.conns.values().any(|c| c.device_up && c.to_device.busy_until > self.now) {
             return Some("something is on its way to a device".to_owned());
         }
+        // A device that has all says so again and again; what was stalled may be credit.
+        let usual = self.now + self.plan.latency_ms.1;
+        if self.net.conns.values().any(|c| c.region_up && c.to_region.busy_until > usual) {
+            return Some("something is stalled on its way to a region".to_owned());
+        }
         if self.hands.unanswered() > 0 {
             return Some("a hand-made op has no answer".to_owned());
         }

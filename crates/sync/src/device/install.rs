@@ -407,7 +407,11 @@ impl<S: Store> Call<'_, S> {
             }
         }
         let base = after.base.as_ref().map(|b| &b.entity);
-        for op in landed.iter().map(|own| &own.sealed.op) {
+        // So may have been what stood under another own write, which a region that is lost had taken.
+        let beneath = before.ops.iter().filter(|own| {
+            !own.overlay && matches!(own.state, OpState::Accepted { .. } | OpState::Durable { .. })
+        });
+        for op in landed.iter().chain(beneath).map(|own| &own.sealed.op) {
             let Some(base) = base.filter(|e| !op.births.iter().all(|b| e.is_dead(*b))) else {
                 continue;
             };

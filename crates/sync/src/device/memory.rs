@@ -201,12 +201,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn add_base(
-        &mut self,
-        key: &EntityKey,
-        base: &Base,
-        _state: &[u8],
-    ) -> Result<(), Infallible> {
+    fn add_base(&mut self, key: &EntityKey, base: &Base, _state: &[u8]) -> Result<(), Infallible> {
         self.put_base(key, base)
     }
 

@@ -304,12 +304,7 @@ pub trait Store {
     fn base(&mut self, key: &EntityKey) -> Result<Option<Base>, Self::Error>;
     fn put_base(&mut self, key: &EntityKey, base: &Base) -> Result<(), Self::Error>;
     /// [`Store::put_base`] where there is none. `state` is the entity, encoded.
-    fn add_base(
-        &mut self,
-        key: &EntityKey,
-        base: &Base,
-        state: &[u8],
-    ) -> Result<(), Self::Error>;
+    fn add_base(&mut self, key: &EntityKey, base: &Base, state: &[u8]) -> Result<(), Self::Error>;
     /// Names from `first` to `last`, both included, of which there is a base row, an own op or an own
     /// birth, in any order, some more than once; at most `limit` in all.
     fn known(

@@ -291,6 +291,30 @@ fn a_write_that_was_overwritten_under_an_undecided_one_has_an_outcome() {
 }
 
 #[test]
+fn a_write_under_one_that_went_with_a_region_has_an_outcome_if_it_was_overwritten() {
+    let (mut d, dot, ops) = online();
+    let mut other = Device::new(2);
+    other.now += 50;
+    let theirs = other.write(&[task("1", [put(TITLE, "theirs")])]);
+    let theirs = ops_of(&mut other, &theirs);
+    d.now += 100;
+    let later = d.write(&[update("1", [put(TITLE, "later")])]);
+    let later_ops = ops_of(&mut d, &later);
+    d.poll();
+    d.accept(later.dots[0], at(0, 2), false);
+    let both = [ops.clone(), later_ops].concat();
+    d.live(1, vec![row(&key("1"), &vector(2, 0), &both)], &[SeqSet::up_to(2)], &vector(2, 0));
+    assert!(!d.own(later.dots[0]).unwrap().overlay);
+    // The region lost the later one; the other's is met where that is not known.
+    let cut = wire::Cut { origin: Some(convert::wire_origin(at(0, 2).origin)), last: 1 };
+    d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
+    let row = row(&key("1"), &vector(1, 1), &[ops, theirs].concat());
+    d.pass(1, vec![row], &[only(1)], &vector(1, 1));
+    assert_eq!(d.title(&key("1")).as_deref(), Some("later"), "it may come back");
+    assert!(d.outcomes(dot).iter().any(lost), "{:?}", d.outcomes(dot));
+}
+
+#[test]
 fn a_write_that_was_overwritten_unseen_has_an_outcome() {
     let (mut d, outcomes) = overwritten(|_| ());
     assert_eq!(d.title(&key("1")).as_deref(), Some("theirs"));

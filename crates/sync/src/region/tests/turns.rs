@@ -6,16 +6,19 @@ use crate::wire::peer_frame::Kind as Between;
 
 /// A push of `count` creates from number `first` on, each with a name of so many bytes.
 fn push(a: &Region, first: u64, count: u64, bytes: usize) -> Up {
-    let status = Value::Text("x".repeat(bytes).into());
+    let status = Value::Text("x".repeat(bytes));
     let ops = (first..first + count)
         .map(|seq| a.create(1, seq, &format!("o{seq}"), vec![a.put("status", status.clone())]));
-    let transactions = ops.map(|op| wire::push::Transaction { ops: vec![op.payload.to_vec().into()] });
+    let transactions =
+        ops.map(|op| wire::push::Transaction { ops: vec![op.payload.to_vec().into()] });
     Up::Push(wire::Push { transactions: transactions.collect() })
 }
 
 fn answered(out: &Output) -> u64 {
     let fates = out.device.iter().filter_map(|(_, f)| match &f.kind {
-        Some(Down::Fates(fates)) => Some(fates.fates.iter().map(|f| u64::from(f.count)).sum::<u64>()),
+        Some(Down::Fates(fates)) => {
+            Some(fates.fates.iter().map(|f| u64::from(f.count)).sum::<u64>())
+        }
         _ => None,
     });
     fates.sum()
