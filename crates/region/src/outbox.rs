@@ -38,17 +38,18 @@ impl Outgoing for wire::RegionFrame {
 /// Peers' greetings name no codec, so their frames are plain.
 impl Outgoing for wire::PeerFrame {}
 
-/// The driver's end.
+/// The driver's end. Frames are boxed because the queue has room for a block of them from the start: of
+/// the frames themselves it would be most of what a session that waits takes.
 #[derive(Debug)]
 pub struct Outbox<F> {
-    queue: mpsc::Sender<F>,
+    queue: mpsc::Sender<Box<F>>,
     bytes: Arc<AtomicUsize>,
 }
 
 /// The connection's end.
 #[derive(Debug)]
 pub struct Frames<F> {
-    queue: mpsc::Receiver<F>,
+    queue: mpsc::Receiver<Box<F>>,
     bytes: Arc<AtomicUsize>,
 }
 
@@ -70,7 +71,7 @@ impl<F: Outgoing> Outbox<F> {
             return Err(NotTaken);
         }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.queue.try_send(frame).map_err(|_| NotTaken)
+        self.queue.try_send(Box::new(frame)).map_err(|_| NotTaken)
     }
 }
 
@@ -78,12 +79,12 @@ impl<F: Outgoing> Frames<F> {
     /// The next frame, or `None` when the driver has closed the connection.
     pub async fn next(&mut self) -> Option<F> {
         let frame = self.queue.recv().await?;
-        Some(self.taken(frame))
+        Some(self.taken(*frame))
     }
 
     fn next_now(&mut self) -> Option<F> {
         let frame = self.queue.try_recv().ok()?;
-        Some(self.taken(frame))
+        Some(self.taken(*frame))
     }
 
     fn taken(&self, frame: F) -> F {
