@@ -147,7 +147,7 @@ impl<S: Store> Call<'_, S> {
         let schema = self.schema.clone();
         let kind = schema.entity(row.key.kind);
         let texts = kind.is_some_and(|k| k.fields.iter().any(|f| f.merge == Merge::Text));
-        if row.left || texts || !row.texts.is_empty() {
+        if row.left || row.outside || texts || !row.texts.is_empty() {
             return self.install(&row, from).map(drop);
         }
         let (key, entity) = (row.key, row.entity);

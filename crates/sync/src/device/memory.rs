@@ -201,7 +201,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn add_base(&mut self, key: &EntityKey, base: &Base, _state: &[u8]) -> Result<(), Infallible> {
+    fn add_base(&mut self, key: &EntityKey, base: &Base, state: &[u8]) -> Result<(), Infallible> {
+        debug_assert_eq!(codec::from_bytes(state).as_ref(), Ok(&base.entity));
         self.put_base(key, base)
     }
 

@@ -180,6 +180,21 @@ fn held_twice() -> (Device, Device, Vec<Sealed>) {
 }
 
 #[test]
+fn a_row_without_state_that_nobody_asked_for_is_kept_as_any_other() {
+    let mut d = Device::new(1);
+    d.subscribe("team/a");
+    d.connect(0, &[]);
+    let outside = |id| {
+        let key = Some(convert::wire_key(&step(id)));
+        let touch = Some(convert::wire_vector(&vector(1, 0)));
+        wire::Row { key, touch, outside: true, ..Default::default() }
+    };
+    d.pass(1, vec![outside("1"), outside("2")], &[], &vector(1, 0));
+    assert_eq!(d.view(&step("1")), None);
+    assert_eq!(d.base(&step("1")).map(|base| base.entity), Some(Entity::default()));
+}
+
+#[test]
 fn a_leave_drops_only_what_no_other_scope_shows() {
     let (mut d, _, ops) = held_twice();
     // A driver's row keeps the columns that the team's row brought.
