@@ -14,23 +14,27 @@ const AWAY_MS: (i64, i64) = (3_000, 20_000);
 impl World {
     /// Cut a region off from the others. A copy of its disk is taken as it is now.
     pub fn leave_alone(&mut self, region: usize) {
-        let others: Vec<usize> = self.live_regions().into_iter().filter(|r| *r != region).collect();
         let mut copy = self.regions[region].store.clone();
         copy.rollback();
         self.regions[region].backup = Some(copy);
         let (low, high) = ALONE_MS;
         let wait = self.rng.between(low, high);
-        for other in others {
+        self.cut_off(region, wait + 200);
+        self.after(wait, Event::Fall { region });
+    }
+
+    /// A region and its peers cannot reach one another for so long.
+    pub fn cut_off(&mut self, region: usize, ms: i64) {
+        for other in self.live_regions().into_iter().filter(|r| *r != region) {
             let (a, b) = (End::Region(region), End::Region(other));
             self.net.part(a, b);
-            self.after(wait + 200, Event::Join(a, b));
+            self.after(ms, Event::Join(a, b));
         }
         let cut = |l: &crate::net::Link| l.asker == region || l.answerer == region;
         let links: Vec<u64> =
             self.net.links.iter().filter(|(_, l)| cut(l)).map(|(id, _)| *id).collect();
         links.into_iter().for_each(|link| self.drop_link(link));
         self.say(format!("region {region} is cut off from all others"));
-        self.after(wait, Event::Fall { region });
     }
 
     /// A region that was alone loses what it wrote, or is lost with it.

@@ -370,6 +370,19 @@ impl World {
         let Some(&region) = picked else {
             return self.after(300, Event::Dial { device });
         };
+        self.dial_region(device, region);
+    }
+
+    /// A device leaves the region where it is for this one, if it can be reached.
+    pub fn move_to(&mut self, device: usize, region: usize) {
+        let sim = &self.devices[device];
+        if sim.offline_until <= self.now && self.reachable(device).contains(&region) {
+            self.hang_up(device, false);
+            self.dial_region(device, region);
+        }
+    }
+
+    fn dial_region(&mut self, device: usize, region: usize) {
         let id = self.connect(device, region);
         self.devices[device].conn = Some(id);
         self.devices[device].caught_up.clear();

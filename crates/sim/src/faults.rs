@@ -26,6 +26,9 @@ impl World {
             self.disk_faults();
         }
         self.region_faults();
+        if self.plan.visit > 0 && self.rng.chance(self.plan.visit) {
+            self.begin_visit();
+        }
         self.operations();
         self.after(TICK_MS, Event::Fault);
     }

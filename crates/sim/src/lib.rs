@@ -33,6 +33,7 @@ pub mod shrink;
 mod terms;
 pub mod trace;
 mod undo;
+mod visit;
 mod workload;
 pub mod world;
 

@@ -31,17 +31,9 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct Losses {
     /// Ops that a region lost, by entity.
-    taken: BTreeMap<EntityKey, BTreeMap<Name, Taken>>,
+    taken: BTreeMap<EntityKey, BTreeMap<Name, Sealed>>,
     /// Ops that no region and no outbox held any more.
     perished: BTreeSet<Name>,
-}
-
-/// An op that a region lost.
-#[derive(Debug)]
-struct Taken {
-    sealed: Sealed,
-    /// Another region had it then: it comes back to all others from there.
-    elsewhere: bool,
 }
 
 impl Losses {
@@ -72,12 +64,11 @@ impl World {
             if left.contains_key(&name) {
                 continue;
             }
-            let elsewhere = others.contains(&name);
-            if !elsewhere && !outboxes.contains(&name) {
+            if !others.contains(&name) && !outboxes.contains(&name) {
                 self.oracle.losses.perished.insert(name);
             }
             let taken = self.oracle.losses.taken.entry(sealed.op.key.clone()).or_default();
-            taken.insert(name, Taken { sealed, elsewhere });
+            taken.insert(name, sealed);
         }
     }
 
@@ -121,10 +112,8 @@ impl World {
         let own: BTreeSet<Name> = in_outbox(&self.devices[device].store).collect();
         let heard = self.devices[device].heard.as_deref();
         let bears = |s: &Sealed| field.is_none_or(|field| bears_on(s, field));
-        taken.iter().any(|(name, t)| {
-            bears(&t.sealed)
-                && !own.contains(name)
-                && !(t.elsewhere && heard.is_some_and(|had| had.contains(name)))
+        taken.iter().any(|(name, sealed)| {
+            bears(sealed) && !own.contains(name) && !heard.is_some_and(|had| had.contains(name))
         })
     }
 }

@@ -39,6 +39,9 @@ pub struct Ack {
     pub sealed: Sealed,
 }
 
+/// What a device may send: device, number, content.
+pub type Payload = (usize, Dot, Fingerprint);
+
 #[derive(Debug, Default)]
 pub struct Oracle {
     /// Ops of each file as it stands: (device, order).
@@ -50,8 +53,8 @@ pub struct Oracle {
     pub pushed: BTreeMap<(Dot, Fingerprint), Sealed>,
     /// Per file and dot, what left last.
     pub last_pushed: BTreeMap<(usize, Dot), Fingerprint>,
-    /// Which regions a payload was sent to.
-    pub sent_to: BTreeMap<(usize, Dot, Fingerprint), BTreeSet<usize>>,
+    /// Which regions a payload was sent to, and when to each for the first time.
+    pub sent_to: BTreeMap<Payload, BTreeMap<usize, i64>>,
     /// Ops that a region has answered for since the device connected to it: device, region, number.
     pub answered: BTreeSet<(usize, usize, Dot)>,
     /// Scopes that a device let go, or died before it had them: it did not follow all that became of its writes.
@@ -202,7 +205,8 @@ impl World {
         self.check_above_read(device, &sealed);
         if let Some(region) = self.net.conns.get(&conn).map(|c| c.region) {
             self.note_again(device, dot, fingerprint, region);
-            self.oracle.sent_to.entry((device, dot, fingerprint)).or_default().insert(region);
+            let sent_to = self.oracle.sent_to.entry((device, dot, fingerprint)).or_default();
+            sent_to.entry(region).or_insert(self.now);
         }
         if let Some(own) = own.filter(|o| o.sealed.fingerprint == fingerprint) {
             let written = Written { sealed: sealed.clone(), at: self.now, sent: true };
@@ -216,9 +220,8 @@ impl World {
     pub fn check_sent_is_on_disk(&mut self, device: usize, before: DeviceId) {
         let meta = self.devices[device].store.meta().expect("a store in memory does not fail");
         let knows = |dot: &Dot| match &meta {
-            // Of an id that it no longer goes by it says nothing.
-            Some(m) if m.device != dot.device => m.device != before,
-            Some(m) => dot.seq <= m.sent_seq,
+            // A file that is back under the id before has lost that it took this one.
+            Some(m) => m.device == dot.device && dot.seq <= m.sent_seq,
             None => false,
         };
         let of_file = |(d, dot): &&(usize, Dot)| *d == device && dot.device == before;
@@ -232,17 +235,25 @@ impl World {
     /// I7: a payload that was sent changes only after every region that it went to refused it for
     /// its stamp.
     fn check_resealed(&mut self, device: usize, dot: Dot, before: Fingerprint) {
-        let none = BTreeSet::new();
-        let refusals = self.oracle.refused.get(&(device, dot)).unwrap_or(&none);
-        let sent_to = self.oracle.sent_to.get(&(device, dot, before)).into_iter().flatten();
-        let live = self.live_regions();
-        let mut asked = sent_to.filter(|r| live.contains(r));
-        if asked.all(|r| refusals.contains(&(*r, "clock_ahead".to_owned()))) {
+        if self.all_found_it_ahead((device, dot, before)) {
             self.mark("restamp");
             return;
         }
         let message = format!("{} rewrote {dot:?} after sending it", self.devices[device].name);
         self.fail("stamps", "I7", message);
+    }
+
+    /// Whether all regions that a payload was sent to refused it for its stamp.
+    pub fn all_found_it_ahead(&self, payload: Payload) -> bool {
+        let refusals = self.oracle.refused.get(&(payload.0, payload.1));
+        let ahead = |by| refusals.is_some_and(|all| all.contains(&(by, "clock_ahead".to_owned())));
+        self.asked(payload).all(ahead)
+    }
+
+    /// The regions, of those that still are, that a payload was sent to.
+    pub fn asked(&self, payload: Payload) -> impl Iterator<Item = usize> + '_ {
+        let sent_to = self.oracle.sent_to.get(&payload).into_iter().flatten();
+        sent_to.map(|(region, _)| *region).filter(|region| !self.regions[*region].lost)
     }
 
     /// A region's answer reaches a device.

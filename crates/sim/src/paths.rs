@@ -52,6 +52,7 @@ pub const PATHS: &[&str] = &[
     "rows asked for beyond what the region holds",
     "refetched",
     "chunk not covering",
+    "order that was handed over seen again where a region is behind",
     "pass cut off",
     "pass resumed at its region",
     "pass resumed at another region",

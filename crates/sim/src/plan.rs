@@ -50,6 +50,8 @@ pub struct Plan {
     pub alone: u32,
     pub token: u32,
     pub subscribe: u32,
+    /// Drivers go to a region that is behind, and come back before it is level.
+    pub visit: u32,
     /// People take unsent writes back, and bring deleted rows back.
     pub cancel: u32,
     pub undelete: u32,
@@ -138,6 +140,9 @@ impl Plan {
         if weather != Weather::Calm && aside.chance(200) {
             plan.widen(&mut aside);
         }
+        if weather != Weather::Calm && aside.chance(300) {
+            plan.visit = 1 + aside.below(80) as u32;
+        }
         plan
     }
 
@@ -167,7 +172,7 @@ impl Plan {
     }
 
     /// Every kind of trouble by its name, with its rate; 0 is none of it.
-    pub fn kinds(&mut self) -> [(&'static str, &mut u32); 39] {
+    pub fn kinds(&mut self) -> [(&'static str, &mut u32); 40] {
         [
             ("cut", &mut self.cut),
             ("cut-link", &mut self.cut_link),
@@ -188,6 +193,7 @@ impl Plan {
             ("fooled", &mut self.fooled),
             ("lose", &mut self.lose),
             ("alone", &mut self.alone),
+            ("visit", &mut self.visit),
             ("drain", &mut self.drain),
             ("upgrade", &mut self.upgrade),
             ("token", &mut self.token),

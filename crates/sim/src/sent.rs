@@ -62,7 +62,7 @@ impl World {
     /// An op leaves a device again.
     pub fn note_again(&mut self, device: usize, dot: Dot, print: Fingerprint, region: usize) {
         let Some(before) = self.oracle.sent_to.get(&(device, dot, print)) else { return };
-        self.mark(match before.contains(&region) {
+        self.mark(match before.contains_key(&region) {
             true => "write offered again to its region",
             false => "write offered to a second region",
         });

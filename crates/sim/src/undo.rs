@@ -51,11 +51,7 @@ impl World {
             self.oracle.cancelled.insert((device, dot), fingerprint);
             return;
         };
-        let sent_to = self.oracle.sent_to.get(&(device, dot, sent)).into_iter().flatten();
-        let refusals = self.oracle.refused.get(&(device, dot)).cloned().unwrap_or_default();
-        let live = self.live_regions();
-        let mut asked = sent_to.filter(|r| live.contains(r));
-        if !asked.all(|r| refusals.contains(&(*r, "clock_ahead".to_owned()))) {
+        if !self.all_found_it_ahead((device, dot, sent)) {
             let message =
                 format!("{} took {dot:?} back after sending it", self.devices[device].name);
             self.fail("cancelled", "I1", message);

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::region_sim::RegionSim;
 use crate::rng::Rng;
 use crate::trace::Trace;
+use crate::visit::Visit;
 use crate::{Failure, Options};
 use landfall_sync::mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ pub enum Event {
     Fall {
         region: usize,
     },
+    /// The next step of a driver's visit to a region that is behind.
+    Visit,
     /// A drained region stops.
     Stop {
         region: usize,
@@ -120,6 +123,8 @@ pub struct World {
     pub draining: BTreeSet<usize>,
     /// A rolling upgrade is under way.
     pub upgrading: bool,
+    /// A driver's visit to a region that is behind.
+    pub visit: Option<Visit>,
     pub hands: Hands,
     queue: BTreeMap<(i64, u64), Event>,
     scheduled: u64,
@@ -151,6 +156,7 @@ impl World {
             round: 0,
             draining: BTreeSet::new(),
             upgrading: false,
+            visit: None,
             hands: Hands::default(),
             queue: BTreeMap::new(),
             scheduled: 0,
@@ -229,6 +235,7 @@ impl World {
                 self.net.apart.remove(&(a.min(b), a.max(b)));
             }
             Event::Fall { region } => self.fall(region),
+            Event::Visit => self.go_on_visiting(),
             Event::Stop { region } => self.stop_drained(region),
             Event::Move { device, conn } => self.move_away(device, conn),
             Event::Upgrade { region } => self.upgrade(region),

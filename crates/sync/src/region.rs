@@ -25,6 +25,7 @@ mod session;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use crate::mutant::{self, Mutant};
 use landfall_model::id::{RegionId, StreamId};

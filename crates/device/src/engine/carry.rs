@@ -338,10 +338,14 @@ impl Engine {
 
     /// The first region said something. Once it has answered everything, a hedge is over.
     fn heard(&mut self, carry: &mut Carry) {
-        let hedges = matches!(carry.side, Side::Hedge { until: None, .. });
-        if hedges && self.inner.unanswered() == 0 {
-            self.inner.end_hedge();
-            carry.side = Side::None;
+        match &mut carry.side {
+            Side::Hedge { until: None, .. } if self.inner.unanswered() == 0 => {
+                self.inner.end_hedge();
+                carry.side = Side::None;
+            }
+            // It was slow, and is not silent: nobody moves because of that.
+            Side::Hedging { leave, .. } if *leave && self.inner.unanswered() == 0 => *leave = false,
+            _ => {}
         }
     }
 

@@ -77,13 +77,18 @@ impl Refused {
         self.dots.contains(&dot) || order.is_some_and(|order| self.orders.contains(&order))
     }
 
+    /// That a write is refused is final when all regions that it was sent to have said so. One that is
+    /// under a number that another write has is told so by the first that knows.
     fn explains(&self, world: &World, device: usize, own: &OwnOp) -> bool {
         let OpState::Rejected { code, .. } = &own.state else { return false };
         let (op, dots) = (&own.sealed.op, &self.dots);
         let numbers = (op.dot.device, op.tx.first)..=(op.dot.device, op.tx.last());
-        let refused = world.oracle.refused.contains_key(&(device, op.dot));
-        let mate = dots.iter().any(|d| numbers.contains(&(d.device, d.seq)));
         let name = (device, op.dot, own.sealed.fingerprint);
+        let refused = world.oracle.refused.get(&(device, op.dot)).is_some_and(|refusals| {
+            let by = |region| refusals.iter().any(|(by, _)| *by == region);
+            code == "forked_device" || world.asked(name).all(by)
+        });
+        let mate = dots.iter().any(|d| numbers.contains(&(d.device, d.seq)));
         let never_sent = !world.oracle.sent_to.contains_key(&name);
         refused
             || mate
@@ -103,7 +108,8 @@ fn refused_and_counts(world: &World, accepted: &Accepted) -> Option<String> {
             let print = own.sealed.fingerprint;
             let counts = accepted.ops.contains_key(&(dot, print));
             let mut asked = world.oracle.sent_to.get(&(device, dot, print)).into_iter().flatten();
-            let lost = asked.any(|region| !world.regions[*region].losses.is_empty());
+            let lost =
+                asked.any(|(region, at)| world.regions[*region].losses.iter().any(|l| l >= at));
             if counts && !lost && !shared.contains(&dot.device) {
                 return Some(format!("{}: {dot:?} ended as {code}, and it counts", sim.name));
             }
@@ -160,7 +166,15 @@ fn unseen_winner(
     field: FieldId,
 ) -> Option<(Stamp, Value)> {
     let (_, base) = sim.store.base_rows().find(|(key, _)| **key == lost.op.key)?;
-    let shows = base.entity.register(field, &Living)?;
+    // One that went with a parent that was deleted did not lose to whoever made it anew, nor did what
+    // went with it win.
+    let above = base.entity.parent().and_then(|p| {
+        let key = EntityKey::new(lost.op.key.home.clone(), p.kind, p.id.clone());
+        sim.store.base_rows().find(|(k, _)| **k == key)
+    });
+    let fallen = above.map(|(_, b)| b.entity.fallen(&Living)).unwrap_or_default();
+    let stands = UnderParent { fallen };
+    let shows = base.entity.register(field, &stands)?;
     let stamp = lost.op.stamp();
     let unseen = shows.stamp > stamp && shows.replaced.is_none_or(|seen| seen < stamp);
     let writes = |o: &&Sealed| o.op.changes().iter().any(|c| c.field == field);
@@ -168,13 +182,7 @@ fn unseen_winner(
     // So is what stood above until it was deleted: that showed first, and may have seen the one
     // between.
     let between = ops.filter(|o| o.op.stamp() > stamp && o.op.stamp() != shows.stamp).count();
-    // One that went with a parent that was deleted did not lose to whoever made it anew.
-    let above = base.entity.parent().and_then(|p| {
-        let key = EntityKey::new(lost.op.key.home.clone(), p.kind, p.id.clone());
-        sim.store.base_rows().find(|(k, _)| **k == key)
-    });
-    let fallen = above.map(|(_, b)| b.entity.fallen(&Living)).unwrap_or_default();
-    let standing = base.entity.standing(&UnderParent { fallen });
+    let standing = base.entity.standing(&stands);
     let births = lost.op.births.iter().all(|b| standing.contains(b));
     (unseen && between == 0 && births).then(|| (shows.stamp, shows.value.clone()))
 }

@@ -175,7 +175,7 @@ impl World {
     /// Two files count under one id until one takes another: whose op a region has under a number
     /// cannot be told before it has answered for it.
     fn shares_its_id(&self, device: usize) -> bool {
-        let ops = self.devices[device].store.own_ops();
+        let ops = self.devices[device].store.own_ops().filter(|o| o.overlay || o.in_outbox());
         let mut ids = ops.map(|o| o.sealed.op.dot.device);
         ids.any(|id| self.oracle.shared_ids.contains(&id))
     }

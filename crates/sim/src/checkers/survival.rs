@@ -32,10 +32,11 @@ fn lost_ack(world: &World, accepted: &Accepted) -> Option<String> {
 /// it was durable, from two regions. What only one region had is offered again from the outbox,
 /// and may be refused by then.
 fn excused(world: &World, name: &Name, ack: &Ack) -> bool {
-    if ack.sealed.op.is_void() || Refused::of(world, ack.device).contains(name.0, None) {
+    let losses = world.regions.iter().flat_map(|r| &r.losses).filter(|at| **at >= ack.at).count();
+    let refused = || Refused::of(world, ack.device).contains(name.0, None);
+    if ack.sealed.op.is_void() || losses > 0 && refused() {
         return true;
     }
-    let losses = world.regions.iter().flat_map(|r| &r.losses).filter(|at| **at >= ack.at).count();
     let put_back = world.devices.get(ack.device).and_then(|d| d.put_back);
     let file_lost = ack.device == HAND || put_back.is_some_and(|at| at >= ack.heard);
     let taken = if ack.durable { losses > 1 } else { losses > 0 && file_lost };
@@ -52,17 +53,11 @@ fn lost_write(world: &World, accepted: &Accepted) -> Option<String> {
             let ended = accepted.ops.contains_key(&name)
                 || refused.contains(name.0, Some(*order))
                 || world.oracle.acks.get(&name).is_some_and(|ack| excused(world, &name, ack));
-            if !ended && !renumbered(world, device, *order) {
+            if !ended {
                 let (name, dot) = (&sim.name, sealed.op.dot);
                 return Some(format!("{name} wrote {dot:?} (sent: {sent}), and it is nowhere"));
             }
         }
     }
     None
-}
-
-/// The op lives on under the number of a later id of its file, and waits there.
-fn renumbered(world: &World, device: usize, order: u64) -> bool {
-    let mut ops = world.devices[device].store.own_ops();
-    ops.any(|own| own.order == order && own.in_outbox())
 }

@@ -107,12 +107,15 @@ impl<S: Store> Call<'_, S> {
         Ok(())
     }
 
-    /// Own ops whose only known position never was may be held by nobody.
+    /// Own ops whose only known position never was may be held by nobody. Which regions they were sent
+    /// to before one accepted them is not known any more: any of those that are left may have them.
     fn offer_again(&mut self, cuts: &BTreeMap<Origin, u64>) -> Result<(), S::Error> {
         let lost = |p: &Position| cuts.get(&p.origin).is_some_and(|last| p.seq > *last);
+        let all = self.node.session.as_ref().map(|s| s.regions.clone()).unwrap_or_default();
         let again = |own: &OwnOp| match &own.state {
             OpState::Accepted { position } | OpState::Durable { position } if lost(position) => {
-                let regions = BTreeSet::from([position.origin.region]);
+                let mut regions = all.clone();
+                regions.insert(position.origin.region);
                 Some(OpState::Sent { regions, refused_by: BTreeSet::new() })
             }
             _ => None,

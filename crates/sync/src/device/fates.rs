@@ -88,7 +88,7 @@ impl<S: Store> Call<'_, S> {
             session.settled |= received.contains(dot.seq);
             received.insert(dot.seq);
             session.strangers.remove(&dot);
-            session.vouched.insert(dot);
+            session.vouched.insert(dot, Some(position));
         }
         self.node.ahead.remove(&dot);
         self.note_accepted(dot, durable);
@@ -115,6 +115,7 @@ impl<S: Store> Call<'_, S> {
             self.touch(&own.sealed.op.key.clone());
         }
         if durable || mutant::active(Mutant::OutboxDroppedAtAck) {
+            self.node.safe.advance_to(position);
             return self.durable(own, position);
         }
         self.set_state(&mut own, OpState::Accepted { position })
@@ -143,7 +144,6 @@ impl<S: Store> Call<'_, S> {
 
     /// Enough regions hold the op.
     fn durable(&mut self, mut own: OwnOp, position: Position) -> Result<(), S::Error> {
-        self.node.safe.advance_to(position);
         self.mark_texts(&own)?;
         self.touch(&own.sealed.op.key.clone());
         own.overlay &= self.will_show(&own.sealed.op)?;
@@ -176,6 +176,11 @@ impl<S: Store> Call<'_, S> {
         for own in self.among(device, &seqs)? {
             // Without the answer that says where, the next greeting asks again.
             if let OpState::Accepted { position } = own.state {
+                // It is where this region has it that enough others do, too; another region may have
+                // accepted it under another position, which they may lack.
+                if let Some(here) = self.vouched_at(own.sealed.op.dot) {
+                    self.node.safe.advance_to(here);
+                }
                 self.durable(own, position)?;
             }
         }
@@ -210,8 +215,10 @@ impl<S: Store> Call<'_, S> {
         if let Some(void) = self.store.void(dot)? {
             return if accepted(&void).is_some() { self.void_durable(dot) } else { Ok(()) };
         }
-        if let Some(session) = &mut self.node.session {
-            session.vouched.insert(dot);
+        if self.has_received(dot)
+            && let Some(session) = &mut self.node.session
+        {
+            session.vouched.insert(dot, None);
         }
         let Some(own) = self.store.op(dot)? else { return Ok(()) };
         if own.state.is_rescued() {
@@ -319,7 +326,7 @@ impl<S: Store> Call<'_, S> {
             let dot = own.sealed.op.dot;
             // What was pushed with them is answered by itself.
             let pushed = session.in_flight.contains(&dot) || session.refused.contains(&dot);
-            own.in_outbox() && !pushed && !session.vouched.contains(&dot)
+            own.in_outbox() && !pushed && !session.vouched.contains_key(&dot)
         });
         session.strangers.extend(mates.iter().map(|own| own.sealed.op.dot));
         Ok(!mates.is_empty())

@@ -407,16 +407,25 @@ impl<S: Store> Call<'_, S> {
             }
         }
         let base = after.base.as_ref().map(|b| &b.entity);
-        // So may have been what stood under another own write, which a region that is lost had taken.
+        // So may have been what stood under another own write, if that goes with this row: a region
+        // that is lost had taken it.
         let beneath = before.ops.iter().filter(|own| {
             !own.overlay && matches!(own.state, OpState::Accepted { .. } | OpState::Durable { .. })
         });
-        for op in landed.iter().chain(beneath).map(|own| &own.sealed.op) {
+        let stamp =
+            |m: &Merged, at, field| Some(m.base.as_ref()?.entity.register(field, at)?.stamp);
+        let goes_back = |field| stamp(after, stands, field) < stamp(before, stood, field);
+        let landed = landed.iter().map(|own| (own, true));
+        for (own, lands) in landed.chain(beneath.map(|own| (own, false))) {
+            let op = &own.sealed.op;
             let Some(base) = base.filter(|e| !op.births.iter().all(|b| e.is_dead(*b))) else {
                 continue;
             };
             for change in op.changes() {
                 let Change::Register { value, .. } = &change.change else { continue };
+                if !lands && !goes_back(change.field) {
+                    continue;
+                }
                 let was = (op.stamp(), op.dot.seq, value);
                 compare(change.field, was, base.register(change.field, stands));
             }

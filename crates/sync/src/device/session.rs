@@ -16,7 +16,7 @@ use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, EntityKey, RegionId, Scope};
 use landfall_model::op::Fingerprint;
 use landfall_model::schema::LOCAL_HOME;
-use landfall_model::vector::{Origin, SeqSet, Vector};
+use landfall_model::vector::{Origin, Position, SeqSet, Vector};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,8 +71,9 @@ pub(super) struct Session {
     pub received: BTreeMap<DeviceId, SeqSet>,
     /// Pushed in this session and not answered.
     pub in_flight: BTreeSet<Dot>,
-    /// Own ops that the region has, as it answered for their payloads in this session.
-    pub vouched: BTreeSet<Dot>,
+    /// Own ops that the region has, as it answered for their payloads in this session, and where;
+    /// it does not know any more of those that it has forgotten.
+    pub vouched: BTreeMap<Dot, Option<Position>>,
     /// Own ops that it lacks, though it has their numbers: from a copy of this file.
     pub strangers: BTreeSet<Dot>,
     /// Refused in this session, or accepted beside it: pushed again, or asked about, only now and then
@@ -86,6 +87,8 @@ pub(super) struct Session {
     pub push_ops: usize,
     /// Bytes of op payload pushed in this session.
     pub pushed: usize,
+    /// All regions, and those that are lost.
+    pub regions: BTreeSet<RegionId>,
     pub lost: BTreeSet<RegionId>,
     pub copies: u32,
     /// Ended logs, each with the last number that counts.
@@ -254,7 +257,9 @@ impl<S: Store> Call<'_, S> {
         let Ok(region) = w.region.try_into() else { return Ok(Err(Malformed("region"))) };
         session.region = Some(RegionId(region));
         session.push_ops = w.push_ops.clamp(1, limits::PUSH_OPS_MAX) as usize;
-        session.lost = w.lost.iter().filter_map(|r| (*r).try_into().ok().map(RegionId)).collect();
+        let ids =
+            |of: &[u32]| of.iter().filter_map(|r| (*r).try_into().ok().map(RegionId)).collect();
+        (session.regions, session.lost) = (ids(&w.regions), ids(&w.lost));
         session.copies = w.copies.max(1);
         self.take_time(w.hello_ms, w.received_ms, w.sent_ms);
         let is_closed = closed.contains(&self.meta.device);
@@ -349,6 +354,9 @@ impl<S: Store> Call<'_, S> {
     /// Ask what became of ops that a region has accepted and that are not known to be durable here,
     /// or whose rows are still to come.
     ///
+    /// So is one that another region has accepted and this one refuses: the log that it was accepted
+    /// into may be one that nobody holds any more.
+    ///
     /// An op without any answer is not asked for but pushed again, even if its number was
     /// received: only its payload tells whether it is this file's op that the region has, or one
     /// of a copy of this file.
@@ -367,7 +375,7 @@ impl<S: Store> Call<'_, S> {
                 }
                 _ => continue,
             };
-            if self.has_received(dot) {
+            if self.has_received(dot) || self.refuses(dot) {
                 let of = asked.entry(dot.device).or_default();
                 of.insert(dot.seq, (own.sealed.fingerprint, accepted));
             }
@@ -395,9 +403,20 @@ impl<S: Store> Call<'_, S> {
         })
     }
 
+    /// The region has refused the op in this session.
+    fn refuses(&self, dot: Dot) -> bool {
+        let refuses = |s: &Session| s.refused.contains(&dot) || s.retried.contains(&dot);
+        self.node.session.as_ref().is_some_and(refuses)
+    }
+
     /// The region has answered for this very op in this session.
     pub fn vouched(&self, dot: Dot) -> bool {
-        self.node.session.as_ref().is_some_and(|s| s.vouched.contains(&dot))
+        self.node.session.as_ref().is_some_and(|s| s.vouched.contains_key(&dot))
+    }
+
+    /// Where the region has this very op, as it said in this session.
+    pub fn vouched_at(&self, dot: Dot) -> Option<Position> {
+        self.node.session.as_ref().and_then(|s| s.vouched.get(&dot).copied().flatten())
     }
 
     pub fn send_subscribe(&mut self, scope: Scope, sub: &Subscription) -> Result<(), S::Error> {

@@ -7,9 +7,10 @@
 //! live subscription without credit falls back to a pass from where it stood.
 
 use super::access::Author;
+use super::watch::Watch;
 use crate::limits;
-use landfall_model::id::{DeviceId, Dot, EntityKey, Scope};
-use landfall_model::vector::{Origin, Position, Vector};
+use landfall_model::id::{DeviceId, EntityKey, Scope};
+use landfall_model::vector::{Origin, Vector};
 use std::collections::BTreeMap;
 
 /// A device's connection, as numbered by the driver.
@@ -27,7 +28,7 @@ pub(super) struct Session {
     /// Bytes of rows sent in passes and refetches.
     pub told: usize,
     /// Accepted ops that not enough regions hold yet.
-    pub watch: BTreeMap<Dot, Position>,
+    pub watch: Watch,
     /// Where the next look for confirmed records that can be forgotten begins.
     pub forget_from: u64,
     /// A device id of this session greeted again in another one.
@@ -73,7 +74,7 @@ pub(super) struct Pass {
 impl Session {
     pub fn new(author: Author, devices: Vec<DeviceId>, credit: u64) -> Self {
         let credit = credit.min(limits::CREDIT_BYTES) as i64;
-        let (subs, watch) = (BTreeMap::new(), BTreeMap::new());
+        let (subs, watch) = (BTreeMap::new(), Watch::default());
         Self { author, devices, subs, credit, told: 0, watch, forget_from: 0, superseded: false }
     }
 

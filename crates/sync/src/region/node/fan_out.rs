@@ -8,10 +8,8 @@ use crate::region::node::{CHUNKS_PER_TURN, Output, SessionId};
 use crate::region::session::{Pass, State};
 use crate::region::store::Store;
 use crate::{convert, limits, wire};
-use landfall_model::id::DeviceId;
-use landfall_model::vector::{Origin, Position, SeqSet, Vector};
+use landfall_model::vector::{Origin, Vector};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 impl Node {
     /// Tell every session which logs have ended, before it hears of anything behind that. What it is
@@ -24,8 +22,7 @@ impl Node {
         let told: Vec<wire::Cut> = cuts.iter().map(|(o, last)| wire_cut(*o, *last)).collect();
         for (id, session) in &mut self.sessions {
             session.subs.values_mut().for_each(|sub| sub.clip(&cuts));
-            let counts = |p: &Position| cuts.get(&p.origin).is_none_or(|last| p.seq <= *last);
-            session.watch.retain(|_, position| counts(position));
+            session.watch.clip(&cuts);
             let frame = wire::Cuts { cuts: told.clone(), ..Default::default() };
             send(&mut turn.out, *id, ToDevice::Cuts(frame));
         }
@@ -192,15 +189,7 @@ impl Node {
             return;
         }
         for (id, session) in &mut self.sessions {
-            let mut done: BTreeMap<DeviceId, SeqSet> = BTreeMap::new();
-            session.watch.retain(|dot, position| {
-                let durable = self.core.durable(*position);
-                if durable {
-                    done.entry(dot.device).or_default().insert(dot.seq);
-                }
-                !durable
-            });
-            for (device, seqs) in done {
+            for (device, seqs) in session.watch.take(|position| self.core.durable(position)) {
                 let device = device.0.to_vec().into();
                 let seqs = Some(convert::wire_seq_set(&seqs));
                 send(out, *id, ToDevice::Durable(wire::Durable { device, seqs }));
