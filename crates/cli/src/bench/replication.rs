@@ -62,7 +62,7 @@ pub(super) async fn run(args: &Replication, place: &Place) -> anyhow::Result<Rep
     stage.end(&writers).await?;
     let mut report = Report::new(format!("a region that was away for {ops} ops catches up"));
     let per_second = ops as f64 / (caught_up - up).as_secs_f64();
-    report.add_beside("applied", per_second, "ops/s", ("bare SQLite, same rows", bare));
+    report.add_beside("applied", per_second, "ops/s", (store::PLAIN_ROWS, bare));
     report.add("until it was level", caught_up.as_secs_f64(), "s");
     report.add("its peer served meanwhile", served, "ops/s");
     Ok(report)
