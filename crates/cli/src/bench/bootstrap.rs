@@ -4,7 +4,7 @@
 //! Region and devices are processes of their own, so the memory of each is its own.
 
 use super::report::Report;
-use super::stage::{SCOPE, Stage, WAIT_MAX, drained, memory_of, write_items};
+use super::stage::{SCOPE, Stage, WAIT_MAX, drained, memory_of, write_in_parts};
 use super::{Bootstrap, Fetch, store};
 use crate::replay::Place;
 use crate::terminal::{self, Progress};
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
     progress.show(|| format!("{rows} rows are written"));
     let writers: Vec<Client> =
         (0..WRITERS).map(|i| stage.device(&format!("writer-{i}"), 0)).collect::<Result<_, _>>()?;
-    tokio::task::block_in_place(|| fill(&writers, rows))?;
+    tokio::task::block_in_place(|| write_in_parts(&writers, rows, ROWS_PER_WRITE))?;
     drained(&writers).await?;
     for writer in &writers {
         writer.close_async().await?;
@@ -71,21 +71,6 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
 
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-fn fill(writers: &[Client], rows: u64) -> anyhow::Result<()> {
-    std::thread::scope(|scope| {
-        let each = rows.div_ceil(WRITERS);
-        let threads: Vec<_> = (0..WRITERS)
-            .zip(writers)
-            .map(|(i, w)| {
-                scope.spawn(move || {
-                    write_items(w, i * each..rows.min((i + 1) * each), ROWS_PER_WRITE)
-                })
-            })
-            .collect();
-        threads.into_iter().try_for_each(|t| t.join().expect("a writer does not panic"))
-    })
 }
 
 /// A device as a process of its own.

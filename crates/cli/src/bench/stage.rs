@@ -168,6 +168,23 @@ pub(super) fn write_items(
     Ok(())
 }
 
+/// Items 0 to `count`, an even part of them by each device, all at once.
+pub(super) fn write_in_parts(
+    clients: &[Client],
+    count: u64,
+    per_write: usize,
+) -> anyhow::Result<()> {
+    let each = count.div_ceil(clients.len().max(1) as u64);
+    std::thread::scope(|scope| {
+        let write = |(i, client)| {
+            let numbers = i * each..count.min((i + 1) * each);
+            scope.spawn(move || write_items(client, numbers, per_write))
+        };
+        let threads: Vec<_> = (0_u64..).zip(clients).map(write).collect();
+        threads.into_iter().try_for_each(|t| t.join().expect("a writer does not panic"))
+    })
+}
+
 pub(super) fn item_id(n: u64) -> String {
     format!("item-{n:08}")
 }
