@@ -92,18 +92,19 @@ pub(super) fn device_rows(dir: &Path, rows: u32, payload: usize) -> anyhow::Resu
     Ok(f64::from(rows) / began.elapsed().as_secs_f64())
 }
 
-/// Commits per second of one small row each.
-pub(super) fn commits(dir: &Path, commits: u32, synchronous: &str) -> anyhow::Result<f64> {
+/// How long commits take, of one small row each.
+pub(super) fn commits(dir: &Path, commits: u32, synchronous: &str) -> anyhow::Result<Times> {
     let connection = open(dir, &format!("bare-{synchronous}.db"), synchronous)?;
     connection.execute_batch(
         "CREATE TABLE edit (n INTEGER PRIMARY KEY, at INTEGER, key TEXT NOT NULL) STRICT;",
     )?;
     let mut edit = connection.prepare("INSERT INTO edit VALUES (?1, ?2, ?3)")?;
-    let began = Instant::now();
-    for n in 0..commits {
+    let one = |n| {
+        let began = Instant::now();
         edit.execute((n, n / 2, "k"))?;
-    }
-    Ok(f64::from(commits) / began.elapsed().as_secs_f64())
+        Ok(began.elapsed())
+    };
+    (0..commits).map(one).collect()
 }
 
 /// Bytes appended by bare SQLite, a row and a commit each time.

@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Text, place: &Place) -> anyhow::Result<Report> {
 
     let mut report = Report::new(format!("{keys} keys of one document"));
     let per_second = keys as f64 / one.as_secs_f64();
-    let limit = ("bare SQLite, a row a commit", commits);
+    let limit = ("bare SQLite, a row a commit", commits.per_second());
     report.add_beside("a commit per key", per_second, "keys/s", limit);
     let limit = ("bare Loro and bare SQLite", bare.took.as_secs_f64());
     let what = format!("{GATHERED} keys a commit");
