@@ -189,6 +189,11 @@ pub(super) fn item_id(n: u64) -> String {
     format!("item-{n:08}")
 }
 
+/// The number of an item with this id.
+pub(super) fn item_number(id: &str) -> Option<u64> {
+    id.strip_prefix("item-")?.parse().ok()
+}
+
 pub(super) fn wait_for(
     what: &str,
     mut holds: impl FnMut() -> anyhow::Result<bool>,

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What [`region_ops`] is called where a figure stands beside it.
 pub(super) const PLAIN_ROWS: &str = "bare SQLite, plain rows";
@@ -125,8 +125,8 @@ impl Log {
     }
 }
 
-/// How long the disk takes to make a small append durable.
-pub(super) fn fsyncs(dir: &Path, times: u32) -> anyhow::Result<Times> {
+/// How long the disk takes to make a small append durable, one after the other.
+pub(super) fn fsyncs(dir: &Path, times: u32) -> anyhow::Result<Vec<Duration>> {
     let path = dir.join("fsyncs");
     let mut file =
         File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
