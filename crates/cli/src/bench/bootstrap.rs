@@ -51,11 +51,12 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
     progress.show(|| "bare SQLite".to_owned());
     let bare = store::device_rows(&stage.beside("bare")?, args.rows, ROW_BYTES)?;
     progress.show(|| "a fresh device".to_owned());
+    let forgotten = stage.forget_region_memory(0);
     let fresh = fetched(start(&stage, place, "fresh")?)?;
     ensure!(fresh.rows == rows, "{} of {rows} rows came", fresh.rows);
     progress.show(|| "a device that is killed".to_owned());
     let (last, kills) = killed(&stage, place, rows, fresh.seconds)?;
-    let region = stage.region_memory(0).unwrap_or_default();
+    let region = forgotten.and_then(|()| stage.region_memory(0));
     progress.clear();
     stage.end(&[]).await?;
     let mut report = Report::new(format!("a fresh device fetches {rows} rows"));
@@ -64,7 +65,10 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
     report.add("until all were there", fresh.seconds, "s");
     report.add("downloaded for a row", fresh.bytes as f64 / rows as f64, "bytes");
     report.add("memory of the device, at most", mib(fresh.memory), "MiB");
-    report.add("memory of the region, at most", mib(region), "MiB");
+    // Without it, rather than with that of a region that is being filled.
+    if let Some(region) = region {
+        report.add("memory of the region meanwhile, at most", mib(region), "MiB");
+    }
     report.add(format!("after {kills} kills, still to fetch"), last.bytes as f64, "bytes");
     Ok(report)
 }

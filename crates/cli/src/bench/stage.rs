@@ -83,9 +83,17 @@ impl Stage {
         self.world.status(region).await.context("the region does not answer")
     }
 
-    /// Memory that a region's process has had at most, bytes.
+    /// Memory that a region's process has had at most since it was started, or since
+    /// [`Self::forget_region_memory`], bytes.
     pub fn region_memory(&self, region: usize) -> Option<u64> {
         memory_of(self.world.process_id(region)?)
+    }
+
+    /// Have the system count from what the region's process has now. `None` where it cannot.
+    pub fn forget_region_memory(&self, region: usize) -> Option<()> {
+        let path = format!("/proc/{}/clear_refs", self.world.process_id(region)?);
+        // Linux: 5 is for the peak alone.
+        std::fs::write(path, "5").ok()
     }
 
     /// Memory that it has now, bytes.
