@@ -25,8 +25,8 @@ const OPS_PER_WRITE: usize = 1;
 
 const OP_BYTES: usize = 250;
 
-/// Bare SQLite writes no more ops than this: it is the slower the more rows it has, but as many as
-/// the region takes in would take it as long as the region itself.
+/// Bare SQLite writes no more ops than this, so as not to take as long as the region. With more it
+/// would be slower.
 const BARE_OPS_MAX: u32 = 200_000;
 
 /// A region is level with its peer if it has all that the peer had, no longer ago than this.
