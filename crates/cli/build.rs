@@ -1,6 +1,7 @@
-//! Tells the binary which commit it was built from, for figures that are worth nothing without it.
+//! Tells the binary which commit and which profile it was built from, for figures that are worth
+//! nothing without them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
@@ -19,4 +20,18 @@ fn main() {
         .and_then(|o| String::from_utf8(o.stdout).ok())
         .map_or_else(|| "unknown".to_owned(), |s| s.trim().to_owned());
     println!("cargo::rustc-env=LANDFALL_COMMIT={commit}");
+    println!("cargo::rustc-env=LANDFALL_PROFILE={}", profile());
+}
+
+/// The profile's name. Cargo tells only which built-in one it goes back to, but builds each in a
+/// directory of its own, above the `build` that this script writes into; that of `dev` is `debug`.
+fn profile() -> String {
+    let out = std::env::var("OUT_DIR").unwrap_or_default();
+    let build = Path::new(&out).ancestors().find(|dir| dir.ends_with("build"));
+    let name = build.and_then(Path::parent).and_then(Path::file_name).and_then(|n| n.to_str());
+    match name {
+        Some("debug") => "dev".to_owned(),
+        Some(name) => name.to_owned(),
+        None => "unknown".to_owned(),
+    }
 }

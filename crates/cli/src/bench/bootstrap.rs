@@ -4,7 +4,7 @@
 //! Region and devices are processes of their own, so the memory of each is its own.
 
 use super::report::Report;
-use super::stage::{SCOPE, Stage, WAIT_MAX, drained, memory_of, write_items};
+use super::stage::{SCOPE, Stage, WAIT_MAX, drained, memory_of, write_in_parts};
 use super::{Bootstrap, Fetch, store};
 use crate::replay::Place;
 use crate::terminal::{self, Progress};
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
     progress.show(|| format!("{rows} rows are written"));
     let writers: Vec<Client> =
         (0..WRITERS).map(|i| stage.device(&format!("writer-{i}"), 0)).collect::<Result<_, _>>()?;
-    tokio::task::block_in_place(|| fill(&writers, rows))?;
+    tokio::task::block_in_place(|| write_in_parts(&writers, rows, ROWS_PER_WRITE))?;
     drained(&writers).await?;
     for writer in &writers {
         writer.close_async().await?;
@@ -51,11 +51,12 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
     progress.show(|| "bare SQLite".to_owned());
     let bare = store::device_rows(&stage.beside("bare")?, args.rows, ROW_BYTES)?;
     progress.show(|| "a fresh device".to_owned());
+    let forgotten = stage.forget_region_memory(0);
     let fresh = fetched(start(&stage, place, "fresh")?)?;
     ensure!(fresh.rows == rows, "{} of {rows} rows came", fresh.rows);
     progress.show(|| "a device that is killed".to_owned());
     let (last, kills) = killed(&stage, place, rows, fresh.seconds)?;
-    let region = stage.region_memory(0).unwrap_or_default();
+    let region = forgotten.and_then(|()| stage.region_memory(0));
     progress.clear();
     stage.end(&[]).await?;
     let mut report = Report::new(format!("a fresh device fetches {rows} rows"));
@@ -64,28 +65,16 @@ pub(super) async fn run(args: &Bootstrap, place: &Place) -> anyhow::Result<Repor
     report.add("until all were there", fresh.seconds, "s");
     report.add("downloaded for a row", fresh.bytes as f64 / rows as f64, "bytes");
     report.add("memory of the device, at most", mib(fresh.memory), "MiB");
-    report.add("memory of the region, at most", mib(region), "MiB");
+    // Without it, rather than with that of a region that is being filled.
+    if let Some(region) = region {
+        report.add("memory of the region meanwhile, at most", mib(region), "MiB");
+    }
     report.add(format!("after {kills} kills, still to fetch"), last.bytes as f64, "bytes");
     Ok(report)
 }
 
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-fn fill(writers: &[Client], rows: u64) -> anyhow::Result<()> {
-    std::thread::scope(|scope| {
-        let each = rows.div_ceil(WRITERS);
-        let threads: Vec<_> = (0..WRITERS)
-            .zip(writers)
-            .map(|(i, w)| {
-                scope.spawn(move || {
-                    write_items(w, i * each..rows.min((i + 1) * each), ROWS_PER_WRITE)
-                })
-            })
-            .collect();
-        threads.into_iter().try_for_each(|t| t.join().expect("a writer does not panic"))
-    })
 }
 
 /// A device as a process of its own.

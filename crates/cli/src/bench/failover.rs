@@ -2,7 +2,7 @@
 //! on to another.
 
 use super::Failover;
-use super::report::{Report, Times};
+use super::report::Report;
 use super::stage::{SCOPE, Stage, WAIT_MAX, item, item_id, wait_for, write_items};
 use crate::replay::Place;
 use crate::terminal::Progress;
@@ -33,11 +33,29 @@ const FAULTS: [(Fault, &str); 4] = [
     (Fault::Drains, "its region drains"),
 ];
 
-/// What one kind of fault came to.
+/// What one kind of fault came to, each time.
+#[derive(Default)]
 struct Struck {
-    times: Times,
-    /// Downloaded from the fault on, in the middle.
-    bytes: u64,
+    /// From a write to its ack, whichever region gave it.
+    acked: Vec<Duration>,
+    /// From the write until it had its ack and the device was online elsewhere.
+    moved: Vec<Duration>,
+    /// Downloaded from the fault on.
+    bytes: Vec<u64>,
+}
+
+impl Struck {
+    fn add_to(mut self, report: &mut Report, name: &str, all_rows: u64) {
+        report.add_times(name, &self.acked.into_iter().collect());
+        if !self.moved.is_empty() {
+            let name = format!("{name}, and the device has moved");
+            report.add_times(&name, &self.moved.into_iter().collect());
+        }
+        self.bytes.sort_unstable();
+        let middle = self.bytes[self.bytes.len() / 2] as f64;
+        let beside = ("all rows", all_rows as f64);
+        report.add_beside(format!("{name}, downloaded"), middle, "bytes", beside);
+    }
 }
 
 pub(super) async fn run(args: &Failover, place: &Place) -> anyhow::Result<Report> {
@@ -59,20 +77,13 @@ pub(super) async fn run(args: &Failover, place: &Place) -> anyhow::Result<Report
     ));
     let mut number = ROWS;
     for (fault, name) in FAULTS {
-        let mut all = Vec::new();
-        let mut bytes = Vec::new();
+        let mut struck = Struck::default();
         for round in 1..=args.rounds {
             progress.show(|| format!("{name}: {round} of {}", args.rounds));
-            let (took, down) = strike(&mut stage, fault, number).await?;
+            strike(&mut stage, fault, number, &mut struck).await?;
             number += 2;
-            all.push(took);
-            bytes.push(down);
         }
-        bytes.sort_unstable();
-        let struck = Struck { times: all.into_iter().collect(), bytes: bytes[bytes.len() / 2] };
-        report.add_times(name, &struck.times);
-        let beside = ("all rows", whole as f64);
-        report.add_beside(format!("{name}, downloaded"), struck.bytes as f64, "bytes", beside);
+        struck.add_to(&mut report, name, whole);
     }
     progress.clear();
     stage.end(&[]).await?;
@@ -80,7 +91,12 @@ pub(super) async fn run(args: &Failover, place: &Place) -> anyhow::Result<Report
 }
 
 /// A device that has everything is online at the first region, the fault strikes, the app writes.
-async fn strike(stage: &mut Stage, fault: Fault, number: u64) -> anyhow::Result<(Duration, u64)> {
+async fn strike(
+    stage: &mut Stage,
+    fault: Fault,
+    number: u64,
+    struck: &mut Struck,
+) -> anyhow::Result<()> {
     let courier = stage.fronted("courier")?;
     until_online(&courier, stage.world.name(0)).await?;
     courier.settle_async(WAIT_MAX).await?;
@@ -90,17 +106,17 @@ async fn strike(stage: &mut Stage, fault: Fault, number: u64) -> anyhow::Result<
         Fault::None => {}
         Fault::Silent => stage.world.set_front_silent(0),
         Fault::Cut => stage.world.set_front_cut(0, true),
-        Fault::Drains => stage.world.ask_to_end(0),
+        Fault::Drains => {
+            stage.world.ask_to_end(0);
+            until_draining(stage, 0).await?;
+        }
     }
     let began = Instant::now();
-    if matches!(fault, Fault::Drains) {
-        // What is written before the device has heard may still be taken by the region.
-        until_online(&courier, stage.world.name(1)).await?;
-    }
     acked(&courier, number + 1)?;
-    let took = began.elapsed();
+    struck.acked.push(began.elapsed());
     if !matches!(fault, Fault::None) {
         until_online(&courier, stage.world.name(1)).await?;
+        struck.moved.push(began.elapsed());
     }
     // A write leaves the outbox once two regions have it, so there must be two again.
     match fault {
@@ -112,10 +128,19 @@ async fn strike(stage: &mut Stage, fault: Fault, number: u64) -> anyhow::Result<
         }
     }
     courier.settle_async(WAIT_MAX).await?;
-    let down = courier.traffic().down() - down;
+    struck.bytes.push(courier.traffic().down() - down);
     courier.close_async().await?;
-    stage.world.wait_until_equal(WAIT_MAX, |_| {}).await?;
-    Ok((took, down))
+    stage.world.wait_until_equal(WAIT_MAX, |_| {}).await
+}
+
+/// Until a region that was asked to end says that it drains, or has ended and says no more.
+async fn until_draining(stage: &Stage, region: usize) -> anyhow::Result<()> {
+    let end = Instant::now() + WAIT_MAX;
+    while stage.world.status(region).await.is_some_and(|status| !status.draining) {
+        anyhow::ensure!(Instant::now() < end, "the region does not drain");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }
 
 async fn until_online(client: &Client, region: &str) -> anyhow::Result<()> {

@@ -40,9 +40,10 @@ pub(super) fn run(args: &LiveQuery, place: &Place) -> anyhow::Result<Report> {
     client.close()?;
     progress.clear();
     let mut report = Report::new("a device by itself");
-    let beside = ("a commit of bare SQLite, in the middle", 1e3 / commits);
-    report.add_beside("local write, p50", writes.ms(50), "ms", beside);
-    report.add("local write, p99", writes.ms(99), "ms");
+    for ((end, own), (_, bare)) in writes.ends().into_iter().zip(commits.ends()) {
+        let beside = format!("a commit of bare SQLite, {end}");
+        report.add_beside(format!("local write, {end}"), own, "ms", (&beside, bare));
+    }
     report.add(format!("opening with {unsent} unsent writes"), opened.as_secs_f64() * 1e3, "ms");
     let what = format!("change of {} rows to window of {WINDOW}", args.rows);
     report.add_times(&what, &changes.heard);

@@ -18,7 +18,7 @@ impl Machine {
         Self {
             commit: env!("LANDFALL_COMMIT"),
             version: env!("CARGO_PKG_VERSION"),
-            build: if cfg!(debug_assertions) { "dev" } else { "release" },
+            build: env!("LANDFALL_PROFILE"),
             cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_mib: memory_kib().unwrap_or(0) / 1024,

@@ -8,8 +8,9 @@ use crate::replay::Place;
 use crate::terminal::Progress;
 use landfall_device::Client;
 use landfall_model::codec;
+use landfall_model::entity::Living;
 use landfall_model::id::DeviceId;
-use landfall_sync::region::store::Store;
+use landfall_sync::region::store::{Record, Store};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ const TIMES: u32 = 10;
 /// Bytes kept.
 #[derive(Default)]
 struct Kept {
-    /// A row at the region: state, touch vector, scopes.
+    /// A row at the region: state, touch vector, scopes; less the values that it shows.
     entity: f64,
     /// A device at the region: its numbers.
     device: f64,
@@ -111,9 +112,7 @@ async fn measure(
     let mut store = stage.world.open_stopped(0)?;
     let entities = store.entities(None, usize::MAX)?;
     for (_, record) in &entities {
-        let state = codec::to_bytes(&record.entity).len() + codec::to_bytes(&record.touch).len();
-        let scopes: usize = record.scopes.iter().chain(&record.past).map(|s| s.len()).sum();
-        kept.entity += (state + scopes) as f64 / entities.len() as f64;
+        kept.entity += beside_values(record) as f64 / entities.len() as f64;
     }
     for device in devices {
         let record = store.device(*device)?;
@@ -122,4 +121,13 @@ async fn measure(
         kept.device += bytes as f64 / devices.len() as f64;
     }
     Ok(kept)
+}
+
+/// Bytes of a row but for the values that it shows, as they are encoded within its state.
+fn beside_values(record: &Record) -> usize {
+    let Record { entity, touch, scopes, past } = record;
+    let scopes: usize = scopes.iter().chain(past).map(|s| s.len()).sum();
+    let shown = entity.register_fields().filter_map(|field| entity.register(field, &Living));
+    let values: usize = shown.map(|write| codec::to_bytes(&write.value).len()).sum();
+    codec::to_bytes(entity).len() + codec::to_bytes(touch).len() + scopes - values
 }

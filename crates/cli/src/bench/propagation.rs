@@ -2,19 +2,20 @@
 //! region that made it durable.
 //!
 //! On the way are two fsyncs that somebody must wait for: nothing leaves the writer before its
-//! transaction is on disk, and nothing leaves the region before its commit is.
+//! transaction is on disk, and nothing leaves the region before its commit is. Beside a write stand
+//! as many fsyncs of the disk, each sum of them that of fsyncs that followed each other.
 
 use super::report::{Report, Times};
-use super::stage::{SCOPE, Stage, WAIT_MAX, item, item_id};
+use super::stage::{SCOPE, Stage, WAIT_MAX, item, item_id, item_number};
 use super::{Propagation, store};
 use crate::replay::Place;
 use crate::terminal::Progress;
-use landfall_device::{Client, Query, RowChange, Watch};
-use std::collections::HashMap;
+use anyhow::{Context, ensure};
+use landfall_device::{Client, Query, Row, Watch};
 use std::time::{Duration, Instant};
 
 /// Fsyncs between a write and its row elsewhere.
-const FSYNCS: f64 = 2.0;
+const FSYNCS: u32 = 2;
 
 pub(super) async fn run(args: &Propagation, place: &Place) -> anyhow::Result<Report> {
     let mut progress = Progress::new(args.output.json);
@@ -27,7 +28,8 @@ pub(super) async fn run(args: &Propagation, place: &Place) -> anyhow::Result<Rep
         progress.show(|| format!("{} writes, one after the other", args.writes));
         one_by_one(&writer, &reader, args.writes.into())
     })?;
-    let fsyncs = store::fsyncs(&stage.beside("fsyncs")?, args.writes)?;
+    let fsyncs = store::fsyncs(&stage.beside("fsyncs")?, args.writes * FSYNCS)?;
+    let fsyncs: Times = fsyncs.chunks(FSYNCS as usize).map(|both| both.iter().sum()).collect();
     progress.show(|| format!("{} writes a second", args.rate));
     let busy = tokio::task::block_in_place(|| {
         let first = u64::from(args.writes);
@@ -36,17 +38,16 @@ pub(super) async fn run(args: &Propagation, place: &Place) -> anyhow::Result<Rep
     progress.clear();
     stage.end(&[writer, reader]).await?;
     let mut report = Report::new("from a write on one device to the row on another");
-    for percent in [50, 99] {
-        let beside = ("two fsyncs", FSYNCS * fsyncs.ms(percent));
-        report.add_beside(format!("alone, p{percent}"), single.ms(percent), "ms", beside);
-        let above = single.ms(percent) - FSYNCS * fsyncs.ms(percent);
-        report.add(format!("alone, p{percent}, above the fsyncs"), above, "ms");
+    for ((end, own), (_, both)) in single.ends().into_iter().zip(fsyncs.ends()) {
+        let beside = format!("two fsyncs, {end}");
+        report.add_beside(format!("alone, {end}"), own, "ms", (&beside, both));
+        report.add(format!("alone, {end} less {end} of two fsyncs"), own - both, "ms");
     }
     report.add_times(&format!("at {} a second", args.rate), &busy);
     Ok(report)
 }
 
-/// Rows of the live query that tells; more never come at once.
+/// Rows of the live query that tells. More may come at once: see [`Arrivals`].
 const WINDOW: u64 = 500;
 
 /// Each write is made once the one before has arrived.
@@ -56,7 +57,7 @@ fn one_by_one(writer: &Client, reader: &Client, writes: u64) -> anyhow::Result<T
     for n in 0..writes {
         let began = Instant::now();
         writer.transaction().upsert("Item", &item_id(n), item(n)).commit()?;
-        let arrived = arrivals.until(&item_id(n))?;
+        let arrived = arrivals.until(n)?;
         times.push(arrived - began);
     }
     Ok(times.into_iter().collect())
@@ -84,44 +85,51 @@ fn at_a_rate(
             }
             Ok(())
         });
-        let mut times = Vec::new();
-        for n in 0..count {
-            // From when it was due: a writer that falls behind must not hide it.
-            times.push(arrivals.until(&item_id(first + n))?.saturating_duration_since(due(n)));
-        }
+        // From when it was due: a writer that falls behind must not hide it.
+        let took = |n| Ok(arrivals.until(first + n)?.saturating_duration_since(due(n)));
+        let times = (0..count).map(took).collect();
+        // If the writer failed, that is why a row did not come.
         writing.join().expect("the writer does not panic")?;
-        Ok(times.into_iter().collect())
+        times
     })
 }
 
 /// When rows came to a device, as a live query of it tells.
+///
+/// A region hands on what one device wrote in the order in which it was written, so the newest row
+/// tells of all before it, those too that a window of the newest rows never showed.
 struct Arrivals {
     watch: Watch,
-    at: HashMap<String, Instant>,
+    /// The newest row that has come, and when.
+    newest: Option<u64>,
+    at: Instant,
 }
 
 impl Arrivals {
     fn new(reader: &Client) -> anyhow::Result<Self> {
         let newest = Query::table("Item").descending("id").limit(WINDOW);
-        Ok(Self { watch: reader.observe(newest)?, at: HashMap::new() })
+        Ok(Self { watch: reader.observe(newest)?, newest: None, at: Instant::now() })
     }
 
-    /// When the row came; it is waited for.
-    fn until(&mut self, id: &str) -> anyhow::Result<Instant> {
+    /// When the row came; it is waited for. To be asked of one row after the other, upwards.
+    fn until(&mut self, number: u64) -> anyhow::Result<Instant> {
         let end = Instant::now() + WAIT_MAX;
-        loop {
-            if let Some(at) = self.at.remove(id) {
-                return Ok(at);
-            }
-            anyhow::ensure!(Instant::now() < end, "{id} does not come");
+        while self.newest < Some(number) {
+            ensure!(Instant::now() < end, "{} does not come", item_id(number));
             let Some(update) = self.watch.next_within(Duration::from_secs(1)) else { continue };
             let now = Instant::now();
-            for change in update?.changes {
-                if let RowChange::Insert { row, .. } = change {
-                    let id = row.text("id").unwrap_or_default().to_owned();
-                    self.at.insert(id, now);
-                }
-            }
+            self.newest = newest(&update?.rows)?;
+            self.at = now;
         }
+        Ok(self.at)
     }
+}
+
+/// The number of the first of rows that fall without a gap.
+fn newest(rows: &[Row]) -> anyhow::Result<Option<u64>> {
+    let number = |row: &Row| row.text("id").and_then(item_number).context("an item's id");
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+    let (newest, oldest) = (number(first)?, number(last)?);
+    ensure!(newest + 1 == oldest + rows.len() as u64, "rows came in another order");
+    Ok(Some(newest))
 }

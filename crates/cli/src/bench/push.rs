@@ -38,7 +38,7 @@ pub(super) async fn ingest(args: &Ingest, place: &Place) -> anyhow::Result<Repor
         load.devices, load.ops
     ));
     let durable = ops / took.pushing.as_secs_f64();
-    report.add_beside("durable at the region", durable, "ops/s", ("bare SQLite, same rows", bare));
+    report.add_beside("durable at the region", durable, "ops/s", (store::PLAIN_ROWS, bare));
     report.add("in one commit", ops / took.commits.max(1) as f64, "ops");
     report.add("in one push", ops / took.pushes.max(1) as f64, "ops");
     Ok(report)
@@ -49,7 +49,7 @@ pub(super) async fn push(args: &Push, place: &Place) -> anyhow::Result<Report> {
     let (took, bare) = run(&load, place, args.output.json).await?;
     let ops = f64::from(load.ops);
     let mut report = Report::new(format!("a device comes online with {} writes", load.ops));
-    let beside = ("bare SQLite, same rows", ops / bare);
+    let beside = (store::PLAIN_ROWS, ops / bare);
     report.add_beside("until all are durable", took.pushing.as_secs_f64(), "s", beside);
     report.add("in one commit", ops / took.commits.max(1) as f64, "ops");
     report.add("one local write", took.writing.as_secs_f64() * 1e3 / ops, "ms");

@@ -55,8 +55,9 @@ impl Report {
 
     /// The middle and the slow end of many times, in milliseconds.
     pub fn add_times(&mut self, name: &str, times: &Times) {
-        self.add(format!("{name}, p50"), times.ms(50), "ms");
-        self.add(format!("{name}, p99"), times.ms(99), "ms");
+        for (end, ms) in times.ends() {
+            self.add(format!("{name}, {end}"), ms, "ms");
+        }
     }
 }
 
@@ -113,6 +114,18 @@ impl Times {
         let at = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
         self.0.get(at).map_or(0.0, |t| t.as_secs_f64() * 1e3)
     }
+
+    /// How many there were in a second, one after the other.
+    pub fn per_second(&self) -> f64 {
+        self.0.len() as f64 / self.0.iter().sum::<Duration>().as_secs_f64()
+    }
+
+    /// The middle and the slow end by name, in milliseconds. Of fewer than a hundred times no
+    /// hundredth can be told: the slow end is the most that any of them took.
+    pub fn ends(&self) -> [(&'static str, f64); 2] {
+        let slow = if self.0.len() < 100 { ("most", self.ms(100)) } else { ("p99", self.ms(99)) };
+        [("p50", self.ms(50)), slow]
+    }
 }
 
 impl FromIterator<Duration> for Times {
@@ -141,5 +154,12 @@ mod tests {
         let times: Times = (1..=100).rev().map(Duration::from_millis).collect();
         assert_eq!((times.ms(50), times.ms(99), times.ms(100)), (50.0, 99.0, 100.0));
         assert_eq!(Times::default().ms(50), 0.0);
+    }
+
+    #[test]
+    fn a_hundredth_is_told_of_a_hundred_times_or_more() {
+        let times = |most| (1..=most).map(Duration::from_millis).collect::<Times>();
+        assert_eq!(times(99).ends(), [("p50", 50.0), ("most", 99.0)]);
+        assert_eq!(times(100).ends(), [("p50", 50.0), ("p99", 99.0)]);
     }
 }

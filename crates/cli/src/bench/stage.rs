@@ -83,9 +83,17 @@ impl Stage {
         self.world.status(region).await.context("the region does not answer")
     }
 
-    /// Memory that a region's process has had at most, bytes.
+    /// Memory that a region's process has had at most since it was started, or since
+    /// [`Self::forget_region_memory`], bytes.
     pub fn region_memory(&self, region: usize) -> Option<u64> {
         memory_of(self.world.process_id(region)?)
+    }
+
+    /// Have the system count from what the region's process has now. `None` where it cannot.
+    pub fn forget_region_memory(&self, region: usize) -> Option<()> {
+        let path = format!("/proc/{}/clear_refs", self.world.process_id(region)?);
+        // Linux: 5 is for the peak alone.
+        std::fs::write(path, "5").ok()
     }
 
     /// Memory that it has now, bytes.
@@ -168,8 +176,30 @@ pub(super) fn write_items(
     Ok(())
 }
 
+/// Items 0 to `count`, an even part of them by each device, all at once.
+pub(super) fn write_in_parts(
+    clients: &[Client],
+    count: u64,
+    per_write: usize,
+) -> anyhow::Result<()> {
+    let each = count.div_ceil(clients.len().max(1) as u64);
+    std::thread::scope(|scope| {
+        let write = |(i, client)| {
+            let numbers = i * each..count.min((i + 1) * each);
+            scope.spawn(move || write_items(client, numbers, per_write))
+        };
+        let threads: Vec<_> = (0_u64..).zip(clients).map(write).collect();
+        threads.into_iter().try_for_each(|t| t.join().expect("a writer does not panic"))
+    })
+}
+
 pub(super) fn item_id(n: u64) -> String {
     format!("item-{n:08}")
+}
+
+/// The number of an item with this id.
+pub(super) fn item_number(id: &str) -> Option<u64> {
+    id.strip_prefix("item-")?.parse().ok()
 }
 
 pub(super) fn wait_for(

@@ -56,13 +56,14 @@ pub(super) async fn run(args: &Text, place: &Place) -> anyhow::Result<Report> {
 
     let mut report = Report::new(format!("{keys} keys of one document"));
     let per_second = keys as f64 / one.as_secs_f64();
-    let limit = ("bare SQLite, a row a commit", commits);
+    let limit = ("bare SQLite, a row a commit", commits.per_second());
     report.add_beside("a commit per key", per_second, "keys/s", limit);
     let limit = ("bare Loro and bare SQLite", bare.took.as_secs_f64());
     let what = format!("{GATHERED} keys a commit");
     report.add_beside(what, gathered.as_secs_f64(), "s", limit);
-    let updates = ("Loro's updates", bare.updates as f64);
-    report.add_beside("sent to the region", sent as f64, "bytes", updates);
+    // With the session's own frames, and after compression: what the device's network carries.
+    let updates = ("Loro's updates, uncompressed", bare.updates as f64);
+    report.add_beside("sent to the region, compressed", sent as f64, "bytes", updates);
     let snapshot = ("Loro's snapshot", bare.snapshot as f64);
     report.add_beside("stored at the region", stored, "bytes", snapshot);
     report.add("until the region had all", pushing.as_secs_f64(), "s");
