@@ -475,6 +475,8 @@ pub(crate) fn dev_token(
 /// A stopped region's store, for reading; `dir` is its data directory.
 pub(crate) fn open_store(dir: &Path) -> anyhow::Result<Database> {
     let path = dir.join(STORE_FILE);
+    // Opened as it is, one that is gone would be made anew, with nothing in it.
+    std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut store = Database::open(&path, &landfall_region::store::Options::default())?;
     store.begin()?;
     Ok(store)

@@ -95,6 +95,7 @@ pub(crate) async fn run(
     progress: &mut Progress,
 ) -> anyhow::Result<Round> {
     let began = Instant::now();
+    evidence::expect(dir, seed, size)?;
     let plan = Plan::draw(seed, size);
     let mut round = Round { seed, ..Round::default() };
     for (kind, name) in KINDS {
@@ -114,11 +115,13 @@ pub(crate) async fn run(
     let settled = settled.map(|took| round.settle_ms = Some(took.as_millis() as u64));
     told.say("the processes end")?;
     let wrong = stage.stop().await;
-    count(&mut round, dir, size)?;
+    let counted = count(&mut round, dir, size);
     let failure = match (settled, wrong.first()) {
+        // A process that broke down may not have come to write a history.
         (Err(stuck), _) => Some(Failure::of("liveness", "I10", stuck)),
         (_, Some(_)) => Some(Failure::of("processes", "I2", wrong.join("; "))),
         (Ok(_), None) => {
+            counted?;
             progress.show(|| format!("seed {seed}: checking what is on the disks"));
             check(&mut round, dir)?
         }
