@@ -12,7 +12,7 @@ mod wan;
 
 pub(crate) use description::Description;
 pub(crate) use faults::{Faults, Random};
-pub(crate) use process::log_file;
+pub(crate) use process::{Child, log_file};
 pub(crate) use wan::Wan;
 
 use crate::fault::{self, code};
@@ -154,7 +154,7 @@ impl World {
     pub(crate) fn process_id(&self, region: usize) -> Option<u32> {
         match self.regions[region].server.as_ref()? {
             Running::Here(_) => None,
-            Running::Child(process) => Some(process.id()),
+            Running::Child(process) => Some(process.child.id()),
         }
     }
 
@@ -162,7 +162,7 @@ impl World {
     pub(crate) fn process_ended(&mut self, region: usize) -> Option<String> {
         match self.regions[region].server.as_mut()? {
             Running::Here(_) => None,
-            Running::Child(process) => process.ended(),
+            Running::Child(process) => process.child.ended(),
         }
     }
 
@@ -219,7 +219,7 @@ impl World {
     /// Ask a region that is a process to end; it tells its devices first.
     pub(crate) fn ask_to_end(&mut self, i: usize) {
         if let Some(Running::Child(process)) = &mut self.regions[i].server {
-            process.ask_to_end();
+            process.child.ask_to_end();
         }
     }
 
