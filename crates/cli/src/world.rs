@@ -11,7 +11,7 @@ mod process;
 mod wan;
 
 pub(crate) use description::Description;
-pub(crate) use faults::{Faults, Random};
+pub(crate) use faults::Faults;
 pub(crate) use process::{Child, log_file};
 pub(crate) use wan::Wan;
 
