@@ -2,8 +2,10 @@
 //! between them and around them proxies that stand for the network. The servers run in this
 //! process, or each in one of its own.
 //!
-//! `landfall dev` and `landfall replay` are built on it. Devices and peers reach a region through
-//! proxies only, so each stretch can be delayed or cut by itself.
+//! `landfall dev`, `replay`, `drill` and `bench` are built on it. Peers reach a region through a proxy
+//! each, and devices through the one in front of it, so each stretch can be delayed or cut by itself.
+//! Devices of the drill have proxies of their own instead, one for each region; most of a benchmark's
+//! have none.
 
 mod description;
 mod faults;
