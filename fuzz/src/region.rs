@@ -49,16 +49,9 @@ fn turns(region: &mut Region) {
     }
 }
 
-/// Everything that the store holds, in words.
+/// Everything that the store holds, in words: each of its tables, as it is kept.
 fn print(store: &MemoryStore) -> String {
-    let logs: Vec<_> = store.iter_logs().collect();
-    let entities: Vec<_> = store.iter_entities().collect();
-    let index: Vec<_> = store.iter_index().collect();
-    let devices: Vec<_> = store.iter_devices().collect();
-    let dots: Vec<_> = store.iter_dots().collect();
-    let (heads, refusals) =
-        (store.iter_heads().collect::<Vec<_>>(), store.iter_refusals().collect::<Vec<_>>());
-    format!("{logs:?}{entities:?}{index:?}{devices:?}{dots:?}{heads:?}{refusals:?}")
+    format!("{store:?}")
 }
 
 /// True if the device is welcome.

@@ -31,14 +31,6 @@ impl Profile {
     pub const THREE_G: Self =
         Self { up: kbit(750), down: kbit(1_600), ..Self::delayed(Duration::from_millis(150)) };
 
-    /// A phone at the edge of a cell: 400 kbit/s either way, a round trip of 2 s.
-    pub const SLOW_3G: Self =
-        Self { up: kbit(400), down: kbit(400), ..Self::delayed(Duration::from_millis(1_000)) };
-
-    /// A phone on 4G: 9 Mbit/s either way, a round trip of 170 ms.
-    pub const FOUR_G: Self =
-        Self { up: kbit(9_000), down: kbit(9_000), ..Self::delayed(Duration::from_millis(85)) };
-
     /// Delay alone.
     pub const fn delayed(delay: Duration) -> Self {
         Self { delay, ..Self::PERFECT }

@@ -7,6 +7,7 @@
 //! in each direction; beyond that the sender feels it, as in a full queue of a router.
 
 use crate::profile::Profile;
+use crate::random::Random;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -217,7 +218,8 @@ impl Pump {
         let read = async {
             let mut buffer = vec![0; READ_BYTES];
             let mut passed = Instant::now();
-            let (mut due, mut dice) = (passed, Dice::default());
+            // The same on every connection.
+            let (mut due, mut random) = (passed, Random::default());
             loop {
                 let profile = *locked(&self.shared.profile);
                 let width = self.width(profile);
@@ -232,7 +234,8 @@ impl Pump {
                 // Bytes queue for the narrowest place one behind the other; then all are delayed,
                 // and none overtakes another.
                 passed = passed.max(Instant::now()) + took(n, width);
-                due = due.max(passed + profile.delay + dice.up_to(profile.jitter));
+                let jitter = random.below(profile.jitter.as_micros() as u64 + 1);
+                due = due.max(passed + profile.delay + Duration::from_micros(jitter));
                 if sender.send((due, buffer[..n].to_vec())).await.is_err() {
                     break;
                 }
@@ -259,20 +262,6 @@ impl Pump {
     /// Until bytes are not swallowed. An error: the proxy is gone.
     async fn until_heard(&self) -> Result<(), watch::error::RecvError> {
         self.state.clone().wait_for(|s| !s.way.swallows(self.upwards)).await.map(drop)
-    }
-}
-
-/// Uneven numbers for jitter, the same on every connection: SplitMix64.
-#[derive(Debug, Default)]
-struct Dice(u64);
-
-impl Dice {
-    fn up_to(&mut self, most: Duration) -> Duration {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Duration::from_micros((z ^ (z >> 31)) % (most.as_micros() as u64 + 1))
     }
 }
 

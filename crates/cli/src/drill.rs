@@ -123,20 +123,17 @@ async fn drill(args: &Args) -> anyhow::Result<Exit> {
 /// The checkers alone, over what is in a directory.
 fn check(args: &Args, dir: &Path) -> anyhow::Result<Exit> {
     let mut round = Round::default();
-    let finding = round::check(&mut round, dir)?;
+    let failure = round::check(&mut round, dir)?;
     let passed = round.checks.join(", ");
     if args.json {
-        let finding = finding
-            .as_ref()
-            .map(|f| json!({ "check": f.checker, "invariant": f.invariant, "message": f.message }));
-        terminal::say(json!({ "passed": round.checks, "failure": finding }));
-    } else if let Some(f) = &finding {
-        terminal::say_plain(format!("FAILED: {} ({}): {}", f.checker, f.invariant, f.message));
+        terminal::say(json!({ "passed": round.checks, "failure": failure }));
+    } else if let Some(failure) = &failure {
+        terminal::say_plain(format!("FAILED: {}: {}", failure.name(), failure.message));
         terminal::say(format!("passed before: {passed}"));
     } else {
         terminal::say(format!("passed: {passed}"));
     }
-    Ok(Exit::yes(finding.is_none()))
+    Ok(Exit::yes(failure.is_none()))
 }
 
 /// The directory, if nothing stands in it.
@@ -178,7 +175,7 @@ fn tell(args: &Args, round: &Round, first: bool) {
     let settled = round.settle_ms.map_or("-".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1e3));
     let checks = match &round.failure {
         None => format!("{} passed", round.checks.len()),
-        Some(failure) => format!("FAILED: {} ({})", failure.check, failure.invariant),
+        Some(failure) => format!("FAILED: {}", failure.name()),
     };
     terminal::say(format!(
         "{:>6} {faults:>7} {:>7} {:>7} {:>8} {:>8} {settled:>9}  {checks}",

@@ -23,7 +23,8 @@ pub(crate) struct Args {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Plant this fault; the answer is yes if the checkers catch it. `list` names them all
+    /// Plant this fault; the answer is yes if the checkers catch it in a seed that passes without it.
+    /// `list` names them all
     #[arg(long)]
     mutant: Option<String>,
     /// Plant every fault in turn, run seeds until the checkers catch it, at most `--seeds`, from
@@ -87,6 +88,8 @@ struct Tally {
     /// Seeds that took each hard path.
     marks: BTreeMap<&'static str, u64>,
     failures: Vec<(u64, Failure)>,
+    /// Seeds that fail with the planted fault, and without it: they show nothing of it.
+    fail_anyway: Vec<u64>,
 }
 
 fn processors() -> u64 {
@@ -131,12 +134,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
             marks.sort();
             marks.iter().for_each(|(n, mark)| terminal::say(format!("{n:>8}  {mark}")));
         }
-        let rate = (tally.passed + failed) as f64 / seconds;
+        let ran = tally.passed + failed + tally.fail_anyway.len() as u64;
+        let rate = ran as f64 / seconds;
         terminal::note(format!("{seconds:.1} s, {rate:.0} seeds/s, {} steps", tally.steps));
-        terminal::say(format!("{} passed, {failed} failed", tally.passed));
+        terminal::say(tally.in_words());
     }
-    // A planted fault is there to be found.
-    Ok(Exit::yes((failed > 0) == options.mutant.is_some()))
+    Ok(tally.answer(options.mutant.is_some()))
 }
 
 /// What the arguments ask for, with every name known.
@@ -172,28 +175,29 @@ fn run_all(args: &Args, options: &Options) -> Tally {
     tally.marks.extend(PATHS.iter().map(|path| (*path, 0)));
     let seeds = (0..args.seeds).map(|i| args.from + i).collect();
     let mut progress = Progress::new(args.json);
-    let world = |seed: &u64| match args.regions {
-        true => run_regions(*seed, options),
-        false => run_seed(*seed, options),
+    let run = |seed: u64, options: &Options| match args.regions {
+        true => run_regions(seed, options),
+        false => run_seed(seed, options),
     };
-    threads::spread(args.jobs, seeds, world, |seed, outcome: Outcome| {
-        tally.steps += outcome.steps;
-        for (mark, n) in outcome.marks {
-            *tally.marks.entry(mark).or_default() += u64::from(n > 0);
-        }
+    let bare = Options { mutant: None, keep_all: false, ..options.clone() };
+    let world = |seed: &u64| {
+        let outcome = run(*seed, options);
+        let planted = outcome.failure.is_some() && options.mutant.is_some();
+        let anyway = planted && run(*seed, &bare).failure.is_some();
+        (outcome, anyway)
+    };
+    threads::spread(args.jobs, seeds, world, |seed, (outcome, anyway): (Outcome, bool)| {
         outcome.events.iter().for_each(terminal::say);
-        match outcome.failure {
-            None => tally.passed += 1,
-            Some(failure) => {
-                // A long run is not waited for to begin on what it finds.
-                if args.keep_going {
-                    progress.clear();
-                    let Failure { checker, invariant, message, .. } = &failure;
-                    terminal::note(format!("seed {seed}: {checker} ({invariant}): {message}"));
-                }
-                tally.failures.push((seed, failure));
+        if let Some(Failure { checker, invariant, message, .. }) = &outcome.failure {
+            let what = format!("seed {seed}: {checker} ({invariant}): {message}");
+            // A long run is not waited for to begin on what it finds.
+            if anyway || args.keep_going {
+                progress.clear();
+                let but = "; it fails with nothing planted, too, and does not count";
+                terminal::note(format!("{what}{}", if anyway { but } else { "" }));
             }
         }
+        tally.take(seed, outcome, anyway);
         let (passed, failed) = (tally.passed, tally.failures.len());
         progress.show(|| format!("{} of {} seeds, {failed} failed", passed, args.seeds));
         // One story is enough to work on; so is one catch.
@@ -201,7 +205,36 @@ fn run_all(args: &Args, options: &Options) -> Tally {
     });
     progress.clear();
     tally.failures.sort_by_key(|(seed, _)| *seed);
+    tally.fail_anyway.sort_unstable();
     tally
+}
+
+impl Tally {
+    /// `anyway`: the seed fails with nothing planted, too.
+    fn take(&mut self, seed: u64, outcome: Outcome, anyway: bool) {
+        self.steps += outcome.steps;
+        for (mark, n) in outcome.marks {
+            *self.marks.entry(mark).or_default() += u64::from(n > 0);
+        }
+        match outcome.failure {
+            None => self.passed += 1,
+            Some(_) if anyway => self.fail_anyway.push(seed),
+            Some(failure) => self.failures.push((seed, failure)),
+        }
+    }
+
+    /// A planted fault is there to be found.
+    fn answer(&self, planted: bool) -> Exit {
+        Exit::yes(self.failures.is_empty() != planted)
+    }
+
+    fn in_words(&self) -> String {
+        let anyway = match self.fail_anyway.len() {
+            0 => String::new(),
+            n => format!(", {n} of no account: they fail with nothing planted, too"),
+        };
+        format!("{} passed, {} failed{anyway}", self.passed, self.failures.len())
+    }
 }
 
 /// The command that runs this seed in this world again.
@@ -268,5 +301,37 @@ fn to_json(args: &Args, tally: &Tally, overrides: &Overrides, seconds: f64) -> s
     json!({
         "passed": tally.passed, "failed": tally.failures.len(), "seconds": seconds,
         "steps": tally.steps, "marks": tally.marks, "failures": failures,
+        "fail_anyway": tally.fail_anyway,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(failed: bool) -> Outcome {
+        let failure = failed.then(|| Failure {
+            checker: "logs",
+            invariant: "I4",
+            message: String::new(),
+            story: Vec::new(),
+        });
+        let (marks, events) = (BTreeMap::new(), Vec::new());
+        Outcome { passed: !failed, failure, trace_hash: 0, steps: 1, marks, events }
+    }
+
+    #[test]
+    fn a_seed_that_fails_with_nothing_planted_is_no_catch() {
+        let mut tally = Tally::default();
+        tally.take(1, outcome(false), false);
+        assert_eq!(tally.answer(true), Exit::No);
+        assert_eq!(tally.answer(false), Exit::Done);
+        tally.take(2, outcome(true), true);
+        assert_eq!(tally.answer(true), Exit::No);
+        let words = "1 passed, 0 failed, 1 of no account: they fail with nothing planted, too";
+        assert_eq!(tally.in_words(), words);
+        tally.take(3, outcome(true), false);
+        assert_eq!(tally.answer(true), Exit::Done);
+        assert_eq!(tally.answer(false), Exit::No);
+    }
 }

@@ -2,8 +2,10 @@
 //! between them and around them proxies that stand for the network. The servers run in this
 //! process, or each in one of its own.
 //!
-//! `landfall dev` and `landfall replay` are built on it. Devices and peers reach a region through
-//! proxies only, so each stretch can be delayed or cut by itself.
+//! `landfall dev`, `replay`, `drill` and `bench` are built on it. Peers reach a region through a proxy
+//! each, and devices through the one in front of it, so each stretch can be delayed or cut by itself.
+//! Devices of the drill have proxies of their own instead, one for each region; most of a benchmark's
+//! have none.
 
 mod description;
 mod faults;
@@ -11,8 +13,8 @@ mod process;
 mod wan;
 
 pub(crate) use description::Description;
-pub(crate) use faults::{Faults, Random};
-pub(crate) use process::log_file;
+pub(crate) use faults::Faults;
+pub(crate) use process::{Child, log_file};
 pub(crate) use wan::Wan;
 
 use crate::fault::{self, code};
@@ -154,7 +156,7 @@ impl World {
     pub(crate) fn process_id(&self, region: usize) -> Option<u32> {
         match self.regions[region].server.as_ref()? {
             Running::Here(_) => None,
-            Running::Child(process) => Some(process.id()),
+            Running::Child(process) => Some(process.child.id()),
         }
     }
 
@@ -162,7 +164,7 @@ impl World {
     pub(crate) fn process_ended(&mut self, region: usize) -> Option<String> {
         match self.regions[region].server.as_mut()? {
             Running::Here(_) => None,
-            Running::Child(process) => process.ended(),
+            Running::Child(process) => process.child.ended(),
         }
     }
 
@@ -219,7 +221,7 @@ impl World {
     /// Ask a region that is a process to end; it tells its devices first.
     pub(crate) fn ask_to_end(&mut self, i: usize) {
         if let Some(Running::Child(process)) = &mut self.regions[i].server {
-            process.ask_to_end();
+            process.child.ask_to_end();
         }
     }
 
@@ -475,6 +477,8 @@ pub(crate) fn dev_token(
 /// A stopped region's store, for reading; `dir` is its data directory.
 pub(crate) fn open_store(dir: &Path) -> anyhow::Result<Database> {
     let path = dir.join(STORE_FILE);
+    // Opened as it is, one that is gone would be made anew, with nothing in it.
+    std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut store = Database::open(&path, &landfall_region::store::Options::default())?;
     store.begin()?;
     Ok(store)

@@ -2,6 +2,7 @@
 //! offline now and then, each on its own file.
 
 use crate::world::World;
+use landfall_chaos::Random;
 use landfall_device::{Client, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl Fleet {
 
 async fn work(clients: Arc<Vec<(String, Client)>>, me: usize, mut stop: watch::Receiver<bool>) {
     let (name, client) = &clients[me];
-    let mut random = crate::world::Random(landfall_model::hash::hash64(name.as_bytes()));
+    let mut random = Random(landfall_model::hash::hash64(name.as_bytes()));
     for round in 0u64.. {
         let pace = PACE + Duration::from_millis(random.below(600));
         tokio::select! {
@@ -95,7 +96,7 @@ fn act(
     client: &Client,
     me: usize,
     round: u64,
-    random: &mut crate::world::Random,
+    random: &mut Random,
 ) -> Result<(), landfall_device::Error> {
     let (code, description, price) = PRODUCTS[random.below(PRODUCTS.len() as u64) as usize];
     let tx = client.transaction();

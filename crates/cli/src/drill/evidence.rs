@@ -1,6 +1,10 @@
 //! Evidence of a round: the SQLite files as they are when all processes are gone, and the histories.
+//!
+//! What is not there cannot be found wrong, so all of it must be there: as many regions and devices as
+//! the round had, each with its file, and each device with a history that has lost nothing.
 
 use super::history::{self, Entry, Fate};
+use super::plan::Size;
 use super::stage::HISTORY;
 use super::{phone, store};
 use crate::fault::{self, code};
@@ -13,6 +17,7 @@ use landfall_model::op::{Change, Fingerprint, Sealed};
 use landfall_sim::app::App;
 use landfall_sim::checkers::Accepted;
 use landfall_sim::evidence::{Device, Evidence, Region, Told};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -31,9 +36,49 @@ struct History {
     open: usize,
 }
 
-/// What regions and devices have in their directories.
+/// What rounds, regions and devices have in their directories.
+const OF_ROUND: &str = "round.json";
 const OF_REGION: &str = "region.toml";
 const OF_DEVICE: &str = "device.json";
+
+/// What a round is to leave: written down before anything of it is there.
+#[derive(Debug, Serialize, Deserialize)]
+struct Whole {
+    seed: u64,
+    regions: usize,
+    devices: usize,
+}
+
+/// Write down what is to be in the directory when the round is over.
+pub(crate) fn expect(dir: &Path, seed: u64, size: Size) -> anyhow::Result<()> {
+    let whole = Whole { seed, regions: size.regions, devices: size.devices };
+    let path = dir.join(OF_ROUND);
+    std::fs::write(&path, serde_json::to_string_pretty(&whole)?)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The directories of all regions and all devices. `Err`: one is missing, or there was no round.
+fn whole(dir: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let path = dir.join(OF_ROUND);
+    if !path.exists() {
+        let message = format!("{} holds no round of a drill", dir.display());
+        return Err(fault::new(code::NOTHING_KNOWN, message));
+    }
+    let named = || path.display().to_string();
+    let text = std::fs::read_to_string(&path).with_context(named)?;
+    let whole: Whole = serde_json::from_str(&text).with_context(named)?;
+    let (regions, devices) = (places(dir, OF_REGION)?, places(dir, OF_DEVICE)?);
+    for (what, are, were) in
+        [("regions", &regions, whole.regions), ("devices", &devices, whole.devices)]
+    {
+        if are.len() != were {
+            let (dir, are) = (dir.display(), are.len());
+            let message = format!("{dir} holds {are} {what} of a round that had {were}");
+            return Err(fault::new(code::NOTHING_KNOWN, message));
+        }
+    }
+    Ok((regions, devices))
+}
 
 /// Directories below one that hold a file of this name, in order.
 fn places(dir: &Path, file: &str) -> anyhow::Result<Vec<PathBuf>> {
@@ -50,8 +95,9 @@ fn places(dir: &Path, file: &str) -> anyhow::Result<Vec<PathBuf>> {
 /// Read everything that a round left in its directory. `Err` is what could not be read at all.
 pub(crate) fn read(dir: &Path) -> anyhow::Result<Evidence> {
     let app = App::new();
+    let (region_places, device_places) = whole(dir)?;
     let (mut devices, mut histories) = (Vec::new(), Vec::new());
-    for place in places(dir, OF_DEVICE)? {
+    for place in device_places {
         let read = read_device(&app, &place);
         let (read, history) = read.with_context(|| place.display().to_string())?;
         devices.push(read);
@@ -59,15 +105,11 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Evidence> {
     }
     let ids: BTreeSet<DeviceId> = histories.iter().flat_map(|h| h.ids.iter().copied()).collect();
     let mut regions = Vec::new();
-    for place in places(dir, OF_REGION)? {
+    for place in region_places {
         let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut store = open_store(&place.join("data"))?;
         let read = Region::read(&name, &mut store, &app.schema, &ids);
         regions.push(read.with_context(|| format!("the store of {name}"))?);
-    }
-    if regions.is_empty() {
-        let message = format!("{} holds no round of a drill", dir.display());
-        return Err(fault::new(code::NOTHING_KNOWN, message));
     }
     let accepted = regions.first().map(Accepted::of).unwrap_or_default();
     let sent = sent(&histories, &accepted);
@@ -190,4 +232,39 @@ fn increments<'s>(ops: impl Iterator<Item = &'s Sealed>) -> BTreeMap<(EntityKey,
         }
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_all_there_is_no_evidence() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let check = |expected: &str| {
+            let error = fault::told(&read(dir.path()).expect_err("something is missing"));
+            assert!(error.contains(expected), "{error}");
+        };
+        let add = |place: &str, file: &str, text: &str| {
+            let place = dir.path().join(place);
+            std::fs::create_dir_all(&place).expect("a directory");
+            std::fs::write(place.join(file), text).expect("written");
+        };
+        check("holds no round of a drill");
+        let size = Size { regions: 1, devices: 2, lasts: std::time::Duration::ZERO };
+        expect(dir.path(), 7, size).expect("written");
+        check("holds 0 regions of a round that had 1");
+        add("eu-central", OF_REGION, "");
+        add("device-0", OF_DEVICE, CONFIG);
+        check("holds 1 devices of a round that had 2");
+        add("device-1", OF_DEVICE, CONFIG);
+        check("device-0/history.ndjson");
+        add("device-0", HISTORY, "");
+        check("tells of no life");
+    }
+
+    const CONFIG: &str = r#"{
+        "subject": "office", "file": "device.db", "history": "history.ndjson", "token": "",
+        "regions": [], "wants": [], "seed": 0, "life": 0, "pause_ms": 1, "quiet": false
+    }"#;
 }

@@ -1,7 +1,9 @@
 //! What a device's process writes down of itself, line by line, beside its file.
 //!
 //! A line is in the operating system's hands when the call that writes it returns, so it survives the
-//! process; the last one may be torn, and is left out. What the lines mean:
+//! process. The last line of a process that was killed may be torn, and is left out; whatever else
+//! cannot be read is an error, for a history that lost lines would let everything pass. What the
+//! lines mean:
 //!
 //! - `begins` comes before a transaction is committed and `wrote` after it: an op that is told was
 //!   committed. A transaction that only began may have been committed or not.
@@ -12,6 +14,7 @@
 //! - `fate` comes after the device's file has taken a region's answer in.
 //! - `shows` is what the app's tables showed at one moment.
 
+use crate::fault::{self, code};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -149,32 +152,105 @@ impl Writer {
     }
 }
 
-/// All lines of a history; those that a kill has torn are left out. None if there is no file.
+/// All lines of a history but those that a kill has torn. `Err`: there is no history, no process has
+/// begun one, or it has lost lines.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Line>> {
-    let bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut lines: Vec<Line> = Vec::new();
+    let mut torn = None;
+    for (nth, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        let line: Line = match serde_json::from_slice(bytes) {
+            Ok(line) => line,
+            // A process that is killed ends in the middle of a line; the next one goes on below it.
+            Err(error) if error.is_eof() => {
+                torn.get_or_insert(nth);
+                continue;
+            }
+            Err(error) => return Err(damaged(path, nth, &format!("is no entry: {error}"))),
+        };
+        let begins_a_life = matches!(line.entry, Entry::Life { .. });
+        if let Some(torn) = torn.take().filter(|_| !begins_a_life) {
+            return Err(damaged(path, torn, "ends early, and no process ended there"));
+        }
+        if lines.is_empty() && !begins_a_life {
+            return Err(damaged(path, nth, "comes before the life of any process"));
+        }
+        lines.push(line);
+    }
+    if lines.is_empty() {
+        let message = format!("{} tells of no life of a process", path.display());
+        return Err(fault::new(code::NOTHING_KNOWN, message));
+    }
+    Ok(lines)
+}
+
+fn damaged(path: &Path, line: usize, how: &str) -> anyhow::Error {
+    fault::new(code::LINE, format!("{}, line {line} {how}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LIFE: Entry = Entry::Life { life: 0, found: Vec::new() };
+
+    fn add(path: &Path, bytes: &[u8]) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("a file");
+        file.write_all(bytes).expect("written");
+    }
+
+    fn subscribes() -> Entry {
+        Entry::Subscribes { scope: "w/1".to_owned() }
+    }
+
+    fn entries(path: &Path) -> Vec<Entry> {
+        read(path).expect("a history").into_iter().map(|line| line.entry).collect()
+    }
+
     #[test]
     fn a_torn_line_takes_no_other_with_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("history");
-        assert_eq!(read(&path).expect("no file is no history").len(), 0);
-        Writer::open(&path).expect("a file").tell(Entry::Ends).expect("told");
-        let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("a file");
-        file.write_all(b"{\"at_ms\":1,\"what\":\"en").expect("written");
-        let writer = Writer::open(&path).expect("a file");
-        writer.tell(Entry::Subscribes { scope: "w/1".to_owned() }).expect("told");
-        let entries: Vec<Entry> =
-            read(&path).expect("lines").into_iter().map(|line| line.entry).collect();
-        assert_eq!(entries, [Entry::Ends, Entry::Subscribes { scope: "w/1".to_owned() }]);
+        let start = || {
+            let writer = Writer::open(&path).expect("a file");
+            writer.tell(LIFE).expect("told");
+            writer
+        };
+        start().tell(Entry::Ends).expect("told");
+        start();
+        add(&path, b"{\"at_ms\":1,\"what\":\"en");
+        // Killed before it began, and while it did.
+        Writer::open(&path).expect("a file");
+        Writer::open(&path).expect("a file");
+        add(&path, b"{\"at_ms\":2,\"what\":\"life\",\"li");
+        start().tell(subscribes()).expect("told");
+        add(&path, b"{\"at_ms\":3,\"what\":\"sh\xc3");
+        assert_eq!(entries(&path), [LIFE, Entry::Ends, LIFE, LIFE, subscribes()]);
+    }
+
+    #[test]
+    fn a_history_that_lost_lines_is_not_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("history");
+        let check = |lines: &[&str], expected: &str| {
+            std::fs::write(&path, lines.join("\n")).expect("written");
+            let error = fault::told(&read(&path).expect_err("it is damaged"));
+            assert!(error.contains(expected), "{lines:?}: {error}");
+            assert!(error.contains(path.to_str().expect("a path")), "{error}");
+        };
+        let life = r#"{"at_ms":1,"what":"life","life":0,"found":[]}"#;
+        let ends = r#"{"at_ms":2,"what":"ends"}"#;
+        let torn = r#"{"at_ms":2,"wh"#;
+        check(&[life, torn, ends], "LF9010");
+        check(&[life, torn, ends], "line 2 ends early");
+        check(&[life, "", torn, ends], "line 2 ends early");
+        check(&[life, ends, "nonsense", life], "line 3 is no entry");
+        check(&[life, r#"{"at_ms":2,"what":"unheard of"}"#], "line 2 is no entry");
+        check(&[ends, life], "line 1 comes before the life");
+        check(&[""], "LF9013");
+        check(&[torn], "tells of no life");
+        std::fs::remove_file(&path).expect("removed");
+        let error = read(&path).expect_err("no file is no history");
+        assert!(fault::told(&error).contains(path.to_str().expect("a path")), "{error:#}");
     }
 }

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -86,12 +87,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     history.tell(Entry::Life { life: config.life, found })?;
     let client = Client::open(options(&config, &workload)).context("the device's file")?;
-    listen(&client, &history)?;
+    let (sender, commands) = channel();
+    let mut events = client.events();
+    let events = std::iter::from_fn(move || events.next_within(Duration::MAX));
+    let listener = listen(events, history.clone(), sender.clone())?;
+    hear(sender);
     let mut phone = Phone { quiet: config.quiet, config, workload, history, client, begun: 0 };
     phone.tell_id()?;
-    phone.live(&commands())?;
+    phone.live(&commands)?;
     phone.tell_shows()?;
     phone.client.close().context("closing the device's file")?;
+    // With the client its events end.
+    listener.join().map_err(|_| anyhow::anyhow!("who writes the history broke down"))??;
     phone.history.tell(Entry::Ends)?;
     Ok(Exit::Done)
 }
@@ -137,30 +144,45 @@ fn found(config: &Config, workload: &Workload) -> anyhow::Result<Vec<Known>> {
     }
 }
 
-/// Lines of standard input, on a thread of their own; the channel closes with the input.
-fn commands() -> Receiver<String> {
-    let (sender, commands) = channel();
+/// What the drill says, a line each; `None`: the process is to end.
+type Command = Option<String>;
+
+/// Lines of standard input, and its end, on a thread of their own.
+fn hear(commands: Sender<Command>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
+            if commands.send(Some(line)).is_err() {
                 return;
             }
         }
+        // Nobody is there to hear it where the process ends already.
+        let _ = commands.send(None);
     });
-    commands
 }
 
-/// What becomes of writes, and of the connection, goes into the history.
-fn listen(client: &Client, history: &Arc<history::Writer>) -> anyhow::Result<()> {
-    let (mut events, history) = (client.events(), history.clone());
+/// What becomes of writes, and of the connection, goes into the history, on a thread of its own. It
+/// ends with the events, or with an error; then the process is to end, for an ack that is not in the
+/// history is never checked.
+fn listen(
+    events: impl Iterator<Item = Event> + Send + 'static,
+    history: Arc<history::Writer>,
+    commands: Sender<Command>,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
     let listen = move || {
-        while let Some(event) = events.next_within(Duration::MAX) {
-            if entry(event).is_some_and(|entry| history.tell(entry).is_err()) {
-                return;
-            }
-        }
+        let told = tell_all(events, &history);
+        let _ = commands.send(None);
+        told
     };
-    std::thread::Builder::new().name("history".to_owned()).spawn(listen)?;
+    Ok(std::thread::Builder::new().name("history".to_owned()).spawn(listen)?)
+}
+
+fn tell_all(events: impl Iterator<Item = Event>, history: &history::Writer) -> anyhow::Result<()> {
+    for event in events {
+        if let Event::Missed(count) = event {
+            anyhow::bail!("{count} events came faster than the history was written");
+        }
+        entry(event).map(|entry| history.tell(entry)).transpose()?;
+    }
     Ok(())
 }
 
@@ -199,8 +221,8 @@ struct Phone {
 }
 
 impl Phone {
-    /// Until the drill closes the input.
-    fn live(&mut self, commands: &Receiver<String>) -> anyhow::Result<()> {
+    /// Until the drill closes the input, or the history cannot be written.
+    fn live(&mut self, commands: &Receiver<Command>) -> anyhow::Result<()> {
         let known = self.client.subscriptions()?;
         for scope in self.config.wants.clone() {
             // A later life follows what the file says.
@@ -217,11 +239,11 @@ impl Phone {
                 }
             };
             match commands.recv_timeout(pause) {
-                Ok(word) if word == QUIET => self.quiet = true,
-                Ok(_) => self.answer()?,
+                Ok(Some(word)) if word == QUIET => self.quiet = true,
+                Ok(Some(_)) => self.answer()?,
                 Err(RecvTimeoutError::Timeout) if self.quiet => {}
                 Err(RecvTimeoutError::Timeout) => self.act()?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(None) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
@@ -305,5 +327,37 @@ impl Phone {
     fn tell_shows(&self) -> anyhow::Result<()> {
         let tallies = store::tallies(&self.client)?;
         self.history.tell(Entry::Shows { tallies, rows: store::row_count(&self.client)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use landfall_device::ConnectionState;
+    use std::path::Path;
+
+    fn listened(path: &Path, event: Event) -> (anyhow::Result<()>, Command) {
+        let history = Arc::new(history::Writer::open(path).expect("a file"));
+        let (sender, commands) = channel();
+        let listener = listen([event].into_iter(), history, sender).expect("a thread");
+        let told = listener.join().expect("it returns");
+        (told, commands.recv().expect("it was told to end"))
+    }
+
+    #[test]
+    fn an_event_that_is_not_written_down_ends_the_process() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("history");
+        let offline = || Event::Connection(ConnectionState::Offline);
+        let (told, command) = listened(&path, offline());
+        told.expect("it was written down, and the events ended");
+        assert_eq!(command, None);
+        let (told, command) = listened(&path, Event::Missed(3));
+        assert!(told.is_err() && command.is_none());
+        if cfg!(target_os = "linux") {
+            // A file that takes nothing.
+            let (told, command) = listened(Path::new("/dev/full"), offline());
+            assert!(told.is_err() && command.is_none());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! Each round has a random part of all kinds, as rare or as frequent as the seed says: what all kinds
 //! together never lead to shows where two of them are alone.
 
-use crate::world::Random;
+use landfall_chaos::Random;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

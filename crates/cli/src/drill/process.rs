@@ -1,32 +1,27 @@
 //! Child processes of the drill that are no regions: devices, and what stops others for a while.
 //!
-//! Every child is this same binary, is killed when its handle is dropped, and ends by itself when its
-//! standard input closes. One that is stopped cannot: so what stops it is a process, too, that lets it
-//! go on when the drill is gone.
+//! Every [`Child`] ends when the drill does. One that is stopped cannot: so what stops it is a process,
+//! too, that lets it go on when the drill is gone.
 
 use super::phone::{Config, QUIET, STATUS, Status};
 use crate::exit::Exit;
-use crate::world::log_file;
+use crate::world::{Child, log_file};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A device must answer, and end when it is asked to, within these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const END_WITHIN: Duration = Duration::from_secs(20);
 
-/// How often an ending child is looked at.
-const END_POLL: Duration = Duration::from_millis(5);
-
 /// A device that runs.
 #[derive(Debug)]
 pub(super) struct Device {
     child: Child,
-    input: Option<ChildStdin>,
     answers: UnboundedReceiver<String>,
 }
 
@@ -35,14 +30,12 @@ impl Device {
     pub fn start(config: &Config, path: &Path, log: &Path) -> anyhow::Result<Self> {
         std::fs::write(path, serde_json::to_string_pretty(config)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["drill-part", "device", "--config"])
-            .arg(path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log_file(log)?)
-            .spawn()?;
-        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let log = log_file(log)?;
+        let mut child = Child::start(|command| {
+            command.args(["drill-part", "device", "--config"]).arg(path);
+            command.stdout(Stdio::piped()).stderr(log);
+        })?;
+        let output = child.take_output();
         let (sender, answers) = unbounded_channel();
         let read = move || {
             let lines = output.into_iter().flat_map(|out| BufReader::new(out).lines());
@@ -52,64 +45,40 @@ impl Device {
                 }
             }
         };
-        let device = Self { child, input, answers };
         std::thread::Builder::new().name("device output".to_owned()).spawn(read)?;
-        Ok(device)
+        Ok(Self { child, answers })
     }
 
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    fn say(&mut self, word: &str) {
-        // One that does not listen any more has ended; that is looked at elsewhere.
-        let _ = self.input.as_mut().map(|input| writeln!(input, "{word}"));
-    }
-
     /// Write nothing from now on.
     pub fn be_quiet(&mut self) {
-        self.say(QUIET);
+        self.child.say(QUIET);
     }
 
     /// `None` if it does not answer in time.
     pub async fn status(&mut self) -> Option<Status> {
         // Answers that came too late.
         while self.answers.try_recv().is_ok() {}
-        self.say(STATUS);
+        self.child.say(STATUS);
         let answer = tokio::time::timeout(ANSWER_WITHIN, self.answers.recv()).await.ok()??;
         serde_json::from_str(&answer).ok()
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+        self.child.ended()
     }
 
-    /// It ends when this end of its input closes.
     pub fn ask_to_end(&mut self) {
-        drop(self.input.take());
+        self.child.ask_to_end();
     }
 
     /// True if it ended in order.
-    pub async fn end(mut self) -> bool {
-        self.ask_to_end();
-        let until = Instant::now() + END_WITHIN;
-        loop {
-            match self.child.try_wait() {
-                Ok(None) if Instant::now() < until => tokio::time::sleep(END_POLL).await,
-                Ok(ended) => return ended.is_some_and(|status| status.success()),
-                Err(_) => return false,
-            }
-        }
-    }
-}
-
-impl Drop for Device {
-    /// SIGKILL.
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub async fn end(self) -> bool {
+        self.child.end(END_WITHIN).await
     }
 }
 
@@ -119,10 +88,10 @@ pub(super) struct Pause(Child);
 
 impl Pause {
     pub fn begin(process: u32) -> anyhow::Result<Self> {
-        let child = Command::new(std::env::current_exe()?)
-            .args(["drill-part", "pause", "--process", &process.to_string()])
-            .stdin(Stdio::piped())
-            .spawn()?;
+        let process = process.to_string();
+        let child = Child::start(|command| {
+            command.args(["drill-part", "pause", "--process", &process]);
+        })?;
         Ok(Self(child))
     }
 }
@@ -130,8 +99,7 @@ impl Pause {
 impl Drop for Pause {
     /// The process goes on: when this has returned, it does.
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        self.0.wait();
     }
 }
 

@@ -27,11 +27,36 @@ const STORY_LINES: usize = 40;
 /// A check that failed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Failure {
-    pub check: String,
-    pub invariant: String,
+    /// One of [`CHECKS`], or what fails before them.
+    pub check: &'static str,
+    /// What it found, by the name that the simulator has for it, too.
+    pub finding: &'static str,
+    pub invariant: &'static str,
     pub message: String,
     /// What happened last, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<String>,
+}
+
+impl Failure {
+    fn new(check: &'static str, finding: Finding) -> Self {
+        let Finding { checker, invariant, message } = finding;
+        Self { check, finding: checker, invariant, message, story: Vec::new() }
+    }
+
+    /// One that was no check's.
+    fn of(what: &'static str, invariant: &'static str, message: String) -> Self {
+        Self::new(what, Finding::new(what, invariant, message))
+    }
+
+    /// The check; behind it what it found, if that has a name of its own, and the invariant.
+    pub(crate) fn name(&self) -> String {
+        let Self { check, finding, invariant, .. } = self;
+        match check == finding {
+            true => format!("{check} ({invariant})"),
+            false => format!("{check} ({finding}, {invariant})"),
+        }
+    }
 }
 
 /// What came of a round.
@@ -70,6 +95,7 @@ pub(crate) async fn run(
     progress: &mut Progress,
 ) -> anyhow::Result<Round> {
     let began = Instant::now();
+    evidence::expect(dir, seed, size)?;
     let plan = Plan::draw(seed, size);
     let mut round = Round { seed, ..Round::default() };
     for (kind, name) in KINDS {
@@ -89,21 +115,18 @@ pub(crate) async fn run(
     let settled = settled.map(|took| round.settle_ms = Some(took.as_millis() as u64));
     told.say("the processes end")?;
     let wrong = stage.stop().await;
-    count(&mut round, dir, size)?;
-    let finding = match (settled, wrong.first()) {
-        (Err(stuck), _) => Some(Finding::new("liveness", "I10", stuck)),
-        (_, Some(_)) => Some(Finding::new("processes", "I2", wrong.join("; "))),
+    let counted = count(&mut round, dir, size);
+    let failure = match (settled, wrong.first()) {
+        // A process that broke down may not have come to write a history.
+        (Err(stuck), _) => Some(Failure::of("liveness", "I10", stuck)),
+        (_, Some(_)) => Some(Failure::of("processes", "I2", wrong.join("; "))),
         (Ok(_), None) => {
+            counted?;
             progress.show(|| format!("seed {seed}: checking what is on the disks"));
             check(&mut round, dir)?
         }
     };
-    round.failure = finding.map(|finding| Failure {
-        check: finding.checker.to_owned(),
-        invariant: finding.invariant.to_owned(),
-        message: finding.message,
-        story: told.last(STORY_LINES),
-    });
+    round.failure = failure.map(|failure| Failure { story: told.last(STORY_LINES), ..failure });
     round.seconds = began.elapsed().as_secs_f64();
     Ok(round)
 }
@@ -237,13 +260,13 @@ fn count(round: &mut Round, dir: &Path, size: Size) -> anyhow::Result<()> {
 }
 
 /// Run the checkers over what is in the directory. The first that finds something ends it.
-pub(crate) fn check(round: &mut Round, dir: &Path) -> anyhow::Result<Option<Finding>> {
+pub(crate) fn check(round: &mut Round, dir: &Path) -> anyhow::Result<Option<Failure>> {
     let evidence = evidence::read(dir).context("what is on the disks")?;
     round.log_entries = evidence.regions.first().map_or(0, |r| r.logs.len() as u64);
     round.entities = evidence.regions.first().map_or(0, |r| r.entities.len() as u64);
     for (name, check) in CHECKS {
         if let Some(finding) = check(&evidence) {
-            return Ok(Some(finding));
+            return Ok(Some(Failure::new(name, finding)));
         }
         round.checks.push(name);
     }
@@ -273,5 +296,25 @@ impl Timeline {
 
     fn last(&self, n: usize) -> Vec<String> {
         self.lines[self.lines.len().saturating_sub(n)..].to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_by_its_check_and_by_what_that_found() {
+        let name = |check, checker| Failure::new(check, Finding::new(checker, "I2", "")).name();
+        assert_eq!(name("ends", "survival"), "ends (survival, I2)");
+        assert_eq!(name("logs", "logs"), "logs (I2)");
+    }
+
+    #[test]
+    fn the_page_has_every_check() {
+        let page = include_str!("../../../../docs/drill.md");
+        for (name, _) in CHECKS {
+            assert!(page.contains(&format!("| `{name}` |")), "{name}");
+        }
     }
 }

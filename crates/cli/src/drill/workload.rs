@@ -4,7 +4,7 @@
 //! it makes of a device depends on what the device shows, so it is not the same every time.
 
 use super::store;
-use crate::world::Random;
+use landfall_chaos::Random;
 use landfall_device::{Client, Edit, FieldEdit, Value};
 use landfall_model::id::EntityKey;
 use landfall_model::schema::LOCAL_HOME;

@@ -4,6 +4,7 @@
 //! At most one region is down at a time, so that a second copy of everything acknowledged lives.
 
 use super::World;
+use landfall_chaos::Random;
 
 /// See the module's description.
 #[derive(Debug)]
@@ -129,19 +130,5 @@ fn describe(world: &World, broken: Broken) -> String {
         Broken::Region(i) => format!("{} killed", world.name(i)),
         Broken::Link(i, j) => format!("{} cut off from {}", world.name(i), world.name(j)),
         Broken::Front(i) => format!("devices cut off from {}", world.name(i)),
-    }
-}
-
-/// SplitMix64: small, and the same everywhere.
-#[derive(Debug)]
-pub(crate) struct Random(pub u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n.max(1)
     }
 }

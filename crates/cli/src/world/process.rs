@@ -1,8 +1,8 @@
-//! Regions of a world, running: in this process, or each as a child process.
+//! Child processes, and the regions of a world that run: in this process, or each as a child.
 //!
-//! A child is this same binary with `region` and a configuration file that is written anew at
-//! every start, so a kill is a real SIGKILL and a restart has nothing but the files to go on from.
-//! A child ends with its parent, because its standard input closes.
+//! A child is this same binary. It ends with its parent, because its standard input closes. A region
+//! has a configuration file that is written anew at every start, so a kill is a real SIGKILL and a
+//! restart has nothing but the files to go on from.
 
 use crate::region::{File, Peer};
 use anyhow::{Context, bail};
@@ -13,10 +13,10 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use landfall_region::server::{ServerConfig, ServerHandle};
 use landfall_region::status::Status;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -28,7 +28,73 @@ const STATUS_WITHIN: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often an ending child is looked at.
-const STOP_POLL: Duration = Duration::from_millis(5);
+const END_POLL: Duration = Duration::from_millis(5);
+
+/// A process of this binary, killed by SIGKILL when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Child(std::process::Child);
+
+impl Child {
+    /// Start it; `with` says its arguments, and where its output goes.
+    pub(crate) fn start(with: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        with(command.stdin(Stdio::piped()));
+        Ok(Self(command.spawn()?))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// What it writes to standard output, once, if that was piped.
+    pub(crate) fn take_output(&mut self) -> Option<ChildStdout> {
+        self.0.stdout.take()
+    }
+
+    /// A line of its input.
+    pub(crate) fn say(&mut self, line: &str) {
+        // One that does not listen any more has ended; that is looked at elsewhere.
+        let _ = self.0.stdin.as_mut().map(|input| writeln!(input, "{line}"));
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        self.0.try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    /// It ends when this end of its input closes.
+    pub(crate) fn ask_to_end(&mut self) {
+        drop(self.0.stdin.take());
+    }
+
+    /// True if it ended in order, and in time. What does not end by itself is killed.
+    pub(crate) async fn end(mut self, within: Duration) -> bool {
+        self.ask_to_end();
+        let until = Instant::now() + within;
+        loop {
+            match self.0.try_wait() {
+                Ok(None) if Instant::now() < until => tokio::time::sleep(END_POLL).await,
+                Ok(ended) => return ended.is_some_and(|status| status.success()),
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// The same, for as long as it takes, and blocking: for one that has nothing to do but to end.
+    pub(crate) fn wait(&mut self) {
+        self.ask_to_end();
+        // An error says that it has ended already.
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A region that runs.
 #[derive(Debug)]
@@ -66,15 +132,15 @@ impl Running {
     pub async fn stop(self) -> bool {
         match self {
             Self::Here(server) => server.stop().await,
-            Self::Child(process) => process.stop().await,
+            Self::Child(process) => process.child.end(STOP_WITHIN).await,
         }
     }
 }
 
-/// A child process, killed when it is dropped.
+/// A region that is a child.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
+    pub child: Child,
     address: SocketAddr,
 }
 
@@ -94,61 +160,24 @@ impl Process {
         let path = config.data_dir.with_file_name("region.toml");
         write_config(&path, config, files)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["region", "--with-parent", "--config"]).arg(&path);
-        if let Some(log) = &files.log {
-            command.stderr(log_file(log)?);
-        }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take();
-        // From here on the child is killed with `process`.
-        let mut process = Self { child, address: config.listen };
-        let Some(stdout) = stdout else { bail!("the child has no output") };
+        let log = files.log.as_deref().map(log_file).transpose()?;
+        let mut child = Child::start(|command| {
+            command.args(["region", "--with-parent", "--config"]).arg(&path);
+            command.stdout(Stdio::piped());
+            if let Some(log) = log {
+                command.stderr(log);
+            }
+        })?;
+        let Some(stdout) = child.take_output() else { bail!("the child has no output") };
         let read = tokio::task::spawn_blocking(move || greeting(stdout));
-        process.address = tokio::time::timeout(START_WITHIN, read)
+        let address = tokio::time::timeout(START_WITHIN, read)
             .await
             .with_context(|| format!("it does not listen within {START_WITHIN:?}"))???;
-        Ok(process)
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
+        Ok(Self { child, address })
     }
 
     async fn status(&self) -> Option<Status> {
         tokio::time::timeout(STATUS_WITHIN, get_status(self.address)).await.ok()?.ok()
-    }
-
-    /// How it ended, if it has.
-    pub fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
-    }
-
-    /// It ends when its parent's end of its input closes.
-    pub fn ask_to_end(&mut self) {
-        drop(self.child.stdin.take());
-    }
-
-    /// True if it ended in order.
-    async fn stop(mut self) -> bool {
-        self.ask_to_end();
-        let end = Instant::now() + STOP_WITHIN;
-        // What does not end by itself is killed when it is dropped.
-        loop {
-            match self.child.try_wait() {
-                Ok(None) if Instant::now() < end => tokio::time::sleep(STOP_POLL).await,
-                Ok(ended) => return ended.is_some_and(|status| status.success()),
-                Err(_) => return false,
-            }
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -60,37 +60,59 @@ fn damage_on_the_disk_is_found() {
     let args = ["drill", "--seed", SEED, "--devices", "3", "--seconds", "3", "--keep", keep];
     assert_eq!(landfall(&args).status.code(), Some(0));
     let whole = kept.join(format!("seed-{SEED}"));
-    let check = |expected: Option<&str>, damage: &dyn Fn(&Path)| {
+    let checked = |damage: &dyn Fn(&Path)| {
         let _ = std::fs::remove_dir_all(&place);
         copied(&whole, &place);
         damage(&place);
-        let output = landfall(&["drill", "--json", "--check", place.to_str().unwrap()]);
-        let told = stdout(&output);
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(told["failure"]["check"].as_str(), expected, "{told:#}");
+        landfall(&["drill", "--json", "--check", place.to_str().unwrap()])
+    };
+    let check = |expected: Option<[&str; 3]>, damage: &dyn Fn(&Path)| {
+        let output = checked(damage);
+        let told: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let names = ["check", "finding", "invariant"].map(|name| told["failure"][name].as_str());
+        assert_eq!(names, expected.map_or([None; 3], |names| names.map(Some)), "{told:#}");
         assert_eq!(output.status.code(), Some(i32::from(expected.is_some())));
     };
+    // What is missing is not checked, and so nothing passes.
+    let refuse = |expected: &str, damage: &dyn Fn(&Path)| {
+        let output = checked(damage);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(errors.contains(expected), "{errors}");
+        assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
+    };
     check(None, &|_| ());
-    check(Some("logs"), &|dir| {
+    check(Some(["logs", "logs", "I4"]), &|dir| {
         let last = "DELETE FROM log WHERE place = (SELECT max(place) FROM log)";
         assert_eq!(sql(&dir.join("us-east/data/region.db"), last), 1);
     });
-    check(Some("devices"), &|dir| {
+    check(Some(["devices", "devices", "I3"]), &|dir| {
         let vote = "UPDATE Note SET votes = votes + 1";
         assert!(sql(&dir.join("device-0/device.db"), vote) > 0);
     });
     let history = |dir: &Path| dir.join("device-1/history.ndjson");
-    check(Some("survival"), &|dir| {
+    check(Some(["ends", "survival", "I2"]), &|dir| {
         let dot = "00000000000000000000000000000001#7";
         let fate =
             json!({ "at_ms": 1, "what": "fate", "dot": dot, "fate": "accepted", "code": null });
         add(&history(dir), &format!("{fate}\n"));
     });
-    check(Some("sessions"), &|dir| {
+    check(Some(["shows", "sessions", "I5"]), &|dir| {
         let shows =
             |n: i64| json!({ "at_ms": 1, "what": "shows", "tallies": { "x": n }, "rows": 1 });
         add(&history(dir), &format!("{}\n{}\n", shows(2), shows(1)));
     });
+    let removed = |path: &Path| std::fs::remove_file(path).unwrap();
+    check(None, &|dir| add(&history(dir), "{\"at_ms\":1,\"wh"));
+    refuse("LF9010", &|dir| add(&history(dir), "nonsense\n"));
+    refuse("history.ndjson", &|dir| removed(&history(dir)));
+    refuse("tells of no life", &|dir| std::fs::write(history(dir), "").unwrap());
+    refuse("2 devices of a round that had 3", &|dir| removed(&dir.join("device-2/device.json")));
+    refuse("2 regions of a round that had 3", &|dir| {
+        std::fs::remove_dir_all(dir.join("us-east")).unwrap();
+    });
+    refuse("region.db", &|dir| removed(&dir.join("us-east/data/region.db")));
+    refuse("device-0", &|dir| removed(&dir.join("device-0/device.db")));
+    refuse("holds no round", &|dir| removed(&dir.join("round.json")));
 }
 
 /// Process ids whose command line names this directory.
