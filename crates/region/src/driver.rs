@@ -12,7 +12,7 @@
 mod engine;
 mod gauge;
 
-use crate::inputs::{Event, Input, Permit, wire_error};
+use crate::inputs::{Event, Input, wire_error};
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::server::Shared;
@@ -43,8 +43,6 @@ pub(crate) struct Driver {
     /// Sessions and links to close when all that they asked is answered.
     ending: Vec<SessionId>,
     ending_links: Vec<LinkId>,
-    /// For the frames that the node has yet to work on, as they came.
-    permits: Vec<Permit>,
     gauge: Gauge,
 }
 
@@ -80,7 +78,6 @@ impl Driver {
             links: HashMap::new(),
             ending: Vec::new(),
             ending_links: Vec::new(),
-            permits: Vec::new(),
             gauge: Gauge::default(),
         };
         // The node has reports of its opening.
@@ -102,9 +99,7 @@ impl Driver {
                 }
                 Next::Kill => return,
             }
-            if !more {
-                self.close_ended();
-            }
+            self.close_ended();
             // Those who left without a turn do not count any more.
             let sessions = self.sessions.len();
             self.shared.board.update(|p| p.sessions = sessions);
@@ -179,9 +174,8 @@ impl Driver {
                 let counters = &self.shared.board.counters;
                 counters.frames_in.add(1);
                 counters.pushes.add(u64::from(matches!(frame.kind, Some(FromDevice::Push(_)))));
-                self.permits.push(permit);
                 if let Some(engine) = &mut self.engine {
-                    engine.node.device_frame(id, frame);
+                    engine.node.guarded_device_frame(id, frame, Box::new(permit));
                 }
                 return Next::Turn;
             }
@@ -205,9 +199,8 @@ impl Driver {
                     tracing::warn!(link = id.0, code = e.code, "a peer refused the link");
                     self.gauge.report("peer_refused_us");
                 }
-                self.permits.push(permit);
                 if let Some(engine) = &mut self.engine {
-                    engine.node.peer_frame(id, frame);
+                    engine.node.guarded_peer_frame(id, frame, Box::new(permit));
                 }
                 return Next::Turn;
             }
@@ -248,17 +241,13 @@ impl Driver {
 
     /// One transaction. True if there is more to do at once.
     fn turn(&mut self) -> bool {
-        let Some(engine) = &mut self.engine else {
-            self.permits.clear();
-            return false;
-        };
+        let Some(engine) = &mut self.engine else { return false };
+        engine.node.set_room(limits::WAITING_BYTES_MAX.saturating_sub(self.shared.waiting.bytes()));
         let now_ms = self.shared.config.clock.now_ms();
         match engine.turn(now_ms, &self.shared.board.counters) {
             Ok(mut out) => {
                 let more = out.more;
                 let new_life = engine.new_life();
-                let worked_on = self.permits.len().saturating_sub(engine.node.queued());
-                self.permits.drain(..worked_on);
                 self.count(&mut out);
                 // First the picture, then the frames: who has an answer finds it on the page.
                 self.publish();
@@ -366,13 +355,21 @@ impl Driver {
         }
     }
 
+    /// Who has nothing more to say is closed when it has been answered, whatever else there is to do.
     fn close_ended(&mut self) {
-        for id in std::mem::take(&mut self.ending) {
-            self.close(id);
+        if self.ending.is_empty() && self.ending_links.is_empty() {
+            return;
         }
-        for id in std::mem::take(&mut self.ending_links) {
-            self.close_link(id);
-        }
+        let node = self.engine.as_ref().map(|e| &e.node);
+        let serves = |id: &SessionId| node.is_some_and(|n| n.serves(*id));
+        let (waits, over) = self.ending.drain(..).partition(serves);
+        self.ending = waits;
+        let serves = |id: &LinkId| node.is_some_and(|n| n.serves_link(*id));
+        let (waits, over_links): (_, Vec<LinkId>) = self.ending_links.drain(..).partition(serves);
+        self.ending_links = waits;
+        let over: Vec<SessionId> = over;
+        over.into_iter().for_each(|id| self.close(id));
+        over_links.into_iter().for_each(|id| self.close_link(id));
     }
 
     /// The disk or the node cannot be trusted: forget both, and everybody who waits for them.
@@ -382,7 +379,6 @@ impl Driver {
         self.engine = None;
         self.sessions.clear();
         self.links.clear();
-        self.permits.clear();
         self.reopen();
     }
 

@@ -43,7 +43,7 @@ pub enum Event<I, O> {
     Gone,
 }
 
-/// The right to have some bytes in the queue.
+/// The right to have some bytes in the queue, or to decode a frame.
 #[derive(Debug)]
 pub struct Permit(#[allow(dead_code, reason = "held to be dropped")] OwnedSemaphorePermit);
 
@@ -79,18 +79,27 @@ impl Role for LinkId {
 pub struct Inputs {
     queue: mpsc::UnboundedSender<Input>,
     bytes: Arc<Semaphore>,
+    decoding: Arc<Semaphore>,
 }
 
 impl Inputs {
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Input>) {
         let (queue, receiver) = mpsc::unbounded_channel();
         let units = limits::QUEUED_BYTES_MAX / limits::QUEUED_BYTES_UNIT;
-        (Self { queue, bytes: Arc::new(Semaphore::new(units)) }, receiver)
+        let decoding = Arc::new(Semaphore::new(limits::DECODING_MAX));
+        (Self { queue, bytes: Arc::new(Semaphore::new(units)), decoding }, receiver)
     }
 
     /// A driver that has ended hears nothing, and nobody needs to be told.
     pub fn send(&self, input: Input) {
         let _ = self.queue.send(input);
+    }
+
+    /// Wait until a frame may be decoded. It is held until the frame has its permit: few are in memory
+    /// that are not counted.
+    pub async fn decode(&self) -> Permit {
+        let permit = Arc::clone(&self.decoding).acquire_owned().await;
+        Permit(permit.expect("the semaphore is never closed"))
     }
 
     /// Wait until that many bytes more may be queued.

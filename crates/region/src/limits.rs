@@ -36,15 +36,22 @@ pub const PEER_HELLO_BYTES_MAX: usize = 1 << 20;
 /// each come within this.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes of frames, over all sessions and links, that wait for the driver. Readers of sockets
+/// Bytes of frames, as they are in memory, over all sessions and links, that wait for the driver. Readers of sockets
 /// wait when it is used up. Counted in units, because semaphores count in 32 bits.
 pub const QUEUED_BYTES_MAX: usize = 256 << 20;
 pub const QUEUED_BYTES_UNIT: usize = 1 << 10;
+
+/// Frames that may be decoded at a time and wait to be counted there.
+pub const DECODING_MAX: usize = 4;
 
 /// Frames and bytes that wait for one connection. The driver waits for nobody: a connection whose
 /// queue is full is closed, and resumes from its cursor.
 pub const OUTGOING_FRAMES_MAX: usize = 8_192;
 pub const OUTGOING_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of rows, over all sessions, that wait to be taken by their connections: no more chunks of passes
+/// are made beyond this. Live changes are, which sessions share.
+pub const WAITING_BYTES_MAX: usize = 128 << 20;
 
 /// Bytes of encoded frames that are handed to the socket in one piece.
 pub const WRITE_BYTES: usize = 64 << 10;

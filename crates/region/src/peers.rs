@@ -95,7 +95,7 @@ impl Error {
 
 /// One link, from dialling to its end.
 async fn link(shared: &Shared, peer: &Peer) -> Result<(), Error> {
-    let (outbox, frames) = outbox::outbox();
+    let (outbox, frames) = outbox::outbox(&shared.waiting);
     // Dropped with the outgoing half, whichever way it ends.
     let (sending, sent) = oneshot::channel::<()>();
     let outgoing = delayed(frames.encode(sending), peer.delay);

@@ -9,6 +9,7 @@ use crate::auth::Keys;
 pub use crate::driver::Error as StoreError;
 use crate::driver::{self, Driver};
 use crate::inputs::{Input, Inputs};
+use crate::outbox::Waiting;
 use crate::status::{Board, PeerStatus, Status, entries_between, log_heads};
 use crate::world::{Clock, Entropy};
 use crate::{api, limits, peers};
@@ -130,6 +131,7 @@ fn ramp(since_start: Duration, whole: Duration) -> u32 {
 pub(crate) struct Shared {
     pub config: ServerConfig,
     pub inputs: Inputs,
+    pub waiting: Waiting,
     pub board: Board,
     pub draining: AtomicBool,
     pub killed: AtomicBool,
@@ -144,6 +146,7 @@ impl Shared {
     fn new(config: ServerConfig, inputs: Inputs) -> Self {
         Self {
             inputs,
+            waiting: Waiting::default(),
             board: Board::default(),
             draining: AtomicBool::new(false),
             killed: AtomicBool::new(false),

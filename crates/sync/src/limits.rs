@@ -63,11 +63,22 @@ pub const HELLO_DEVICES_MAX: usize = 256;
 /// Logs that one vector may name.
 pub const VECTOR_ENTRIES_MAX: usize = 65_536;
 
+/// Ranges of numbers that a region has of one device, beyond which it takes no op that begins another.
+/// A device fills its gaps: it has at most one for each op that waits for an answer.
+pub const RECEIVED_RANGES_MAX: usize = 2 * PUSH_OPS_MAX as usize;
+
 /// Ranges in one set of numbers.
 pub const RANGES_MAX: usize = 65_536;
 
 /// Subscriptions of one session.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+
+/// Logs that the cursors of one session's subscriptions may name in all.
+pub const CURSOR_ENTRIES_MAX: usize = 131_072;
+
+/// Questions for rows by name that a session may have open, and names in one of a device's.
+pub const QUESTIONS_MAX: usize = 8;
+pub const QUESTION_KEYS: usize = 256;
 
 /// Longest scope, entity id and principal, in bytes.
 pub const NAME_BYTES_MAX: usize = 512;

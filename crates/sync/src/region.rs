@@ -16,6 +16,7 @@ pub mod conformance;
 mod cuts;
 mod feed;
 mod forks;
+mod inbox;
 pub mod memory;
 mod merge;
 pub mod node;

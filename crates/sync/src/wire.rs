@@ -74,7 +74,7 @@ fn put_frame(codec: u8, body: &[u8], out: &mut BytesMut) {
 
 /// The rows of a Delta.
 pub fn read_body(body: &Bytes) -> Result<Body, FrameError> {
-    memory::decode(body.clone())
+    memory::decode(body.clone()).map(|(body, _)| body)
 }
 
 /// Takes bytes in as they come and gives whole messages out.
@@ -108,6 +108,11 @@ impl FrameReader {
 
     /// The next whole message, if it has arrived.
     pub fn read<M: Frame>(&mut self) -> Result<Option<M>, FrameError> {
+        Ok(self.read_sized()?.map(|(message, _)| message))
+    }
+
+    /// The next whole message, and the bytes that it takes in memory.
+    pub fn read_sized<M: Frame>(&mut self) -> Result<Option<(M, usize)>, FrameError> {
         let Some(mut header) = self.buffer.get(..4) else { return Ok(None) };
         let length = header.get_u32() as usize;
         if length == 0 || length > self.bytes_max {

@@ -38,7 +38,7 @@ pub(super) fn answer<R: Role>(
     pace: Option<Pace>,
     seat: OwnedSemaphorePermit,
 ) -> Body {
-    let (outbox, frames): (Outbox<R::Out>, _) = outbox::outbox();
+    let (outbox, frames): (Outbox<R::Out>, _) = outbox::outbox(&shared.waiting);
     let inputs = shared.inputs.clone();
     inputs.send(role.input(Event::Up(outbox)));
     let reading =
@@ -115,27 +115,31 @@ impl<R: Role> Reading<R> {
                 Err(Break::Refused(error)) => return Err(error),
             };
             reader.push(&chunk);
-            while let Some(frame) = reader.read::<R::In>().map_err(|e| unreadable(&e))? {
-                let bytes = frame.encoded_len();
+            loop {
+                let decoding = self.inputs.decode().await;
+                let read = reader.read_sized::<R::In>().map_err(|e| unreadable(&e))?;
+                let Some((frame, memory)) = read else { break };
                 if std::mem::take(&mut greeting) {
                     reader.limit(FRAME_BYTES_MAX);
                 }
-                self.forward(frame, bytes).await?;
+                let owed = self.forward(frame, memory).await?;
+                drop(decoding);
+                if !owed.is_zero() {
+                    sleep(owed).await;
+                }
             }
         }
     }
 
-    async fn forward(&mut self, frame: R::In, bytes: usize) -> Result<(), wire::Error> {
+    /// Queue a frame that takes so much memory. What is returned is how long to wait before the next.
+    async fn forward(&mut self, frame: R::In, memory: usize) -> Result<Duration, wire::Error> {
         let owed = match &mut self.pace {
-            Some(pace) => pace.take(bytes, Instant::now())?,
+            Some(pace) => pace.take(frame.encoded_len(), Instant::now())?,
             None => Duration::ZERO,
         };
-        let permit = self.inputs.permit(bytes).await;
+        let permit = self.inputs.permit(memory).await;
         self.inputs.send(self.role.input(Event::Frame(frame, permit)));
-        if !owed.is_zero() {
-            sleep(owed).await;
-        }
-        Ok(())
+        Ok(owed)
     }
 }
 

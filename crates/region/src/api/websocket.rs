@@ -73,7 +73,7 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
 async fn carry(shared: Arc<Shared>, socket: WebSocket, seat: OwnedSemaphorePermit) {
     let role = shared.next_session();
     let inputs = shared.inputs.clone();
-    let (outbox, frames): (Outbox<RegionFrame>, _) = outbox::outbox();
+    let (outbox, frames): (Outbox<RegionFrame>, _) = outbox::outbox(&shared.waiting);
     inputs.send(role.input(Event::Up(outbox)));
     let (mut to_device, from_device) = socket.split();
     let heard = Arc::new(AtomicBool::new(true));

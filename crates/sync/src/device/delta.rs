@@ -17,9 +17,6 @@ use landfall_model::id::{DeviceId, EntityKey};
 use landfall_model::vector::{SeqSet, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows asked for in one Refetch.
-const REFETCH_KEYS: usize = 256;
-
 /// Of fewer rows in a chunk each is asked for by itself whether it is here.
 const ROWS_WORTH_ASKING: usize = 2;
 
@@ -139,6 +136,7 @@ impl<S: Store> Call<'_, S> {
                 self.note_refetched(number, &rows, &absent);
                 let room = self.room(&from.scope, &sub, true, false)?;
                 self.take_refetched(number, &rows, &absent, &at, from, room)?;
+                self.refetch_others()?;
             }
         }
         Ok(())
@@ -363,13 +361,21 @@ impl<S: Store> Call<'_, S> {
         if sub.refetching.is_some() || !sub.covering {
             return Ok(());
         }
+        let open = session.subs.values().filter(|s| s.refetching.is_some()).count();
+        if open >= limits::QUESTIONS_MAX {
+            // Asked when another is answered.
+            if let Some(session) = &mut self.node.session {
+                *session.to_refetch.entry(number).or_default() |= anyway;
+            }
+            return Ok(());
+        }
         let (scope, mut walked) = (sub.scope.clone(), sub.walked.clone());
         let held = session.vector.clone();
         let (mut keys, mut beyond) = (Vec::new(), Vector::new());
         // Rows that cannot be had yet do not stand in the way of those behind them.
         while keys.is_empty() {
-            let waiting = self.store.refetches(&scope, walked.as_ref(), REFETCH_KEYS)?;
-            walked = waiting.last().filter(|_| waiting.len() == REFETCH_KEYS).cloned();
+            let waiting = self.store.refetches(&scope, walked.as_ref(), limits::QUESTION_KEYS)?;
+            walked = waiting.last().filter(|_| waiting.len() == limits::QUESTION_KEYS).cloned();
             for key in waiting {
                 let known = self.store.base(&key)?.unwrap_or_default().known();
                 if (anyway || held.covers(&known)) && !self.in_doubt(&key)? {
@@ -389,6 +395,13 @@ impl<S: Store> Call<'_, S> {
             self.send(Kind::Refetch(wire::Refetch { sub: number, keys, beyond }));
         }
         Ok(())
+    }
+
+    /// A question was answered: others that waited for that are asked.
+    fn refetch_others(&mut self) -> Result<(), S::Error> {
+        let session = self.node.session.as_mut();
+        let waiting = session.map(|s| std::mem::take(&mut s.to_refetch)).unwrap_or_default();
+        waiting.into_iter().try_for_each(|(number, anyway)| self.refetch(number, anyway))
     }
 
     /// An own op waits for the answer that tells whether a received number is its own.

@@ -108,6 +108,9 @@ pub(super) struct Session {
     /// Retired numbers that the region was told, until it answers what was sent behind them.
     pub confirming: Option<(i64, Vec<(DeviceId, SeqSet)>)>,
     pub refetched_ms: i64,
+    /// Subscriptions with rows to be asked for once fewer questions are open; true: whatever the region
+    /// is known to hold.
+    pub to_refetch: BTreeMap<u32, bool>,
     /// An op was answered that rows had been waiting for.
     pub settled: bool,
 }

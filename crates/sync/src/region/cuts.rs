@@ -107,13 +107,13 @@ impl Core {
             Some(peer) => peer.incarnation.is_some_and(|now| life < now),
             None => false,
         };
-        let over = over || self.config.lost.contains(&owner);
+        if !over && !self.config.lost.contains(&owner) {
+            return false;
+        }
         let silent = |v: &Vector| v.iter().all(|(o, _)| (o.region, o.incarnation) != (owner, life));
         let live = self.config.live().filter(|r| *r != me);
-        let nobody = live.fold(silent(&self.vector), |so_far, r| {
-            so_far && self.peers.get(&r).is_some_and(|p| p.heard && silent(&p.vector))
-        });
-        over && nobody
+        let mut others = live.map(|r| self.peers.get(&r));
+        silent(&self.vector) && others.all(|p| p.is_some_and(|p| p.heard && silent(&p.vector)))
     }
 
     pub(super) fn apply_cut<S: Store>(

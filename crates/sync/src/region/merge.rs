@@ -52,6 +52,8 @@ pub(super) struct Batch {
     pub parts: BTreeMap<(DeviceId, u64), Here>,
     /// Logs that ended, each with the last number that counts.
     pub cuts: BTreeMap<Origin, u64>,
+    /// Numbers of devices of which it was read what is kept.
+    pub looked_up: u64,
 }
 
 /// Parents of parents are followed this far; the schema allows no cycle, a forged op might.

@@ -10,9 +10,12 @@
 
 mod devices;
 mod fan_out;
+mod passes;
 mod peers;
 
 use super::access::{Authenticator, Denial};
+use super::inbox::{Frame, Inbox, Line};
+pub use super::inbox::{Guard, LinkId};
 use super::merge::Batch;
 use super::session::Session;
 pub use super::session::SessionId;
@@ -28,10 +31,6 @@ use peers::Answers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wire::region_frame::Kind as ToDevice;
-
-/// A connection with a peer region, as numbered by the driver.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct LinkId(pub u64);
 
 /// What the driver does after the commit.
 #[derive(Debug, Default)]
@@ -53,13 +52,6 @@ pub struct Output {
     pub entries_from_peers: u64,
 }
 
-impl Output {
-    /// What was worked on: a transaction that was refused cost as much as one that was not.
-    fn decided(&self) -> u64 {
-        self.transactions.max(self.ops) + self.entries_from_peers
-    }
-}
-
 /// Things that an operator should hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -73,12 +65,6 @@ pub enum Report {
     RowTooLarge { key: EntityKey },
     /// A session or link was refused.
     Refused { code: String },
-}
-
-#[derive(Debug)]
-enum Input {
-    Device(SessionId, wire::DeviceFrame),
-    Peer(LinkId, wire::PeerFrame),
 }
 
 #[derive(Debug, Default)]
@@ -97,13 +83,21 @@ struct Link {
 pub struct Node {
     core: Core,
     auth: Box<dyn Authenticator>,
-    inbox: VecDeque<Input>,
+    inbox: Inbox,
     sessions: BTreeMap<SessionId, Session>,
     links: BTreeMap<LinkId, Link>,
     /// The link on which each peer asks, the latest of them.
     hears_on: BTreeMap<RegionId, LinkId>,
     /// Scope -> subscriptions, for fan-out.
     readers: BTreeMap<Scope, BTreeSet<(SessionId, u32)>>,
+    /// Sessions that may have rows to be sent, the next one first. Each is in it once.
+    senders: VecDeque<SessionId>,
+    /// Live subscriptions whose cursor is above what is here, each with a log of which that is so.
+    behind: BTreeMap<(SessionId, u32), Origin>,
+    /// Something has changed that may let one of those go on.
+    moved: bool,
+    /// Bytes of rows that the next turn may send, so that not too many wait to be taken.
+    room: usize,
     /// The latest session of each device id.
     pushers: BTreeMap<DeviceId, SessionId>,
     /// A peer's vector moved: ops may have become durable.
@@ -127,10 +121,12 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// Frames handled in one call of [`Node::work`], and ops and log entries after which it begins no other
-/// frame: so that a turn stays short, and those who wait for its end work on while the next one runs.
+/// Frames handled in one call of [`Node::work`], and ops and log entries after which it goes on with no
+/// other transaction: so that a turn stays short, and those who wait for its end work on while the next
+/// one runs. Looking at what is kept of so many numbers counts as an op.
 const FRAMES_PER_TURN: usize = 512;
 const OPS_PER_TURN: u64 = 1_024;
+const LOOK_UPS_PER_OP: u64 = 16;
 
 /// Chunks sent in one turn, over all sessions.
 const CHUNKS_PER_TURN: usize = 16;
@@ -203,11 +199,15 @@ impl Node {
         Ok(Self {
             core,
             auth,
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
             hears_on: BTreeMap::new(),
             readers: BTreeMap::new(),
+            senders: VecDeque::new(),
+            behind: BTreeMap::new(),
+            moved: false,
+            room: usize::MAX,
             pushers: BTreeMap::new(),
             peers_moved: true,
             token,
@@ -248,17 +248,37 @@ impl Node {
         self.sessions.len()
     }
 
-    /// How many frames the next call of [`Node::work`] would find queued.
-    pub fn queued(&self) -> usize {
-        self.inbox.len()
+    /// Bytes of rows that the next turn may send in passes and answers; more wait until it is said again.
+    pub fn set_room(&mut self, bytes: usize) {
+        self.room = bytes;
     }
 
     pub fn device_frame(&mut self, session: SessionId, frame: wire::DeviceFrame) {
-        self.inbox.push_back(Input::Device(session, frame));
+        self.guarded_device_frame(session, frame, Box::new(()));
+    }
+
+    pub fn guarded_device_frame(
+        &mut self,
+        session: SessionId,
+        frame: wire::DeviceFrame,
+        guard: Guard,
+    ) {
+        self.inbox.push(Frame::Device(session, frame), guard);
+    }
+
+    /// Whether the session still has frames that wait, or rows to be sent as its credit allows.
+    pub fn serves(&self, session: SessionId) -> bool {
+        let sends = self.sessions.get(&session).is_some_and(|s| s.sends);
+        sends || self.inbox.has(Line::Device(session))
+    }
+
+    /// Whether frames of the link still wait.
+    pub fn serves_link(&self, link: LinkId) -> bool {
+        self.inbox.has(Line::Peer(link))
     }
 
     pub fn device_gone(&mut self, session: SessionId) {
-        self.inbox.retain(|i| !matches!(i, Input::Device(s, _) if *s == session));
+        self.inbox.forget(Line::Device(session));
         self.forget(session);
     }
 
@@ -268,11 +288,15 @@ impl Node {
     }
 
     pub fn peer_frame(&mut self, link: LinkId, frame: wire::PeerFrame) {
-        self.inbox.push_back(Input::Peer(link, frame));
+        self.guarded_peer_frame(link, frame, Box::new(()));
+    }
+
+    pub fn guarded_peer_frame(&mut self, link: LinkId, frame: wire::PeerFrame, guard: Guard) {
+        self.inbox.push(Frame::Peer(link, frame), guard);
     }
 
     pub fn link_down(&mut self, link: LinkId) {
-        self.inbox.retain(|i| !matches!(i, Input::Peer(l, _) if *l == link));
+        self.inbox.forget(Line::Peer(link));
         self.links.remove(&link);
         self.hears_on.retain(|_, l| *l != link);
     }
@@ -282,17 +306,19 @@ impl Node {
         let before = self.core.vector.clone();
         let mut turn = Turn { now_ms, batch: Batch::default(), out: Output::default() };
         for _ in 0..FRAMES_PER_TURN {
-            if turn.out.decided() >= OPS_PER_TURN {
+            if turn.is_long() {
                 break;
             }
-            let Some(input) = self.inbox.pop_front() else { break };
-            match input {
-                Input::Device(id, frame) => {
-                    if let Err(stop) = self.on_device(store, id, frame, &mut turn)? {
-                        self.stop_session(id, stop, &mut turn.out);
-                    }
-                }
-                Input::Peer(id, frame) => {
+            let Some((frame, guard)) = self.inbox.pop() else { break };
+            match frame {
+                Frame::Device(id, frame) => match self.on_device(store, id, frame, &mut turn)? {
+                    Ok(None) => {}
+                    Ok(Some(rest)) => self.inbox.put_back(Frame::Device(id, rest), guard),
+                    Err(stop) => self.stop_session(id, stop, &mut turn.out),
+                },
+                Frame::Peer(id, frame) => {
+                    // What a peer holds, and which of its lives it is in, decides on more than ops.
+                    self.moved = true;
                     if let Err(stop) = self.on_peer(store, id, frame, &mut turn)? {
                         self.stop_link(id, stop, &mut turn.out);
                     }
@@ -304,7 +330,9 @@ impl Node {
         turn.out.wrote |= !turn.batch.advanced.is_empty();
         self.expire_sessions(&mut turn);
         self.tell_cuts(&mut turn);
+        self.moved |= !turn.batch.advanced.is_empty() || self.core.vector != before;
         self.fan_out(store, &before, &mut turn)?;
+        self.go_on_behind(&mut turn.out);
         self.run_passes(store, &mut turn)?;
         self.report_durable(&mut turn.out);
         self.talk_to_peers(store, &mut turn.out)?;
@@ -319,6 +347,14 @@ struct Turn {
     now_ms: i64,
     batch: Batch,
     out: Output,
+}
+
+impl Turn {
+    /// Enough for one turn: a transaction that was refused cost as much as one that was not.
+    fn is_long(&self) -> bool {
+        let ops = self.out.transactions.max(self.out.ops) + self.out.entries_from_peers;
+        ops + self.batch.looked_up / LOOK_UPS_PER_OP >= OPS_PER_TURN
+    }
 }
 
 /// A peer holds more of this life's logs than we wrote: our store was put back and nobody told.

@@ -13,9 +13,9 @@ use super::Core;
 use super::merge::Batch;
 use super::store::Store;
 use crate::log::{Entry, Whole};
-use landfall_model::id::{DeviceId, Dot};
+use landfall_model::id::DeviceId;
 use landfall_model::op::{Fingerprint, Sealed, Tx};
-use landfall_model::vector::Position;
+use landfall_model::vector::{Position, SeqSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is here of a pushed transaction.
@@ -50,7 +50,7 @@ impl Part {
 pub(super) struct Here {
     tx: Tx,
     /// Its numbers that were received.
-    numbers: BTreeSet<u64>,
+    numbers: SeqSet,
     /// One of them is known to be of it.
     known: bool,
     /// One of them is not known to be of anything any more.
@@ -73,40 +73,55 @@ impl Core {
         }
         let here = match batch.parts.remove(&(device, tx.first)).filter(|here| here.tx == tx) {
             Some(here) => here,
-            None => self.here(store, device, tx)?,
+            None => self.here(store, device, tx, batch)?,
         };
         let part = here.with(ops);
         batch.parts.insert((device, tx.first), here);
         Ok(part)
     }
 
-    fn here<S: Store>(&self, store: &mut S, device: DeviceId, tx: Tx) -> Result<Here, S::Error> {
-        let received = store.device(device)?.received;
-        let numbers: BTreeSet<u64> =
-            tx.seqs().take(tx.count as usize).filter(|seq| received.contains(*seq)).collect();
+    fn here<S: Store>(
+        &self,
+        store: &mut S,
+        device: DeviceId,
+        tx: Tx,
+        batch: &mut Batch,
+    ) -> Result<Here, S::Error> {
+        let all = SeqSet::from_parts(0, [(tx.first.max(1), tx.last())]);
+        let numbers = store.device(device)?.received.intersection(&all);
+        let mut here = Here { tx, numbers, known: false, forgotten: false, parts: BTreeMap::new() };
+        let count = here.count();
+        if count == 0 {
+            return Ok(here);
+        }
+        // Whoever pushes chooses how many numbers a transaction says to span.
+        batch.looked_up += count;
+        let mut records = store.dot_records(device, tx.first, count as usize)?;
+        records.retain(|(seq, _)| here.numbers.contains(*seq));
+        let kept: BTreeSet<u64> = records.iter().map(|(seq, _)| *seq).collect();
+        here.forgotten = (kept.len() as u64) < count;
         let mut wholes = BTreeMap::new();
-        let mut parts: BTreeMap<Whole, BTreeMap<u64, Fingerprint>> = BTreeMap::new();
-        let (mut known, mut forgotten) = (false, false);
-        for seq in &numbers {
-            let records = store.dots(Dot::new(device, *seq))?;
-            forgotten |= records.is_empty();
-            for record in records.iter().filter(|r| r.tx == tx) {
-                known = true;
-                let whole = match wholes.get(&record.position) {
-                    Some(whole) => *whole,
-                    None => whole_at(store, record.position)?,
-                };
-                wholes.insert(record.position, whole);
-                if let Some(whole) = whole {
-                    parts.entry(whole).or_default().insert(*seq, record.fingerprint);
-                }
+        for (seq, record) in records.into_iter().filter(|(_, r)| r.tx == tx) {
+            here.known = true;
+            let whole = match wholes.get(&record.position) {
+                Some(whole) => *whole,
+                None => whole_at(store, record.position)?,
+            };
+            wholes.insert(record.position, whole);
+            if let Some(whole) = whole {
+                here.parts.entry(whole).or_default().insert(seq, record.fingerprint);
             }
         }
-        Ok(Here { tx, numbers, known, forgotten, parts })
+        Ok(here)
     }
 }
 
 impl Here {
+    /// How many of its numbers were received.
+    fn count(&self) -> u64 {
+        self.numbers.spans().map(|(first, last)| last - first + 1).sum()
+    }
+
     /// What the pushed ops make of it.
     fn with(&self, ops: &[Sealed]) -> Part {
         let count = self.tx.count as usize;
@@ -123,9 +138,9 @@ impl Here {
                 return Part::Completed(*whole);
             }
         }
-        let pushed = ops.iter().filter(|o| !self.numbers.contains(&o.op.dot.seq)).count();
+        let pushed = ops.iter().filter(|o| !self.numbers.contains(o.op.dot.seq)).count();
         match (self.known, self.forgotten) {
-            (true, _) if self.numbers.len() + pushed < count => Part::Lacking,
+            (true, _) if self.count() as usize + pushed < count => Part::Lacking,
             (true, _) => Part::Another,
             (false, true) => Part::Forgotten,
             (false, false) => Part::None,

@@ -11,7 +11,8 @@ use super::watch::Watch;
 use crate::limits;
 use landfall_model::id::{DeviceId, EntityKey, Scope};
 use landfall_model::vector::{Origin, Vector};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A device's connection, as numbered by the driver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -25,6 +26,10 @@ pub(super) struct Session {
     pub subs: BTreeMap<u32, Sub>,
     /// Delta bytes that may still be sent; below zero after a frame larger than was left.
     pub credit: i64,
+    /// Rows that it asked for by name, to be answered when there is credit.
+    pub questions: VecDeque<Question>,
+    /// It is among those that may have rows to be sent.
+    pub sends: bool,
     /// Bytes of rows sent in passes and refetches.
     pub told: usize,
     /// Accepted ops that not enough regions hold yet.
@@ -33,6 +38,13 @@ pub(super) struct Session {
     pub forget_from: u64,
     /// A device id of this session greeted again in another one.
     pub superseded: bool,
+}
+
+/// Rows asked for by name.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub sub: u32,
+    pub keys: Vec<EntityKey>,
 }
 
 #[derive(Debug)]
@@ -75,7 +87,34 @@ impl Session {
     pub fn new(author: Author, devices: Vec<DeviceId>, credit: u64) -> Self {
         let credit = credit.min(limits::CREDIT_BYTES) as i64;
         let (subs, watch) = (BTreeMap::new(), Watch::default());
-        Self { author, devices, subs, credit, told: 0, watch, forget_from: 0, superseded: false }
+        Self {
+            author,
+            devices,
+            subs,
+            credit,
+            questions: VecDeque::new(),
+            sends: false,
+            told: 0,
+            watch,
+            forget_from: 0,
+            superseded: false,
+        }
+    }
+
+    /// The subscription whose pass goes on next: of the highest priority, the lowest number.
+    pub fn next_pass(&self) -> Option<u32> {
+        let passes = self.subs.iter().filter(|(_, sub)| matches!(sub.state, State::Pass(_)));
+        passes.min_by_key(|(number, sub)| (Reverse(sub.priority), **number)).map(|(n, _)| *n)
+    }
+
+    /// There is credit, and something to send for it.
+    pub fn may_send(&self) -> bool {
+        self.credit > 0 && (!self.questions.is_empty() || self.next_pass().is_some())
+    }
+
+    /// Logs that the cursors of its subscriptions name, in all.
+    pub fn cursor_entries(&self) -> usize {
+        self.subs.values().map(|sub| sub.cursor.len()).sum()
     }
 
     /// Bytes of rows at which the next chunk is closed.

@@ -6,6 +6,7 @@ mod frames;
 mod hostile;
 mod links;
 mod refused;
+mod shares;
 mod status;
 mod turns;
 mod windows;

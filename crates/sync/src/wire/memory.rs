@@ -36,13 +36,14 @@ enum Part {
 
 include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
 
-/// Decode, if that takes no more memory than a message may.
-pub(super) fn decode<M: Frame>(bytes: Bytes) -> Result<M, FrameError> {
+/// Decode, if that takes no more memory than a message may; with what it takes, its bytes among it.
+pub(super) fn decode<M: Frame>(bytes: Bytes) -> Result<(M, usize), FrameError> {
     let mut left = limits::FRAME_MEMORY_MAX;
     if !fits(&bytes, M::SHAPE, &mut left) {
         return Err(FrameError::TooManyParts);
     }
-    M::decode(bytes).map_err(|_| FrameError::Message)
+    let memory = bytes.len() + limits::FRAME_MEMORY_MAX - left;
+    M::decode(bytes).map(|message| (message, memory)).map_err(|_| FrameError::Message)
 }
 
 /// Take what the parts of a message need from what is left; false if that is not enough. Bytes that
@@ -157,6 +158,6 @@ mod tests {
         };
         check([0x0a, 0].repeat(limits::FRAME_MEMORY_MAX / size_of::<wire::Row>() + 1));
         let rows = limits::FRAME_MEMORY_MAX / size_of::<wire::Row>();
-        assert_eq!(decode::<wire::Body>([0x0a, 0].repeat(rows).into()).unwrap().rows.len(), rows);
+        assert_eq!(decode::<wire::Body>([0x0a, 0].repeat(rows).into()).unwrap().0.rows.len(), rows);
     }
 }

@@ -1,14 +1,13 @@
 //! Frames of devices: greeting, subscriptions, pushes, and questions.
 
-use super::fan_out::tell_void;
-use super::{Handled, Node, Stop, ToDevice, Turn, received, send, wire_cut, wire_error};
+use super::passes::tell_void;
+use super::{Handled, Node, Stop, ToDevice, Turn, send, wire_cut, wire_error};
 use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::region::access::Author;
 use crate::region::commit::Verdict;
-use crate::region::feed::{Rows, Want};
 use crate::region::node::{Output, Report, SessionId};
-use crate::region::session::{Pass, Session, State, Sub};
+use crate::region::session::{Pass, Question, Session, State, Sub};
 use crate::region::store::{DotRecord, Store};
 use crate::{limits, wire};
 use landfall_model::id::{DeviceId, Dot, Scope};
@@ -19,37 +18,41 @@ use std::collections::BTreeMap;
 use wire::device_frame::Kind as FromDevice;
 
 impl Node {
+    /// What is returned is the rest of a frame that is more than this turn takes.
     pub(super) fn on_device<S: Store>(
         &mut self,
         store: &mut S,
         id: SessionId,
         frame: wire::DeviceFrame,
         turn: &mut Turn,
-    ) -> Handled<S::Error> {
+    ) -> Result<Result<Option<wire::DeviceFrame>, Stop>, S::Error> {
         let Some(kind) = frame.kind else {
             return Ok(Err(Stop::new("malformed", "an empty frame, or one of a later version")));
         };
-        if let FromDevice::Hello(hello) = kind {
-            return self.on_hello(store, id, hello, turn);
-        }
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return Ok(Err(Stop::new("hello_first", "the first frame must be Hello")));
-        };
-        match kind {
-            FromDevice::Hello(_) => {}
-            FromDevice::Subscribe(s) => return self.on_subscribe(store, id, s, turn),
-            FromDevice::Unsubscribe(u) => self.unsubscribe(id, u.sub),
-            FromDevice::Push(p) => return self.on_push(store, id, p, turn),
-            FromDevice::Status(s) => return self.on_status(store, id, &s, turn),
-            FromDevice::Confirm(c) => return self.on_confirm(store, id, &c, turn),
-            FromDevice::Refetch(r) => return self.on_refetch(store, id, &r, turn),
-            FromDevice::Credit(c) => session.add_credit(c.bytes),
-            FromDevice::Ping(p) => {
+        let handled = match (kind, self.sessions.get_mut(&id)) {
+            (FromDevice::Hello(hello), _) => self.on_hello(store, id, hello, turn)?,
+            (_, None) => Err(Stop::new("hello_first", "the first frame must be Hello")),
+            (FromDevice::Push(p), _) => return self.on_push(store, id, p, turn),
+            (FromDevice::Subscribe(s), _) => self.on_subscribe(store, id, s, turn)?,
+            (FromDevice::Status(s), _) => self.on_status(store, id, &s, turn)?,
+            (FromDevice::Confirm(c), _) => self.on_confirm(store, id, &c, turn)?,
+            (FromDevice::Refetch(r), _) => self.on_refetch(id, &r, turn),
+            (FromDevice::Unsubscribe(u), _) => {
+                self.unsubscribe(id, u.sub);
+                Ok(())
+            }
+            (FromDevice::Credit(c), Some(session)) => {
+                session.add_credit(c.bytes);
+                self.wake(id);
+                Ok(())
+            }
+            (FromDevice::Ping(p), Some(_)) => {
                 let pong = wire::Pong { ping_ms: p.sent_ms, received_ms: turn.now_ms };
                 send(&mut turn.out, id, ToDevice::Pong(pong));
+                Ok(())
             }
-        }
-        Ok(Ok(()))
+        };
+        Ok(handled.map(|()| None))
     }
 
     fn on_hello<S: Store>(
@@ -157,8 +160,17 @@ impl Node {
     ) -> Handled<S::Error> {
         // A number that is given again ends what it stood for.
         self.unsubscribe(id, s.sub);
+        let (mut cursor, pass, mut provisional) = match (
+            convert::vector(s.cursor.as_ref()),
+            s.pass.as_ref().map(|p| convert::vector(Some(p))).transpose(),
+            convert::vector(s.provisional.as_ref()),
+        ) {
+            (Ok(c), Ok(p), Ok(v)) => (c, p, v),
+            _ => return Ok(Err(Malformed("vector").into())),
+        };
         let session = self.sessions.get_mut(&id).expect("checked by the caller");
-        let too_many = session.subs.len() >= limits::SUBSCRIPTIONS_MAX;
+        let too_many = session.subs.len() >= limits::SUBSCRIPTIONS_MAX
+            || session.cursor_entries() + cursor.len() > limits::CURSOR_ENTRIES_MAX;
         let too_long = s.scope.len() > limits::NAME_BYTES_MAX;
         if !session.author.may_read(&s.scope) || too_many || too_long {
             let (code, message) = if too_many {
@@ -170,14 +182,6 @@ impl Node {
             send(&mut turn.out, id, ToDevice::Denied(denied));
             return Ok(Ok(()));
         }
-        let (mut cursor, pass, mut provisional) = match (
-            convert::vector(s.cursor.as_ref()),
-            s.pass.as_ref().map(|p| convert::vector(Some(p))).transpose(),
-            convert::vector(s.provisional.as_ref()),
-        ) {
-            (Ok(c), Ok(p), Ok(v)) => (c, p, v),
-            _ => return Ok(Err(Malformed("vector").into())),
-        };
         for (origin, last) in &self.core.cuts {
             cursor.clip(*origin, *last);
             provisional.clip(*origin, *last);
@@ -201,6 +205,7 @@ impl Node {
         self.readers.entry(scope.clone()).or_default().insert((id, s.sub));
         let (state, priority, keep_ms) = (State::Pass(state), s.priority, s.keep_ms);
         session.subs.insert(s.sub, Sub { scope, cursor, state, priority, keep_ms });
+        self.wake(id);
         Ok(Ok(()))
     }
 
@@ -210,7 +215,7 @@ impl Node {
         id: SessionId,
         push: wire::Push,
         turn: &mut Turn,
-    ) -> Handled<S::Error> {
+    ) -> Result<Result<Option<wire::DeviceFrame>, Stop>, S::Error> {
         // What was sent before the device came back may be a form of ops that it has given up since:
         // a refused stamp is mended under the same dot, and that is known only where it was refused.
         if self.sessions[&id].superseded {
@@ -218,7 +223,8 @@ impl Node {
             return Ok(Err(Stop::new("superseded", message)));
         }
         let mut fates: BTreeMap<DeviceId, Vec<wire::Fate>> = BTreeMap::new();
-        for tx in &push.transactions {
+        let mut transactions = push.transactions.into_iter().peekable();
+        while let Some(tx) = transactions.next_if(|_| !turn.is_long()) {
             let ops: Result<Vec<Sealed>, _> = tx.ops.iter().map(|p| Sealed::decode(p)).collect();
             let ops = match ops {
                 Ok(ops) if ops.is_empty() => continue,
@@ -230,6 +236,10 @@ impl Node {
             if ops.iter().any(|o| !session.devices.contains(&o.op.dot.device)) {
                 let message = "ops of a device id that Hello did not name";
                 return Ok(Err(Stop::new("unknown_device", message)));
+            }
+            if leaves_gap(&store.device(ops[0].op.dot.device)?.received, ops[0].op.dot.seq) {
+                let message = "the device leaves too many numbers out";
+                return Ok(Err(Stop::new("too_many_gaps", message)));
             }
             let (core, author) = (&mut self.core, &session.author);
             let answers = core.commit(store, author, ops, turn.now_ms, &mut turn.batch)?;
@@ -251,7 +261,12 @@ impl Node {
             let device = device.0.to_vec().into();
             send(&mut turn.out, id, ToDevice::Fates(wire::Fates { device, fates }));
         }
-        Ok(Ok(()))
+        let rest: Vec<_> = transactions.collect();
+        let rest = (!rest.is_empty()).then(|| {
+            let kind = Some(FromDevice::Push(wire::Push { transactions: rest }));
+            wire::DeviceFrame { kind }
+        });
+        Ok(Ok(rest))
     }
 
     fn on_status<S: Store>(
@@ -268,6 +283,7 @@ impl Node {
         let asked = numbers(&seqs).take(limits::PUSH_OPS_MAX as usize);
         let (fingerprints, rest) = status.fingerprints.as_chunks::<16>();
         let asked = asked.count();
+        turn.batch.looked_up += asked as u64;
         if !rest.is_empty() || fingerprints.len() != asked {
             return Ok(Err(Malformed("fingerprints").into()));
         }
@@ -371,50 +387,28 @@ impl Node {
         Ok(if next > confirmed.highest() { 0 } else { next })
     }
 
-    fn on_refetch<S: Store>(
+    /// It is answered as the session's credit allows.
+    fn on_refetch(
         &mut self,
-        store: &mut S,
         id: SessionId,
         refetch: &wire::Refetch,
         turn: &mut Turn,
-    ) -> Handled<S::Error> {
+    ) -> Result<(), Stop> {
         let session = self.sessions.get_mut(&id).expect("checked by the caller");
-        let Some(sub) = session.subs.get(&refetch.sub) else { return Ok(Ok(())) };
-        let beyond = match convert::vector(refetch.beyond.as_ref()) {
-            Ok(beyond) => beyond,
-            Err(m) => return Ok(Err(m.into())),
-        };
-        tell_void(&self.core, id, &beyond, &mut turn.out);
-        let mut rows = Rows::default();
-        let mut absent = Vec::new();
-        for key in refetch.keys.iter().take(limits::CHUNK_ROWS) {
-            let parsed = match convert::key(Some(key)) {
-                Ok(k) => k,
-                Err(m) => return Ok(Err(m.into())),
-            };
-            let all = Vector::new();
-            // Who may not see an entity and never could hears nothing of it, not even that it is.
-            let record = store.entity(&parsed)?;
-            let ever = record.is_some_and(|r| r.was_in(&sub.scope));
-            if !ever
-                || !self.core.add_row(store, Want::since(&sub.scope, &all), &parsed, &mut rows)?
-            {
-                absent.push(key.clone());
-            }
-            // What is left out is asked for again.
-            if rows.bytes() >= session.chunk_bytes() {
-                break;
-            }
+        if !session.subs.contains_key(&refetch.sub) {
+            return Ok(());
         }
-        turn.out.reports.extend(rows.take_too_large());
-        let at = Some(convert::wire_vector(&self.core.vector));
-        let place = wire::delta::Place::Refetched(wire::Refetched { absent, at });
-        let body = rows.encode().into();
-        let received = received(store, &session.devices)?;
-        let delta = wire::Delta { sub: refetch.sub, body, received, place: Some(place) };
-        session.tell(delta.body.len());
-        send(&mut turn.out, id, ToDevice::Delta(delta));
-        Ok(Ok(()))
+        if session.questions.len() >= limits::QUESTIONS_MAX {
+            let message = "more questions for rows than may be open";
+            return Err(Stop::new("too_many_questions", message));
+        }
+        let beyond = convert::vector(refetch.beyond.as_ref())?;
+        tell_void(&self.core, id, &beyond, &mut turn.out);
+        let keys = refetch.keys.iter().take(limits::QUESTION_KEYS);
+        let keys = keys.map(|key| convert::key(Some(key))).collect::<Result<_, _>>()?;
+        session.questions.push_back(Question { sub: refetch.sub, keys });
+        self.wake(id);
+        Ok(())
     }
 
     fn device_and_seqs(
@@ -431,6 +425,7 @@ impl Node {
     }
 
     fn unsubscribe(&mut self, id: SessionId, sub: u32) {
+        self.behind.remove(&(id, sub));
         let Some(gone) = self.sessions.get_mut(&id).and_then(|s| s.subs.remove(&sub)) else {
             return;
         };
@@ -471,6 +466,15 @@ impl Node {
             self.stop_session(id, stop, &mut turn.out);
         }
     }
+}
+
+/// True if a device that has left out many numbers goes on with yet another gap.
+fn leaves_gap(received: &SeqSet, seq: u64) -> bool {
+    let beside = |n: u64| received.contains(n);
+    received.ranges().len() >= limits::RECEIVED_RANGES_MAX
+        && !beside(seq)
+        && !beside(seq.saturating_sub(1))
+        && !beside(seq.saturating_add(1))
 }
 
 /// Ops with stamps no later than this, which no region may do to them.
