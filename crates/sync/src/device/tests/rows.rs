@@ -1,6 +1,7 @@
 //! Rows from regions, and what they do to the overlay.
 
 use super::*;
+use landfall_model::op::{Action, Change};
 
 /// A device that is online, subscribed, and has created task 1 with a vote.
 fn online() -> (Device, Dot, Vec<Sealed>) {
@@ -327,6 +328,30 @@ fn a_write_under_one_that_went_with_a_region_has_an_outcome_if_it_was_overwritte
     d.pass(1, vec![row], &[only(1)], &vector(1, 1));
     assert_eq!(d.title(&key("1")).as_deref(), Some("later"), "it may come back");
     assert!(d.outcomes(dot).iter().any(lost), "{:?}", d.outcomes(dot));
+}
+
+#[test]
+fn a_write_that_was_seen_is_not_overwritten_by_what_comes_over_its_successor() {
+    let (mut d, dot, ops) = online();
+    let mut other = Device::new(2);
+    other.now += 50;
+    let seen = other.write(&[task("1", [put(TITLE, "seen")])]);
+    let mut seen = ops_of(&mut other, &seen).remove(0).op;
+    let Action::Create { changes, .. } = &mut seen.action else { panic!("a create") };
+    let title = changes.iter_mut().find(|c| c.field == TITLE).unwrap();
+    let Change::Register { replaced, .. } = &mut title.change else { panic!("a register") };
+    *replaced = Some(ops[0].op.stamp());
+    let seen = seen.seal();
+    let mut third = Device::new(3);
+    third.now += 100;
+    let unseen = third.write(&[task("1", [put(TITLE, "unseen")])]);
+    let unseen = ops_of(&mut third, &unseen);
+    for (n, theirs) in [(2, vec![seen.clone()]), (3, [vec![seen], unseen].concat())] {
+        let all = [ops.clone(), theirs].concat();
+        d.live(1, vec![row(&key("1"), &vector(n, 0), &all)], &[only(1)], &vector(n, 0));
+    }
+    assert_eq!(d.title(&key("1")).as_deref(), Some("unseen"));
+    assert!(d.outcomes(dot).is_empty(), "{:?}", d.outcomes(dot));
 }
 
 #[test]

@@ -161,3 +161,67 @@ fn a_hedge_that_finds_the_id_in_use_renews_it_and_ends_the_session() {
     assert_ne!(d.id(), before);
     assert_eq!(d.poll().close.map(|c| c.code).as_deref(), Some("device_renewed"));
 }
+
+/// Connect to a region of three, of which one is lost.
+fn connect_after_loss(d: &mut Device, region: u16, lost: u32) -> Output {
+    d.connect_with(region, &[], |w| (w.regions, w.lost) = (vec![0, 1, 2], vec![lost]))
+}
+
+#[test]
+fn a_write_that_is_lost_with_its_region_may_be_with_any_other_that_it_was_sent_to_before() {
+    let mut d = Device::new(1);
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(0, &[]);
+    // Region 0 has not answered, and where it was sent is not kept beside where it was accepted.
+    d.connect(1, &[]);
+    d.accept(dot, at(1, 1), false);
+    connect_after_loss(&mut d, 2, 1);
+    let cut = wire::Cut { origin: Some(convert::wire_origin(at(1, 1).origin)), last: 0 };
+    d.frame(ToDevice::Cuts(wire::Cuts { cuts: vec![cut], ..Default::default() }));
+    d.poll();
+    d.reject(dot, "not_allowed");
+    let owed = d.node.owed(&mut d.store).unwrap();
+    assert_eq!(owed, [RegionId(0)].into());
+    assert!(matches!(d.own(dot).unwrap().state, OpState::Sent { .. }));
+}
+
+#[test]
+fn a_region_that_refuses_what_another_accepted_is_asked_whether_anybody_holds_it() {
+    let mut d = Device::new(1);
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(1, &[]);
+    d.accept(dot, at(1, 1), false);
+    assert_eq!(pushed_dots(&connect_after_loss(&mut d, 2, 1)), [1]);
+    d.reject(dot, "not_allowed");
+    d.now += limits::REFUSED_AGAIN_MS_FIRST;
+    d.poll();
+    d.now += limits::REFUSED_AGAIN_MS_FIRST;
+    let asks = d.poll().frames.into_iter().any(|f| match f.kind {
+        Some(ToRegion::Status(s)) => s.positions == [convert::wire_position(at(1, 1))],
+        _ => false,
+    });
+    assert!(asks);
+    // The region lacks the number; that says nothing of the op.
+    d.fate(dot, wire::fate::Kind::Unknown(true), false);
+    assert_eq!(d.own(dot).unwrap().state, OpState::Accepted { position: at(1, 1) });
+    let void = vec![convert::wire_origin(at(1, 1).origin)];
+    d.frame(ToDevice::Cuts(wire::Cuts { void, ..Default::default() }));
+    assert!(matches!(d.own(dot).unwrap().state, OpState::Sent { .. }));
+}
+
+#[test]
+fn enough_regions_hold_a_log_as_far_as_the_region_has_the_write_that_says_so() {
+    let mut d = Device::new(1);
+    let dot = d.write(&[task("1", [])]).dots[0];
+    d.connect(0, &[]);
+    d.connect(1, &[]);
+    d.reject(dot, "not_allowed");
+    ask(&mut d, 0);
+    says_beside(&mut d, dot, wire::fate::Kind::Accepted(convert::wire_position(at(0, 5))));
+    d.accept(dot, at(1, 9), false);
+    assert_eq!(d.own(dot).unwrap().state, OpState::Accepted { position: at(1, 9) });
+    let (device, seqs) = (dot.device.0.to_vec().into(), convert::wire_seq_set(&only(dot.seq)));
+    beside(&mut d, ToDevice::Durable(wire::Durable { device, seqs: Some(seqs) }));
+    let safe = &d.node.safe;
+    assert!(safe.contains(at(0, 5)) && !safe.contains(at(1, 9)), "{safe:?}");
+}
