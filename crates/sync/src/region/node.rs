@@ -92,8 +92,9 @@ pub struct Node {
     readers: BTreeMap<Scope, BTreeSet<(SessionId, u32)>>,
     /// Sessions that may have rows to be sent, the next one first. Each is in it once.
     senders: VecDeque<SessionId>,
-    /// Live subscriptions whose cursor is above what is here, each with a log of which that is so.
-    behind: BTreeMap<(SessionId, u32), Origin>,
+    /// Live subscriptions whose cursor was above what is here, each with a log of which that is so, as
+    /// far as it was looked for.
+    behind: BTreeMap<(SessionId, u32), Option<Origin>>,
     /// Something has changed that may let one of those go on.
     moved: bool,
     /// Bytes of rows that the next turn may send, so that not too many wait to be taken.

@@ -76,14 +76,14 @@ impl Node {
                 return false;
             };
             let above = |v: &Vector, o: Origin| v.get(o) > core.vector.get(o);
-            if above(&sub.cursor, *origin) && !is_void(core, *origin) {
+            if origin.is_some_and(|o| above(&sub.cursor, o) && !is_void(core, o)) {
                 return true;
             }
             for gone in tell_void(core, *id, &sub.cursor, out) {
                 sub.cursor.clip(gone, 0);
             }
-            if let Some((next, _)) = sub.cursor.iter().find(|(o, _)| above(&sub.cursor, *o)) {
-                *origin = next;
+            *origin = sub.cursor.iter().map(|(o, _)| o).find(|o| above(&sub.cursor, *o));
+            if origin.is_some() {
                 return true;
             }
             let pass = Pass::new(sub.cursor.clone(), core.vector.clone(), true, 0);
@@ -168,9 +168,9 @@ impl Node {
             } else {
                 State::Live { covering }
             };
-            if let (false, Some((origin, _))) = (covering || more, sub.cursor.iter().next()) {
+            if !covering && !more {
                 // Whether it has to wait, and for what, is looked at in the next turn.
-                self.behind.insert((id, number), origin);
+                self.behind.insert((id, number), None);
                 (self.moved, out.more) = (true, true);
             }
         }
