@@ -53,6 +53,7 @@ pub const PATHS: &[&str] = &[
     "refetched",
     "chunk not covering",
     "order that was handed over seen again where a region is behind",
+    "order that was lost meanwhile still shown",
     "pass cut off",
     "pass resumed at its region",
     "pass resumed at another region",

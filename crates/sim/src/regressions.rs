@@ -145,4 +145,19 @@ pub const REGRESSIONS: &[(u64, Weather, &str)] = &[
         Weather::Storm,
         "a write was overwritten under an own one that went with a region, and nobody was told",
     ),
+    (
+        1955,
+        Weather::Storm,
+        "what a lost region alone had accepted, and all others refuse, was never refused for good",
+    ),
+    (
+        2014,
+        Weather::Storm,
+        "a write that went with a region was refused for good, though another might have had it",
+    ),
+    (
+        584,
+        Weather::Storm,
+        "who had nothing any more of what a lost region told was never asked for the rest",
+    ),
 ];

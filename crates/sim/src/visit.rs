@@ -1,6 +1,11 @@
-//! A driver goes to a region that is behind. It was told elsewhere that an order is not its own any more;
-//! there the order still is, and somebody touches it. It is back among the others before that region
-//! hears of them: whatever it took its cursor for there, the order has to leave it again.
+//! A driver goes to a region that is behind, or was.
+//!
+//! It may be that it was told elsewhere that an order is not its own any more; there the order still is,
+//! and somebody touches it. The driver is back among the others before that region hears of them: whatever
+//! it took its cursor for there, the order has to leave it again.
+//!
+//! Or it was given an order, which was given to somebody else where that was not known. It comes there
+//! when what it has seen is known, and has lost: the order has to leave it, though nothing there is new.
 
 use crate::app::{App, DRIVERS};
 use crate::world::{Event, World};
@@ -14,14 +19,19 @@ const BEHIND_MS: i64 = 1_000;
 /// Steps while the region is behind.
 const STEPS_BEHIND: i64 = 4;
 
+/// The last step of a driver that was given an order, two behind those.
+const LAST_STEP: u32 = 6;
+
 #[derive(Debug, Clone)]
 pub struct Visit {
     driver: usize,
-    /// Who hands the order over, and who touches it where the driver goes.
+    /// Who gives the order away, and who works on it where it is not known.
     offices: [usize; 2],
-    /// Where the order is handed over, and the region that is behind.
+    /// Where the order is given away, and the region that is behind.
     regions: [usize; 2],
     order: EntityKey,
+    /// The driver is given the order, and loses it; else it has it, and it is given to others.
+    gains: bool,
     /// How long a step is given.
     pause_ms: i64,
     step: u32,
@@ -43,13 +53,13 @@ impl World {
             return;
         };
         let id = format!("v{}", self.rng.below(1_000));
-        let pause_ms = self.plan.latency_ms.1 * 2 + self.rng.between(100, 800);
         self.visit = Some(Visit {
             driver,
             offices: [o, p],
             regions: [r, s],
             order: App::key("w/1", self.app.ids.order, &id),
-            pause_ms,
+            gains: self.rng.chance(500),
+            pause_ms: self.plan.latency_ms.1 * 2 + self.rng.between(100, 800),
             step: 0,
         });
         self.after(0, Event::Visit);
@@ -64,46 +74,62 @@ impl World {
         if self.healing {
             return;
         }
-        let [handing, touching] = visit.offices;
-        let [ahead, behind] = visit.regions;
+        let (driver, [ahead, behind]) = (visit.driver, visit.regions);
         match visit.step {
             0 => {
-                self.move_to(visit.driver, ahead);
-                self.move_to(handing, ahead);
-                self.move_to(touching, behind);
-                self.give(&visit, false);
+                self.move_to(driver, ahead);
+                self.move_to(visit.offices[0], ahead);
+                self.move_to(visit.offices[1], behind);
+                self.give(&visit, 0, usize::from(visit.gains));
             }
             // Now all regions have it.
             1 => {
                 self.cut_off(behind, visit.pause_ms * STEPS_BEHIND + BEHIND_MS);
-                self.give(&visit, true);
+                self.give(&visit, 0, usize::from(!visit.gains));
             }
-            2 => self.move_to(visit.driver, behind),
+            2 if visit.gains => {
+                let back = self.now + visit.pause_ms * STEPS_BEHIND + BEHIND_MS;
+                self.devices[driver].offline_until = back;
+                self.hang_up(driver, true);
+                self.schedule(back + 1, Event::Dial { device: driver });
+                self.give(&visit, 1, 2);
+            }
+            2 => self.move_to(driver, behind),
+            3..=5 if visit.gains => {}
             3 => {
                 let note = Value::text(format!("v{}", self.rng.draw() % 1_000_000));
                 let fields = vec![(self.app.ids.note, FieldEdit::Put(note))];
-                self.write(touching, &[Edit::Update { key: visit.order.clone(), fields }]);
+                self.write(visit.offices[1], &[Edit::Update { key: visit.order.clone(), fields }]);
             }
-            _ => {
-                if self.devices[visit.driver].store.visible().contains_key(&visit.order) {
+            4 => {
+                if self.devices[driver].store.visible().contains_key(&visit.order) {
                     self.mark("order that was handed over seen again where a region is behind");
                 }
-                return self.move_to(visit.driver, ahead);
+                return self.move_to(driver, ahead);
+            }
+            _ => {
+                if self.devices[driver].store.visible().contains_key(&visit.order) {
+                    self.mark("order that was lost meanwhile still shown");
+                }
+                return self.move_to(driver, behind);
             }
         }
         visit.step += 1;
-        self.after(visit.pause_ms, Event::Visit);
+        // The last one is when what was cut off is level again.
+        let level = if visit.step == LAST_STEP { BEHIND_MS } else { 0 };
+        self.after(visit.pause_ms + level, Event::Visit);
         self.visit = Some(visit);
     }
 
-    /// An office gives the order to the driver, or to another one.
-    fn give(&mut self, visit: &Visit, away: bool) {
+    /// An office gives the order to the driver (0), or to one of the others.
+    fn give(&mut self, visit: &Visit, office: usize, to: usize) {
         let ids = self.app.ids;
-        let own = self.devices[visit.driver].subject.strip_prefix("driver-").unwrap_or_default();
-        let name = DRIVERS.into_iter().find(|d| (*d == own) != away).unwrap_or_default();
+        let subject = &*self.devices[visit.driver].subject;
+        let own = DRIVERS.iter().position(|d| subject.ends_with(d)).unwrap_or(0);
+        let name = DRIVERS[(own + to) % DRIVERS.len()];
         let driver = (ids.driver, FieldEdit::Put(Value::text(name)));
         let fields = vec![(ids.w, FieldEdit::Put(Value::text("1"))), driver];
         let id = visit.order.id.to_string();
-        self.write(visit.offices[0], &[Edit::Upsert { kind: ids.order, id, fields }]);
+        self.write(visit.offices[office], &[Edit::Upsert { kind: ids.order, id, fields }]);
     }
 }

@@ -108,6 +108,12 @@ mutants! {
         "a reader without credit is never told what it missed"
     DurableAtOne "durable-at-one"
         "a region calls durable what only it holds"
+    LastToComeWins "last-to-come-wins"
+        "of two values the one that comes last wins, whatever their stamps"
+    RemovalWins "removal-wins"
+        "who takes a label out takes out what others added unseen, too"
+    CursorDroppedOnSwitch "cursor-dropped-on-switch"
+        "a device asks every region anew for all that its scopes hold"
     AdoptKeepsId "adopt-keeps-id"
         "a file that changes accounts keeps its device id"
 }

@@ -440,7 +440,10 @@ impl<S: Store> Call<'_, S> {
         self.send(Kind::Subscribe(wire::Subscribe {
             sub: number,
             scope: scope.to_string(),
-            cursor: Some(convert::wire_vector(&sub.cursor)),
+            cursor: Some(match mutant::active(Mutant::CursorDroppedOnSwitch) {
+                true => wire::Vector::default(),
+                false => convert::wire_vector(&sub.cursor),
+            }),
             pass: sub.pass.as_ref().map(|p| convert::wire_vector(&p.start)),
             after: after.map(convert::wire_key),
             provisional: here.map(|(_, v)| convert::wire_vector(v)),

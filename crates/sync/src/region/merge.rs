@@ -29,13 +29,14 @@ use super::parts::Here;
 use super::store::{Record, Store};
 use crate::limits;
 use crate::mutant::{self, Mutant};
-use landfall_model::entity::{Entity, UnderParent};
+use landfall_model::entity::{Entity, Living, UnderParent};
 use landfall_model::id::{DeviceId, EntityKey, FieldId, Scope};
 use landfall_model::op::{Action, Change, Op, Sealed};
 use landfall_model::schema::{Audience, Home};
 use landfall_model::text::blob_id;
 use landfall_model::value::Value;
 use landfall_model::vector::{Origin, Position, Vector};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one transaction of the store changed, for fan-out after it.
@@ -54,6 +55,29 @@ pub(super) struct Batch {
     pub cuts: BTreeMap<Origin, u64>,
     /// Numbers of devices of which it was read what is kept.
     pub looked_up: u64,
+}
+
+/// The op as a planted fault has it merged.
+fn mutated<'a>(op: &'a Op, entity: &Entity) -> Cow<'a, Op> {
+    if mutant::active(Mutant::LastToComeWins) {
+        let hlc = op.hlc.max(entity.highest_hlc().next());
+        return Cow::Owned(Op { hlc, ..op.clone() });
+    }
+    if mutant::active(Mutant::RemovalWins) {
+        let mut op = op.clone();
+        let (Action::Create { changes, .. } | Action::Update(changes)) = &mut op.action else {
+            return Cow::Owned(op);
+        };
+        for change in changes {
+            let Change::Set { remove, .. } = &mut change.change else { continue };
+            let there = entity.set(change.field, &Living);
+            for removal in remove {
+                removal.dots = there.get(&removal.value).cloned().unwrap_or_default();
+            }
+        }
+        return Cow::Owned(op);
+    }
+    Cow::Borrowed(op)
 }
 
 /// Parents of parents are followed this far; the schema allows no cycle, a forged op might.
@@ -81,7 +105,7 @@ impl Core {
         let mut record = store.entity(&op.key)?.unwrap_or_default();
         self.add_texts(store, sealed, position, &record)?;
         if fresh {
-            record.entity.apply(op);
+            record.entity.apply(&mutated(op, &record.entity));
         }
         record.touch.advance_to(position);
         self.fold_texts(store, op, &record)?;
