@@ -122,11 +122,13 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// Frames handled in one call of [`Node::work`], and ops and log entries after which it goes on with no
-/// other transaction: so that a turn stays short, and those who wait for its end work on while the next
-/// one runs. Looking at what is kept of so many numbers counts as an op.
+/// Frames handled in one call of [`Node::work`], and ops and log entries after which it begins no other
+/// frame, and leaves the rest of one that it has begun: so that a turn stays short, and those who wait
+/// for its end work on while the next one runs. Looking at what is kept of so many numbers counts as an
+/// op.
 const FRAMES_PER_TURN: usize = 512;
 const OPS_PER_TURN: u64 = 1_024;
+const OPS_PER_TURN_MAX: u64 = 2 * OPS_PER_TURN;
 const LOOK_UPS_PER_OP: u64 = 16;
 
 /// Chunks sent in one turn, over all sessions.
@@ -307,7 +309,7 @@ impl Node {
         let before = self.core.vector.clone();
         let mut turn = Turn { now_ms, batch: Batch::default(), out: Output::default() };
         for _ in 0..FRAMES_PER_TURN {
-            if turn.is_long() {
+            if turn.work() >= OPS_PER_TURN {
                 break;
             }
             let Some((frame, guard)) = self.inbox.pop() else { break };
@@ -351,10 +353,10 @@ struct Turn {
 }
 
 impl Turn {
-    /// Enough for one turn: a transaction that was refused cost as much as one that was not.
-    fn is_long(&self) -> bool {
+    /// What was worked on, in ops: a transaction that was refused cost as much as one that was not.
+    fn work(&self) -> u64 {
         let ops = self.out.transactions.max(self.out.ops) + self.out.entries_from_peers;
-        ops + self.batch.looked_up / LOOK_UPS_PER_OP >= OPS_PER_TURN
+        ops + self.batch.looked_up / LOOK_UPS_PER_OP
     }
 }
 

@@ -6,7 +6,7 @@ use crate::convert::{self, Malformed};
 use crate::mutant::{self, Mutant};
 use crate::region::access::Author;
 use crate::region::commit::Verdict;
-use crate::region::node::{Output, Report, SessionId};
+use crate::region::node::{OPS_PER_TURN_MAX, Output, Report, SessionId};
 use crate::region::session::{Pass, Question, Session, State, Sub};
 use crate::region::store::{DotRecord, Store};
 use crate::{limits, wire};
@@ -224,7 +224,7 @@ impl Node {
         }
         let mut fates: BTreeMap<DeviceId, Vec<wire::Fate>> = BTreeMap::new();
         let mut transactions = push.transactions.into_iter().peekable();
-        while let Some(tx) = transactions.next_if(|_| !turn.is_long()) {
+        while let Some(tx) = transactions.next_if(|_| turn.work() < OPS_PER_TURN_MAX) {
             let ops: Result<Vec<Sealed>, _> = tx.ops.iter().map(|p| Sealed::decode(p)).collect();
             let ops = match ops {
                 Ok(ops) if ops.is_empty() => continue,
@@ -237,7 +237,10 @@ impl Node {
                 let message = "ops of a device id that Hello did not name";
                 return Ok(Err(Stop::new("unknown_device", message)));
             }
-            if leaves_gap(&store.device(ops[0].op.dot.device)?.received, ops[0].op.dot.seq) {
+            let first = fates.is_empty().then_some(ops[0].op.dot);
+            if let Some(dot) = first
+                && leaves_gap(&store.device(dot.device)?.received, dot.seq)
+            {
                 let message = "the device leaves too many numbers out";
                 return Ok(Err(Stop::new("too_many_gaps", message)));
             }

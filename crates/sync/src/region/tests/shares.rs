@@ -25,19 +25,19 @@ fn a_push_larger_than_a_turn_does_not_keep_others_from_theirs() {
     let mut r = Region::new(1);
     r.hello(1, 1, "u1 w/*");
     r.hello(2, 2, "u2 w/*");
-    let large = transactions((1..=4_000).map(|n| r.create(1, n, &format!("o{n}"), vec![])));
+    let large = transactions((1..=8_000).map(|n| r.create(1, n, &format!("o{n}"), vec![])));
     let small = transactions(std::iter::once(r.create(2, 1, "p1", vec![])));
     queue(&mut r, 1, large);
     let first = r.work();
     queue(&mut r, 2, small);
     let next = [r.work(), r.work()].map(|out| answers(&out)).concat();
-    assert_eq!(answers(&first), [(1, 1_024)]);
+    assert_eq!(answers(&first), [(1, 2_048)]);
     assert!(next.contains(&(2, 1)) && r.node.serves(SessionId(1)), "{next:?}");
     let mut all: u64 = answers(&first).iter().chain(&next).map(|(_, n)| n).sum();
     while r.node.serves(SessionId(1)) {
         all += answers(&r.work()).iter().map(|(_, n)| n).sum::<u64>();
     }
-    assert_eq!(all, 4_001, "each once");
+    assert_eq!(all, 8_001, "each once");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_it_costs_to_look_for_the_rest_of_a_transaction_counts() {
     queue(&mut r, 1, claims);
     let out = r.work();
     let done: u64 = answers(&out).iter().map(|(_, n)| n).sum();
-    assert!(out.more && done < 10, "{done} in one turn");
+    assert!(out.more && done < 20, "{done} in one turn");
 }
 
 /// A session that reads all orders of Lyon, each with a status of so many bytes, with this credit.

@@ -32,7 +32,7 @@ fn a_turn_answers_before_everything_that_is_queued_is_worked_on() {
         a.node.device_frame(SessionId(1), wire::DeviceFrame { kind: Some(push) });
     }
     let first = a.work();
-    assert!(first.more && (1..=1_024).contains(&answered(&first)), "{}", answered(&first));
+    assert!(first.more && (1..=2_048).contains(&answered(&first)), "{}", answered(&first));
     let mut all = answered(&first);
     while a.node.serves(SessionId(1)) {
         all += answered(&a.work());
