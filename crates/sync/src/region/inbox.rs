@@ -1,7 +1,8 @@
 //! Frames that wait for the region's next turn.
 //!
 //! Each connection has a line of its own, in the order in which its frames came. Lines are served one
-//! after the other, a frame at a time: who sends much waits for itself, and not others for it.
+//! after the other, a few frames at a time: who sends much waits for itself, and not
+//! others for it.
 
 use super::session::SessionId;
 use crate::wire;
@@ -78,6 +79,13 @@ impl Inbox {
         None
     }
 
+    /// The line that was served last is served next, too, if it has anything.
+    pub fn stay(&mut self, line: Line) {
+        if self.turns.back() == Some(&line) {
+            self.turns.rotate_right(1);
+        }
+    }
+
     /// The connection is gone, and nobody wants answers.
     pub fn forget(&mut self, line: Line) {
         self.lines.remove(&line);
@@ -125,6 +133,20 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| popped(&mut inbox)).collect();
         assert_eq!(order, [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 3)]);
         assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn a_line_may_stay_for_another_frame() {
+        let mut inbox = Inbox::default();
+        for (session, n) in [(1, 1), (1, 2), (2, 1), (2, 2)] {
+            push(&mut inbox, session, n);
+        }
+        assert_eq!(popped(&mut inbox), Some((1, 1)));
+        inbox.stay(Line::Device(SessionId(1)));
+        assert_eq!(popped(&mut inbox), Some((1, 2)));
+        inbox.stay(Line::Device(SessionId(1)));
+        let rest: Vec<_> = std::iter::from_fn(|| popped(&mut inbox)).collect();
+        assert_eq!(rest, [(2, 1), (2, 2)]);
     }
 
     #[test]

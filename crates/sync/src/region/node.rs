@@ -129,6 +129,10 @@ impl std::fmt::Debug for Node {
 const FRAMES_PER_TURN: usize = 512;
 const OPS_PER_TURN: u64 = 1_024;
 const OPS_PER_TURN_MAX: u64 = 2 * OPS_PER_TURN;
+
+/// Ops and frames of one connection after which another one is served.
+const OPS_IN_A_ROW: u64 = 512;
+const FRAMES_IN_A_ROW: usize = 8;
 const LOOK_UPS_PER_OP: u64 = 16;
 
 /// Chunks sent in one turn, over all sessions.
@@ -304,17 +308,21 @@ impl Node {
         self.hears_on.retain(|_, l| *l != link);
     }
 
-    /// Do what is queued, inside the driver's open transaction.
-    pub fn work<S: Store>(&mut self, store: &mut S, now_ms: i64) -> Result<Output, S::Error> {
-        let before = self.core.vector.clone();
-        let mut turn = Turn { now_ms, batch: Batch::default(), out: Output::default() };
+    /// Work on frames, of one connection after the other.
+    fn serve<S: Store>(&mut self, store: &mut S, turn: &mut Turn) -> Result<(), S::Error> {
+        let (mut served, mut began, mut frames) = (None, 0, 0);
         for _ in 0..FRAMES_PER_TURN {
             if turn.work() >= OPS_PER_TURN {
                 break;
             }
             let Some((frame, guard)) = self.inbox.pop() else { break };
+            let line = frame.line();
+            if served.replace(line) != Some(line) {
+                (began, frames) = (turn.work(), 0);
+            }
+            frames += 1;
             match frame {
-                Frame::Device(id, frame) => match self.on_device(store, id, frame, &mut turn)? {
+                Frame::Device(id, frame) => match self.on_device(store, id, frame, turn)? {
                     Ok(None) => {}
                     Ok(Some(rest)) => self.inbox.put_back(Frame::Device(id, rest), guard),
                     Err(stop) => self.stop_session(id, stop, &mut turn.out),
@@ -322,15 +330,26 @@ impl Node {
                 Frame::Peer(id, frame) => {
                     // What a peer holds, and which of its lives it is in, decides on more than ops.
                     self.moved = true;
-                    if let Err(stop) = self.on_peer(store, id, frame, &mut turn)? {
+                    if let Err(stop) = self.on_peer(store, id, frame, turn)? {
                         self.stop_link(id, stop, &mut turn.out);
                     }
                 }
             }
+            if frames < FRAMES_IN_A_ROW && turn.work() < began + OPS_IN_A_ROW {
+                self.inbox.stay(line);
+            }
         }
+        Ok(())
+    }
+
+    /// Do what is queued, inside the driver's open transaction.
+    pub fn work<S: Store>(&mut self, store: &mut S, now_ms: i64) -> Result<Output, S::Error> {
+        let before = self.core.vector.clone();
+        let mut turn = Turn { now_ms, batch: Batch::default(), out: Output::default() };
+        self.serve(store, &mut turn)?;
         turn.out.wrote |= self.core.log_due_cuts(store, &mut turn.batch)?;
         self.core.settle();
-        turn.out.wrote |= !turn.batch.advanced.is_empty();
+        turn.out.wrote |= !turn.batch.advanced.is_empty() || !turn.batch.cuts.is_empty();
         self.expire_sessions(&mut turn);
         self.tell_cuts(&mut turn);
         self.moved |= !turn.batch.advanced.is_empty() || self.core.vector != before;
