@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Idle(Idle),
     /// How fast a region that was away catches up with its peer, which serves devices meanwhile
     Replication(Replication),
-    /// From a write to its ack elsewhere, when a device's region falls silent, hangs up or drains
+    /// From a write to its ack, when a device's region falls silent, hangs up or drains
     Failover(Failover),
     /// Typing: a commit per key, and a hundred keys a commit
     Text(Text),

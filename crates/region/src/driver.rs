@@ -362,12 +362,9 @@ impl Driver {
         }
         let node = self.engine.as_ref().map(|e| &e.node);
         let serves = |id: &SessionId| node.is_some_and(|n| n.serves(*id));
-        let (waits, over) = self.ending.drain(..).partition(serves);
-        self.ending = waits;
+        let over: Vec<_> = self.ending.extract_if(.., |id| !serves(id)).collect();
         let serves = |id: &LinkId| node.is_some_and(|n| n.serves_link(*id));
-        let (waits, over_links): (_, Vec<LinkId>) = self.ending_links.drain(..).partition(serves);
-        self.ending_links = waits;
-        let over: Vec<SessionId> = over;
+        let over_links: Vec<_> = self.ending_links.extract_if(.., |id| !serves(id)).collect();
         over.into_iter().for_each(|id| self.close(id));
         over_links.into_iter().for_each(|id| self.close_link(id));
     }

@@ -36,8 +36,8 @@ pub const PEER_HELLO_BYTES_MAX: usize = 1 << 20;
 /// each come within this.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes of frames, as they are in memory, over all sessions and links, that wait for the driver. Readers of sockets
-/// wait when it is used up. Counted in units, because semaphores count in 32 bits.
+/// Bytes of frames, as they are in memory, over all sessions and links, that wait for the driver.
+/// Readers of sockets wait when it is used up. Counted in units, because semaphores count in 32 bits.
 pub const QUEUED_BYTES_MAX: usize = 256 << 20;
 pub const QUEUED_BYTES_UNIT: usize = 1 << 10;
 
